@@ -88,7 +88,7 @@ def stimuli_of(
 
     The reference of the ``request`` is left out, and so is a stimulus on which the MOS or a metric
     isn't finite. A method's class is that in ``classes``, in a table's column class, or in
-    ``paper.CLASSES``. Raises UsageError for a class of a method that has no stimuli, and what
+    ``paper.class_of``. Raises UsageError for a class of a method that has no stimuli, and what
     ``join_scores`` raises.
     """
     joined, names = join_scores(votes, request)
@@ -148,7 +148,7 @@ def stimuli_of(
 
 
 def _groups(rows: pd.DataFrame, votes: pd.DataFrame, classes: Mapping[str, str]) -> pd.Series:
-    known = dict(paper.CLASSES)
+    known: dict[str, str] = {}
     if "class" in votes:
         own = votes["class"].fillna("").map(lambda cell: str(cell).strip().casefold())
         told = pd.DataFrame({"method": votes["method"], "group": own}).drop_duplicates()
@@ -162,7 +162,7 @@ def _groups(rows: pd.DataFrame, votes: pd.DataFrame, classes: Mapping[str, str])
             )
         known |= dict(zip(told["method"], told["group"], strict=True))
     known |= {method: group.casefold() for method, group in classes.items()}
-    return rows["method"].map(lambda method: known.get(method, ""))
+    return rows["method"].map(lambda method: known.get(method) or paper.class_of(method))
 
 
 def _half_widths(rows: pd.DataFrame, votes: pd.DataFrame) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -53,9 +52,6 @@ from sreval.report.text import NONE, fixed, p_value, percent, span, whole_percen
 
 _MOST_STIMULI = 10
 """The stimuli printed of those that depart most from the line."""
-
-_ALIASES = {"srgan": "srgan-vgg54", "srresnet": "srresnet-mse"}
-"""What the paper calls its methods where no loss is named (its table 2)."""
 
 _COUNTS = ("n_raters", "raters", "n", "n_votes", "votes")
 """Columns of a table of means that say how many opinions stand behind its ``sd``."""
@@ -166,7 +162,7 @@ def _match(a: Side, b: Side) -> _Matched:
         raise DataError(
             f"{a.name} and {b.name} have {counted(len(common), 'mean')} in common, and a "
             f"comparison needs three. {_held(a, tables[0])}; {_held(b, tables[1])}.",
-            "Name data sets, images and methods alike in both.",
+            _remedy((a, b), tables),
         )
     for side, table, own, other in zip((a, b), tables, keys, (b, a), strict=True):
         notes += _without_partner(side, table, own, common, other)
@@ -227,6 +223,25 @@ def _held(side: Side, table: pd.DataFrame) -> str:
     return f"{side.name} holds {listed(sets)} with {listed(methods, 12)}"
 
 
+def _remedy(sides: Sequence[Side], tables: Sequence[pd.DataFrame]) -> str:
+    """What to rename where too little has a partner: data sets alone, where methods agree."""
+    first, second = (set(table["method"]) for table in tables)
+    if len(first & second) < 3:
+        return "Name data sets, images and methods alike in both."
+    sets = [list(map(str, table["dataset"].unique())) for table in tables]
+    for side, own, others in zip(sides, sets, reversed(sets), strict=True):
+        if own == [""]:
+            named = [name for name in others if name]
+            known = f"{', '.join(named[:-1])} or {named[-1]}" if named[1:] else "".join(named)
+            return (
+                f"Only the data set isn't named alike: add a column dataset with {known} to "
+                f"{side.name}."
+            )
+    if not set(sets[0]) & set(sets[1]):
+        return "Only the names of the data sets differ: write them alike in both."
+    return "Name data sets, images and methods alike in both."
+
+
 def _same_set(
     tables: list[pd.DataFrame], sides: Sequence[Side], notes: list[str]
 ) -> list[pd.DataFrame]:
@@ -245,32 +260,28 @@ def _same_names(
 ) -> list[pd.DataFrame]:
     """Both tables with one spelling for each data set or method: the paper's, else A's."""
     known = paper.METHOD_ORDER if column == "method" else paper.DATASET_ORDER
-    spelling = {_key(name): name for name in known}
+    spelling = {paper.name_key(name): name for name in known}
     own: list[dict[str, str]] = []
     for table, side in zip(tables, sides, strict=True):
         names: dict[str, str] = {}
         for name in map(str, table[column].unique()):
-            if (twin := names.setdefault(_key(name), name)) != name:
+            if (twin := names.setdefault(paper.name_key(name), name)) != name:
                 raise DataError(
                     f"{side.name} names {twin!r} and {name!r}, which a comparison takes for one "
                     f"{column}.",
                     "Rename one of them.",
                 )
-            spelling.setdefault(_key(name), name)
+            spelling.setdefault(paper.name_key(name), name)
         own.append(names)
     found = []
     for table, names, others in zip(tables, own, reversed(own), strict=True):
         to = {}
         for key, name in names.items():
-            target = _ALIASES.get(key, key) if column == "method" else key
+            target = paper.method_key(key) if column == "method" else key
             alias = key not in others and target in others and target not in names
             to[name] = spelling[target if alias else key]
         found.append(table.assign(**{column: table[column].astype(str).map(to)}))
     return found
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_-]+", "-", name.casefold())
 
 
 def _without_partner(
@@ -819,7 +830,8 @@ def _pairs_table(order: OrderAgreement, matched: _Matched, level: float) -> Tabl
     alike = "replicated" if both else "in the same direction"
     if agreed.all():
         notes = [f"All {len(frame)} pairs are {alike}; none is printed."]
-        return text_table("pairs", f"Pairs of methods{name}", frame, ["pairs"], [], notes)
+        heads, counts = ["pairs", "replicated" if both else "same direction"], [str(len(frame))] * 2
+        return text_table("pairs", f"Pairs of methods{name}", frame, heads, [counts], notes)
     notes = ["First less second, the better of A first."]
     if any(side.has_votes for side in matched.both):
         notes[0] = f"{notes[0][:-1]}; p adjusted by Holm's method within the panel."

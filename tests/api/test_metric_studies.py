@@ -232,3 +232,13 @@ def test_a_still_whose_name_has_a_slash_is_no_sequence() -> None:
     table = means()
     found = sreval.metrics_study(table.assign(image="<b>" + table["image"] + "</b>"))
     assert "averaged over their sequence" not in found.text
+
+
+def test_the_paper_s_other_names_of_methods_have_their_classes() -> None:
+    other = {"nearest": "NN", "srresnet-mse": "SRResNet", "srgan-vgg54": "srgan"}
+    table = means()
+    named = sreval.metrics_study(table.assign(method=table["method"].replace(other)))
+    pd.testing.assert_frame_equal(named.frame, sreval.metrics_study(table).frame)
+    assert "Without a class" not in named.text
+    unknown = sreval.metrics_study(table.assign(method=table["method"].replace({"srcnn": "x"})))
+    assert "Without a class: x. Name it by" in unknown.text
