@@ -115,6 +115,11 @@ def voted_twice(votes: pd.DataFrame) -> pd.DataFrame:
 
     Raises StatisticsError for fewer than three raters.
     """
+    if votes["rater"].nunique() == 1:
+        raise StatisticsError(
+            f"All {counted(len(votes), 'vote')} are of one rater.",
+            f"A comparison of panels needs {LEAST_UNITS} raters who rated the same stimuli.",
+        )
     kept = votes[votes.groupby(list(POINT))["rater"].transform("nunique") > 1]
     if (raters := kept["rater"].nunique()) < LEAST_UNITS:
         raise StatisticsError(
