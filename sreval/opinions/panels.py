@@ -307,9 +307,9 @@ def compare_panels(
     # with known errors the points on the line give the errors of the likelihood (York et al.
     # 2004); with few raters those as they are covered better
     known = all(math.isinf(s.n) for panel in (a, b) for s in panel.sources)
-    at = (on_line, intercept + slope * on_line) if known else (a.mean, b.mean)
-    changes = [_change(line, *at, s, of_a=True) for s in a.sources]
-    changes += [_change(line, *at, s, of_a=False) for s in b.sources]
+    at_a, at_b = (on_line, intercept + slope * on_line) if known else (a.mean, b.mean)
+    changes = [_change(line, at_a, at_b, s, of_a=True) for s in a.sources]
+    changes += [_change(line, at_a, at_b, s, of_a=False) for s in b.sources]
     middle = float(a.mean.mean())
     plcc, srocc = _correlations(a, b, level, seed, draws)
     linear, own = _linear(a, b, slope, departure, on_line)
