@@ -140,10 +140,16 @@ def _named(
     if isinstance(given, Mapping):
         pairs = [(str(name), one) for name, one in given.items()]
         return [(name, _cast(one, allow_open)) for name, one in pairs]
+    from sreval.content import user_path
+
     every = [given] if is_frame(given) else as_list(given)
     if not every:
         raise UsageError("No study is given.", "Name a file, or a study.")
-    stems = [Path(one).stem for one in every if isinstance(one, str | Path)]
+    files = [Path(one) for one in every if isinstance(one, str | Path)]
+    for place, file in enumerate(files):
+        if user_path(file).resolve() in [user_path(one).resolve() for one in files[:place]]:
+            raise UsageError(f"{file} is given twice.", "Give each file once.")
+    stems = [file.stem for file in files]
     found = []
     for index, one in enumerate(every, 1):
         name = f"study {index}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping as Names
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -394,10 +395,17 @@ def check_stimuli(
     if mapping not in MAPPINGS:
         raise unknown_name("mapping", mapping, MAPPINGS)
     columns = ["mos", *metrics]
+    finite = finite_rows(stimuli, columns)
     values = stimuli[columns].to_numpy(dtype=np.float64)
-    finite = np.isfinite(values).all(axis=1)
     _check_variation(values[finite], columns)
     return values[finite], finite
+
+
+def finite_rows(stimuli: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.bool_]:
+    """Which stimuli have finite values in all ``columns``."""
+    values = stimuli[list(columns)].to_numpy(dtype=np.float64)
+    found: NDArray[np.bool_] = np.isfinite(values).all(axis=1)
+    return found
 
 
 def _check_variation(values: Floats, columns: list[str]) -> None:

@@ -21,7 +21,12 @@ import scipy
 from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
-from sreval.opinions.agreement import MetricDifference, jackknifed, metric_agreement
+from sreval.opinions.agreement import (
+    MetricDifference,
+    finite_rows,
+    jackknifed,
+    metric_agreement,
+)
 from sreval.opinions.arrays import Codes, Floats
 from sreval.opinions.intervals import (
     LEAST_UNITS,
@@ -148,9 +153,9 @@ def pairs_of(
 
     ``ratings``, shape (stimuli, raters), NaN where no vote was cast: a pair counts where the
     raters of both differ, by a paired t test of their votes at 1 - ``level``, each pair alone.
-    Without ratings a pair counts where its MOS differ. Columns: ``first`` and ``second``, places
-    in ``stimuli`` of the better and the worse version, their ``scene``, and their classes
-    ``better`` and ``worse``.
+    Without ratings a pair counts where its MOS differ. One without a MOS is in no pair. Columns:
+    ``first`` and ``second``, places in ``stimuli`` of the better and the worse version, their
+    ``scene``, and their classes ``better`` and ``worse``.
     """
     mos = stimuli["mos"].to_numpy(dtype=np.float64)
     group = stimuli["group"].to_numpy()
@@ -159,7 +164,7 @@ def pairs_of(
     for (scene, _), own in places.groupby([stimuli["scene"], stimuli["image"]], sort=True):
         at = own.to_numpy()
         one, two = np.triu_indices(at.size, 1)
-        told = mos[at[one]] != mos[at[two]]
+        told = np.abs(mos[at[one]] - mos[at[two]]) > 0
         if ratings is not None:
             told &= _differ(ratings[at], one, two, level)
         ahead = mos[at[one]] > mos[at[two]]
@@ -225,8 +230,12 @@ def within_scene(
     """Accuracy on the pairs of all methods, within each of ``classes``, and between two of them.
 
     Also Spearman's rho of all versions. What has no pair is left out. Two classes are in the order
-    of ``classes``.
+    of ``classes``. A stimulus without a finite MOS and metrics is left out for all metrics, as by
+    ``metric_agreement``.
     """
+    finite = finite_rows(stimuli, ["mos", *metrics])
+    stimuli = stimuli[finite]
+    ratings = None if ratings is None else ratings[finite]
     pairs = pairs_of(stimuli, ratings, level)
     of_pair = [frozenset(pair) for pair in zip(pairs["better"], pairs["worse"], strict=True)]
     asked: list[Groups] = [*_all_and_each(stimuli, classes), *itertools.combinations(classes, 2)]
@@ -326,8 +335,11 @@ def class_effects(
     their expected sum of squares is taken out of that of MOS (Fuller 1987, Measurement Error
     Models, 2.2); where they are more than half of it, the slope isn't known and there is no
     effect. Interval and p: jackknife over scenes. The slope is taken as the same in both classes,
-    and straight.
+    and straight. Stimuli are left out as by ``within_scene``.
     """
+    finite = finite_rows(stimuli, ["mos", *metrics])
+    stimuli = stimuli[finite]
+    errors = None if errors is None else errors[finite]
     made = []
     for first, second in itertools.combinations(classes, 2):
         at = _with_both(stimuli, first, second)

@@ -32,6 +32,9 @@ LEAST_POINTS = 3
 DRAWS = 1000
 """How often the panels are drawn anew for the errors of correlations and of an order."""
 
+_STEP = 1e-3
+"""Of a unit's influence, by which the points are moved to see what it changes."""
+
 _MANY = 1e9
 """Degrees of freedom in the place of infinitely many, which scipy's Student and F don't take."""
 
@@ -112,6 +115,11 @@ def voted_twice(votes: pd.DataFrame) -> pd.DataFrame:
 
     Raises StatisticsError for fewer than three raters.
     """
+    if votes["rater"].nunique() == 1:
+        raise StatisticsError(
+            f"All {counted(len(votes), 'vote')} are of one rater.",
+            f"A comparison of panels needs {LEAST_UNITS} raters who rated the same stimuli.",
+        )
     kept = votes[votes.groupby(list(POINT))["rater"].transform("nunique") > 1]
     if (raters := kept["rater"].nunique()) < LEAST_UNITS:
         raise StatisticsError(
@@ -162,8 +170,12 @@ def panel_of_means(means: pd.Series, error: pd.Series | None = None) -> Panel:
     """A panel of a table: ``means`` by point, with their standard errors where it has them.
 
     These are taken as independent of each other, as the table doesn't say more. One of 0, as of
-    raters who all agreed, counts as the root mean square of the others.
+    raters who all agreed, counts as the root mean square of the others. Raises StatisticsError for
+    a mean or an error that isn't finite.
     """
+    for what, values in (("mean", means), ("standard error", error)):
+        if values is not None and not np.isfinite(values.to_numpy(dtype=np.float64)).all():
+            raise StatisticsError(f"A {what} of the panel isn't a finite number.", "Leave it out.")
     sources: tuple[Source, ...] = ()
     if error is not None and (error > 0).any():
         own = error.to_numpy(dtype=np.float64)
@@ -289,12 +301,18 @@ def compare_panels(
         errors = [np.ones(1), np.ones(1)]
     line = partial(york, x_error=errors[0], y_error=errors[1])
     (slope,), (intercept,) = line(a.mean, b.mean)
-    changes = [_change(line, a.mean, b.mean, s, of_a=True) for s in a.sources]
-    changes += [_change(line, a.mean, b.mean, s, of_a=False) for s in b.sources]
     departure = b.mean - intercept - slope * a.mean
+    va, vb = (error**2 for error in errors)
+    on_line = a.mean + slope * va * departure / (vb + slope**2 * va)
+    # with known errors the points on the line give the errors of the likelihood (York et al.
+    # 2004); with few raters those as they are covered better
+    known = all(math.isinf(s.n) for panel in (a, b) for s in panel.sources)
+    at_a, at_b = (on_line, intercept + slope * on_line) if known else (a.mean, b.mean)
+    changes = [_change(line, at_a, at_b, s, of_a=True) for s in a.sources]
+    changes += [_change(line, at_a, at_b, s, of_a=False) for s in b.sources]
     middle = float(a.mean.mean())
     plcc, srocc = _correlations(a, b, level, seed, draws)
-    linear, own = _linear(a, b, slope, departure, errors)
+    linear, own = _linear(a, b, slope, departure, on_line)
     frame = a.index.to_frame(index=False)
     groups = _keys(a.index, METHOD)
     names = groups.unique()
@@ -362,15 +380,26 @@ def _change(
     *,
     of_a: bool,
 ) -> _Change:
-    (slope,), (intercept,) = line(a, b)
-    moved_a, moved_b = (a + source.influence, b) if of_a else (a, b + source.influence)
-    slopes, intercepts = line(moved_a, moved_b)
-    departure = moved_b - intercepts[:, None] - slopes[:, None] * moved_a
+    """What a small error changes, in proportion, of the line through the points ``a`` and ``b``.
+
+    Steps to both sides make it the same on a scale turned round.
+    """
+    found = []
+    for step in (_STEP, -_STEP):
+        moved = step * source.influence
+        moved_a, moved_b = (a + moved, b) if of_a else (a, b + moved)
+        slopes, intercepts = line(moved_a, moved_b)
+        found.append(
+            (slopes, intercepts, moved_b - intercepts[:, None] - slopes[:, None] * moved_a)
+        )
+    slope, intercept, departure = (
+        (up - down) / (2 * _STEP) for up, down in zip(*found, strict=True)
+    )
     return _Change(
         freedom=source.freedom,
-        slope=slopes - slope,
-        intercept=intercepts - intercept,
-        departure=departure - (b - intercept - slope * a),
+        slope=slope,
+        intercept=intercept,
+        departure=departure,
         difference=-source.influence if of_a else source.influence,
     )
 
@@ -430,14 +459,12 @@ def _f_test(f: float, above: float, below: float) -> PanelTest:
 
 
 def _linear(
-    a: Panel, b: Panel, slope: float, departure: Floats, errors: Sequence[Floats]
+    a: Panel, b: Panel, slope: float, departure: Floats, on_line: Floats
 ) -> tuple[PanelTest | None, float]:
     """That ``departure`` is no larger than errors make it, and the sum of squares that they make.
 
     Box' F test of the sum of squares beside the line, across from it in J - 2 dimensions.
     """
-    va, vb = (error**2 for error in errors)
-    on_line = a.mean + slope * va * departure / (vb + slope**2 * va)
     base, _ = np.linalg.qr(np.stack([np.ones(a.mean.size), _centred(on_line)], axis=1))
 
     def beside(values: Floats) -> Floats:
@@ -471,14 +498,15 @@ def _true_plcc(
     """The correlation of the true means: what of B beside the line is more than ``errors``.
 
     The interval turns the F test round: the sums of squares beside the line that it wouldn't
-    reject. Its lower end never takes the errors for smaller than they are.
+    reject at (1 - ``level``) / 2 to either side. Where even the errors alone would make more, it is
+    1 to 1: what is beside the line says of no departure at all.
     """
     estimate = low = high = math.nan
     spread = _reliability(b) * float((_centred(b.mean) ** 2).sum())
     if linear is not None and spread > 0:
         tail = (1 - level) / 2
         most, least = scipy.special.fdtri(linear.above, min(linear.below, _MANY), [1 - tail, tail])
-        ratios = (linear.f, max(linear.f, 1.0) / least, linear.f / most)
+        ratios = (linear.f, linear.f / least, linear.f / most)
         beside = [max(0.0, errors * (ratio - 1)) for ratio in ratios]
         found = [math.copysign(math.sqrt(max(0.0, 1 - one / spread)), slope) for one in beside]
         estimate, (low, high) = found[0], sorted(found[1:])
@@ -602,6 +630,7 @@ Verdict = Literal[
     "not shown in either",
     "same direction",
     "opposite direction",
+    "equal means",
 ]
 
 
@@ -625,6 +654,11 @@ class OrderAgreement:
     again: float
     pairs: pd.DataFrame
 
+    @property
+    def signs(self) -> Floats:
+        """Of each pair 1 where both means are in one order, -1 where not, 0 where a panel's tie."""
+        return _signs(self.pairs)
+
 
 def compare_orders(
     dataset: str,
@@ -638,7 +672,8 @@ def compare_orders(
 
     ``means`` are A's and B's by method, of the same methods; ``tests`` the two frames of
     ``Comparison.frame`` on these methods, None of a panel without votes. In pairs the better of A
-    comes first. A pair is replicated where both panels' tests show it, in the same direction.
+    comes first. A pair is replicated where both panels' tests show it, in the same direction; what
+    is shown has equal means where those of the other panel, or of both, don't differ.
     """
     a, b = means
     names = sorted(a.index, key=lambda name: (-a[name], numbered(name)))
@@ -652,7 +687,7 @@ def compare_orders(
                 row |= _tested(test, first, second, side)
             rows.append(row)
     pairs = pd.DataFrame(rows)
-    signs = np.sign(pairs[["difference_a", "difference_b"]].round(10)).prod(axis=1)
+    signs = _signs(pairs)
     tested = [side for side, test in zip("ab", shown, strict=True) if test is not None]
     pairs["verdict"] = [
         _verdict([bool(row[f"p_adjusted_{side}"] < alpha) for side in tested], tested, sign)
@@ -667,6 +702,11 @@ def compare_orders(
         low, high = 2 * alike / len(pairs) - 1, 1 - 2 * unlike / len(pairs)
     tau = float(scipy.stats.kendalltau(a[names].round(10), b[names].round(10)).statistic)
     return OrderAgreement(dataset, len(names), tau, low, high, int((signs > 0).sum()), again, pairs)
+
+
+def _signs(pairs: pd.DataFrame) -> Floats:
+    found: Floats = np.sign(pairs[["difference_a", "difference_b"]].round(10).to_numpy()).prod(1)
+    return found
 
 
 def _by_pair(tests: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
@@ -696,13 +736,13 @@ def _tested(
 def _verdict(shown: Sequence[bool], tested: Sequence[str], sign: float) -> Verdict:
     if len(tested) == 2:
         if all(shown):
-            return "replicated" if sign > 0 else "contradicted"
+            return ("contradicted", "equal means", "replicated")[int(sign) + 1]
         if not any(shown):
             return "not shown in either"
         return "not shown in B" if shown[0] else "not shown in A"
     if tested and not shown[0]:
         return "not shown in A" if tested[0] == "a" else "not shown in B"
-    return "same direction" if sign > 0 else "opposite direction"
+    return ("opposite direction", "equal means", "same direction")[int(sign) + 1]
 
 
 def same_order_again(a: Panel, b: Panel, *, same_images: bool, seed: int = 0) -> float:

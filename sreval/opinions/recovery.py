@@ -21,7 +21,7 @@ import pandas as pd
 import scipy
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Floats, Ratings, check_level, group_mean
+from sreval.opinions.arrays import Codes, Floats, Ratings, check_level, group_mean
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
 
 ENOUGH_RATERS = 15
@@ -364,15 +364,24 @@ def _with_residuals(ratings: Ratings) -> tuple[Ratings, dict[str, str]]:
     return ratings.keep(~single[ratings.rater]), names
 
 
+def connected(ratings: Ratings) -> tuple[int, Codes]:
+    """Into how many parts without a common rater or stimulus the votes fall, and which is whose.
+
+    The codes of the parts are of all raters, then of all stimuli.
+    """
+    size = ratings.n_raters + ratings.n_stimuli
+    ends = ratings.rater, ratings.n_raters + ratings.stimulus
+    votes = scipy.sparse.coo_array((np.ones(ratings.score.size), ends), shape=(size, size))
+    parts, label = scipy.sparse.csgraph.connected_components(votes, False)
+    return int(parts), np.asarray(label, dtype=np.intp)
+
+
 def _connected(ratings: Ratings) -> tuple[list[Ratings], dict[str, str]]:
     """The parts between which there is no vote, and whom a single vote excludes from all."""
     if _is_full(ratings) and ratings.n_stimuli > 1:
         return [ratings], {}
     kept, excluded = _with_residuals(ratings)
-    size = kept.n_raters + kept.n_stimuli
-    edges = (np.ones(kept.score.size), (kept.rater, kept.n_raters + kept.stimulus))
-    votes = scipy.sparse.coo_array(edges, shape=(size, size))
-    parts, label = scipy.sparse.csgraph.connected_components(votes, False)
+    parts, label = connected(kept)
     if parts == 1:
         return [kept], excluded
     of_stimuli = label[kept.n_raters :]

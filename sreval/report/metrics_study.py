@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, counted, listed, option
-from sreval.frames import is_frame, unit_of
-from sreval.opinions.agreement import FEW_SCENES
+from sreval.errors import StatisticsError, attempted, listed, option
+from sreval.frames import unit_of
+from sreval.opinions.agreement import FEW_SCENES, finite_rows
 from sreval.opinions.agreement import Mapping as Map
 from sreval.opinions.arrays import Floats
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
@@ -33,7 +33,12 @@ from sreval.opinions.reading import is_means, metric_values
 from sreval.opinions.votes import opinions
 from sreval.report import paper
 from sreval.report.notes import mark_notes, marks_of
-from sreval.report.opinion_models import directions, join_scores, usable_metrics
+from sreval.report.opinion_models import (
+    directions,
+    join_scores,
+    lacking_values,
+    usable_metrics,
+)
 from sreval.report.opinions import Request
 from sreval.report.table import (
     Columns,
@@ -81,9 +86,9 @@ def stimuli_of(
 ) -> StimuliOf:
     """The stimuli of one study: MOS, metrics and the classes of the methods.
 
-    The reference of the ``request`` is left out, and so is a stimulus on which a metric isn't
-    finite. A method's class is that in ``classes``, in a table's column class, or in
-    ``paper.CLASSES``. Raises UsageError for a class of a method that has no stimuli, and what
+    The reference of the ``request`` is left out, and so is a stimulus on which the MOS or a metric
+    isn't finite. A method's class is that in ``classes``, in a table's column class, or in
+    ``paper.class_of``. Raises UsageError for a class of a method that has no stimuli, and what
     ``join_scores`` raises.
     """
     joined, names = join_scores(votes, request)
@@ -100,10 +105,10 @@ def stimuli_of(
     notes += [f"Left out: {why}" for why in unusable]
     if not usable:
         raise StatisticsError(f"{name} has no metric that can be compared. {' '.join(unusable)}")
-    finite = np.isfinite(rows[usable].to_numpy(dtype=np.float64)).all(axis=1)
-    if not finite.all():
-        notes.append(f"{counted(int((~finite).sum()), 'row')} without finite values left out.")
-    rows = rows[finite]
+    notes += lacking_values(rows, usable)
+    rows = rows[finite_rows(rows, ["mos", *usable])]
+    if rows.empty:
+        raise StatisticsError(f"{name} has no stimulus with a MOS and all metrics.", *notes[-1:])
     unit = rows["dataset"] + "/" + rows["image"].map(unit_of)
     still = rows["scene"] == rows["dataset"] + "/" + rows["image"]
     rows = rows.assign(unit=unit, scene=rows["scene"].where(~still, unit))
@@ -115,7 +120,7 @@ def stimuli_of(
     means = rows.groupby(key, sort=False)[kept].mean()
     stimuli = means.join(rows.groupby(key, sort=False)["group"].first()).reset_index()
     stimuli = stimuli.rename(columns={"unit": "image"})
-    if rows["image"].map(is_frame).any():
+    if len(stimuli) < len(rows):
         notes.append("Frames are averaged over their sequence first.")
     ratings = None if is_means(votes) else _ratings(votes, rows, stimuli)
     errors, half = _precision(ratings, stimuli)
@@ -129,9 +134,10 @@ def stimuli_of(
         )
     unknown = paper.sort_methods(sorted(set(stimuli.loc[stimuli["group"] == "", "method"])))
     if unknown:
+        named = listed([paper.label(method) for method in unknown], 10)
         notes.append(
-            f"Without a class: {listed([paper.label(method) for method in unknown], 10)}. Name it "
-            f"by {option('--class METHOD=CLASS', 'classes={method: class}')}."
+            f"Without a class: {named}. Name {'it' if len(unknown) == 1 else 'them'} by "
+            f"{option('--class METHOD=CLASS', 'classes={method: class}')}."
         )
     there = [group for group in stimuli["group"].unique() if group]
     better = directions(usable, request)
@@ -142,7 +148,7 @@ def stimuli_of(
 
 
 def _groups(rows: pd.DataFrame, votes: pd.DataFrame, classes: Mapping[str, str]) -> pd.Series:
-    known = dict(paper.CLASSES)
+    known: dict[str, str] = {}
     if "class" in votes:
         own = votes["class"].fillna("").map(lambda cell: str(cell).strip().casefold())
         told = pd.DataFrame({"method": votes["method"], "group": own}).drop_duplicates()
@@ -156,7 +162,7 @@ def _groups(rows: pd.DataFrame, votes: pd.DataFrame, classes: Mapping[str, str])
             )
         known |= dict(zip(told["method"], told["group"], strict=True))
     known |= {method: group.casefold() for method, group in classes.items()}
-    return rows["method"].map(lambda method: known.get(method, ""))
+    return rows["method"].map(lambda method: known.get(method) or paper.class_of(method))
 
 
 def _half_widths(rows: pd.DataFrame, votes: pd.DataFrame) -> Floats:

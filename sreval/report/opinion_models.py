@@ -20,12 +20,18 @@ from sreval.errors import (
 )
 from sreval.frames import unit_name
 from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
-from sreval.opinions.agreement import Agreement, metric_agreement
+from sreval.opinions.agreement import Agreement, finite_rows, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
 from sreval.opinions.intervals import LEAST_UNITS, Interval
 from sreval.opinions.mos import difference_scores, mean_of, stimulus_mos
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
-from sreval.opinions.recovery import ENOUGH_RATERS, Recovery, recover_parts, remove_bias
+from sreval.opinions.recovery import (
+    ENOUGH_RATERS,
+    Recovery,
+    connected,
+    recover_parts,
+    remove_bias,
+)
 from sreval.opinions.reliability import Reliability
 from sreval.opinions.reliability import retest as retest_of
 from sreval.opinions.sheet import MEAN
@@ -186,7 +192,7 @@ def _raters(parts: Sequence[Recovery], facts: Mapping[str, object]) -> Table:
         f"{' of the part' * (len(parts) > 1)}; inconsistency: standard deviation of the rater's "
         "noise in points. Intervals: Student t and chi-square on the votes less what bias and "
         "quality took of them, unit vote, about this rater.",
-        *parts_notes(parts),
+        *["The warnings above are about these figures, too."] * bool(facts["warnings"]),
     ]
     return table_of("recovery", "The raters", frame, columns, notes, facts)
 
@@ -203,7 +209,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
             "Reliability needs votes that differ.",
         )
     rows: list[_Figure] = []
-    notes = _icc_notes(ratings)
+    notes = [*_apart(ratings), *_icc_notes(ratings)]
     frames = unit_name(counted["image"]) == "sequence"
     for what, estimate in _agreement(ratings, request, frames).items():
         made, why = attempted(estimate)
@@ -287,6 +293,17 @@ def _agreement(
         "rater against rest": rest,
         sos: lambda: single(sos, agreement.sos_interval()),
     }
+
+
+def _apart(ratings: Ratings) -> list[str]:
+    parts, _ = connected(ratings)
+    if parts == 1:
+        return []
+    return [
+        f"The votes fall into {parts} parts without a common rater or stimulus. Raters of two "
+        "parts never judged the same, so how far they agree isn't known: alpha, SOS and split half "
+        "are over all parts together."
+    ]
 
 
 def _icc_notes(ratings: Ratings) -> list[str]:
@@ -408,8 +425,7 @@ def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:
         frames.append(found.frame().assign(dataset=name))
         notes += [f"{where}{note}" for note in scene_notes(found)]
         differences += _differences(name, found)
-        left = sum(found.excluded.values())
-        notes += [f"{where}{left} stimuli without finite values left out."] if left else []
+        notes += [f"{where}{note}" for note in lacking_values(rows, usable)]
     if not frames:
         raise StatisticsError(" ".join(note.removeprefix("Not done: ") for note in notes))
     frame = pd.concat(frames, ignore_index=True)
@@ -428,6 +444,22 @@ def scene_notes(found: Agreement) -> list[str]:
             "perfect or undefined once a scene is left out."
         )
     return notes
+
+
+def lacking_values(stimuli: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    """Which of MOS and ``metrics`` aren't finite on how many stimuli, and what follows."""
+    lacking = {
+        name: int((~finite_rows(stimuli, [column])).sum())
+        for column, name in {"mos": "MOS", **{one: metric_name(one) for one in metrics}}.items()
+    }
+    left = int((~finite_rows(stimuli, ["mos", *metrics])).sum())
+    if not left:
+        return []
+    named = [f"{name} in {counted(n, 'row')}" for name, n in lacking.items() if n]
+    return [
+        f"Missing or infinite: {listed(named, 10)}. {counted(left, 'row')} left out for all "
+        "metrics, so that all are judged on the same stimuli."
+    ]
 
 
 def usable_metrics(
@@ -471,7 +503,8 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
     if scores is None:
         raise UsageError(
             "No benchmark results are given.",
-            f"Add {option('--results FOLDER', 'results=FOLDER')}.",
+            f"Add {option('--results FOLDER', 'results=FOLDER')}: these are votes, which bring no "
+            "metrics, as a table of means may.",
         )
     wide = scores.pivot(index=list(STIMULUS), columns="metric", values="value")
     if is_means(votes):

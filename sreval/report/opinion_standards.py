@@ -138,14 +138,16 @@ def _preferred(found: dict[str, Outcome]) -> list[str]:
     same = {name: nbic for name, nbic in known.items() if name not in _REJECTING}
     preferred = min(same, key=lambda name: same[name], default=best)
     said = [
-        "NBIC: (log(n) parameters - 2 log L) / n of n votes (Li et al. 2020), less is better. "
+        "NBIC: log(n) parameters / n - 2 log L / k of n votes, k of them kept, which is n where "
+        "nobody is rejected (Li et al. 2020; k as in their code), less is better. "
         f"Of the models of all votes, the votes prefer that of {preferred}."
     ]
     rejecting = [name for name in known if name in _REJECTING and found[name].rejected]
     if rejecting:
         said.append(
-            f"{listed(rejecting)}: log L is that of the votes kept, as published, which favours "
-            "whoever rejects much. Don't compare them with the others by NBIC."
+            f"{listed(rejecting)}: the penalty is that of all votes, log L is that of the votes "
+            "kept, divided by their number, as in the published code, which favours whoever "
+            "rejects much. Don't compare them with the others by NBIC."
         )
     unbounded = max(made.unbounded for made in found.values())
     if unbounded:

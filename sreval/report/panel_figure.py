@@ -47,7 +47,7 @@ def panel_figure(found: Comparison) -> Figure:
     sign = "+" if slope.estimate >= 0 else "-"
     caption = (
         f"n = {agreement.n} common means. Line: B = {fixed(intercept.estimate, 2)} {sign} "
-        f"{fixed(abs(slope.estimate), 2)} A, with errors in both. A mark a data set and method; "
+        f"{fixed(abs(slope.estimate), 2)} A, with errors in both. A mark is a data set and method; "
         f"bars: {percent(slope.level)} intervals of each mean alone, as far as errors are known."
     )
     if found.marks:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +32,7 @@ from sreval.opinions.panels import (
     same_order_again,
     voted_twice,
 )
-from sreval.opinions.reading import is_means, metric_key, metric_values
+from sreval.opinions.reading import MEAN, is_means, metric_key, metric_values
 from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
 from sreval.report.notes import mark_notes, marks_of, uncounted
@@ -53,9 +52,6 @@ from sreval.report.text import NONE, fixed, p_value, percent, span, whole_percen
 
 _MOST_STIMULI = 10
 """The stimuli printed of those that depart most from the line."""
-
-_ALIASES = {"srgan": "srgan-vgg54", "srresnet": "srresnet-mse"}
-"""What the paper calls its methods where no loss is named (its table 2)."""
 
 _COUNTS = ("n_raters", "raters", "n", "n_votes", "votes")
 """Columns of a table of means that say how many opinions stand behind its ``sd``."""
@@ -166,7 +162,7 @@ def _match(a: Side, b: Side) -> _Matched:
         raise DataError(
             f"{a.name} and {b.name} have {counted(len(common), 'mean')} in common, and a "
             f"comparison needs three. {_held(a, tables[0])}; {_held(b, tables[1])}.",
-            "Name data sets, images and methods alike in both.",
+            _remedy((a, b), tables),
         )
     for side, table, own, other in zip((a, b), tables, keys, (b, a), strict=True):
         notes += _without_partner(side, table, own, common, other)
@@ -190,7 +186,11 @@ def _match(a: Side, b: Side) -> _Matched:
 def _counted(side: Side, notes: list[str]) -> pd.DataFrame:
     """The means, or the votes on stimuli that two raters rated; frames of a sequence are one."""
     if not side.has_votes:
-        return side.table
+        there = np.isfinite(side.table[MEAN].to_numpy(dtype=np.float64))
+        if lost := int((~there).sum()):
+            what = counted(lost, "row")
+            notes.append(f"{side.name}: Left out: {what} without a mean opinion score.")
+        return side.table[there]
     votes = opinions(side.table).reset_index(drop=True)
     with _naming(side):
         kept = voted_twice(votes.assign(image=votes["image"].astype(str).map(unit_of)))
@@ -223,6 +223,25 @@ def _held(side: Side, table: pd.DataFrame) -> str:
     return f"{side.name} holds {listed(sets)} with {listed(methods, 12)}"
 
 
+def _remedy(sides: Sequence[Side], tables: Sequence[pd.DataFrame]) -> str:
+    """What to rename where too little has a partner: data sets alone, where methods agree."""
+    first, second = (set(table["method"]) for table in tables)
+    if len(first & second) < 3:
+        return "Name data sets, images and methods alike in both."
+    sets = [list(map(str, table["dataset"].unique())) for table in tables]
+    for side, own, others in zip(sides, sets, reversed(sets), strict=True):
+        if own == [""]:
+            named = [name for name in others if name]
+            known = f"{', '.join(named[:-1])} or {named[-1]}" if named[1:] else "".join(named)
+            return (
+                f"Only the data set isn't named alike: add a column dataset with {known} to "
+                f"{side.name}."
+            )
+    if not set(sets[0]) & set(sets[1]):
+        return "Only the names of the data sets differ: write them alike in both."
+    return "Name data sets, images and methods alike in both."
+
+
 def _same_set(
     tables: list[pd.DataFrame], sides: Sequence[Side], notes: list[str]
 ) -> list[pd.DataFrame]:
@@ -241,32 +260,28 @@ def _same_names(
 ) -> list[pd.DataFrame]:
     """Both tables with one spelling for each data set or method: the paper's, else A's."""
     known = paper.METHOD_ORDER if column == "method" else paper.DATASET_ORDER
-    spelling = {_key(name): name for name in known}
+    spelling = {paper.name_key(name): name for name in known}
     own: list[dict[str, str]] = []
     for table, side in zip(tables, sides, strict=True):
         names: dict[str, str] = {}
         for name in map(str, table[column].unique()):
-            if (twin := names.setdefault(_key(name), name)) != name:
+            if (twin := names.setdefault(paper.name_key(name), name)) != name:
                 raise DataError(
                     f"{side.name} names {twin!r} and {name!r}, which a comparison takes for one "
                     f"{column}.",
                     "Rename one of them.",
                 )
-            spelling.setdefault(_key(name), name)
+            spelling.setdefault(paper.name_key(name), name)
         own.append(names)
     found = []
     for table, names, others in zip(tables, own, reversed(own), strict=True):
         to = {}
         for key, name in names.items():
-            target = _ALIASES.get(key, key) if column == "method" else key
+            target = paper.method_key(key) if column == "method" else key
             alias = key not in others and target in others and target not in names
             to[name] = spelling[target if alias else key]
         found.append(table.assign(**{column: table[column].astype(str).map(to)}))
     return found
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_-]+", "-", name.casefold())
 
 
 def _without_partner(
@@ -416,7 +431,7 @@ def _means_of(side: Side) -> pd.DataFrame:
             f"{side.name}: {' and '.join(wanted)} give a mean an error below 0.",
             "Write low below high, and se and sd above 0.",
         )
-    return side.table.assign(error=found)
+    return side.table.assign(error=np.where(np.isfinite(found), found, math.nan))
 
 
 # Orders
@@ -605,7 +620,8 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
             "PLCC, SROCC and RMSE after a linear map as in ITU-T P.1401 (from memory). Errors "
             "lower a correlation: with these, panels whose true means lie on a line reach a PLCC "
             f"of {fixed(found.ceiling, 3)} (Spearman 1904). The interval without errors is the F "
-            "test's, turned round."
+            f"test's, turned round with {(1 - found.true_plcc.level) / 2:.3g} to either side: it "
+            "leaves a perfect line out where the p of B = line is below that."
         )
     return notes
 
@@ -708,10 +724,12 @@ _OF_BOTH = {
     "not shown in B": "A's test shows it alone",
     "not shown in A": "B's test shows it alone",
     "not shown in either": "neither test shows it",
+    "equal means": "both show it, and a panel's means are equal",
 }
 _OF_ONE = {
     "same direction": "the test shows it, and the other side's means agree",
     "opposite direction": "the test shows it, and the other side's means are the other way round",
+    "equal means": "the test shows it, and the other side's means are equal",
 }
 
 
@@ -721,7 +739,10 @@ def _verdicts(matched: _Matched) -> Mapping[str, str]:
     if a and b:
         return _OF_BOTH
     if not (a or b):
-        return dict.fromkeys(_OF_ONE, "by the means alone")
+        return {
+            **dict.fromkeys(_OF_ONE, "by the means alone"),
+            "equal means": "of one side or both",
+        }
     return {**_OF_ONE, f"not shown in {'A' if a else 'B'}": "the test doesn't show it"}
 
 
@@ -734,6 +755,12 @@ def _orders_table(
 ) -> Table:
     rows = []
     tested = any(side.has_votes for side in matched.both)
+    found = {verdict for order in orders for verdict in order.pairs["verdict"]}
+    verdicts = {
+        name: about
+        for name, about in _verdicts(matched).items()
+        if name != "equal means" or name in found
+    }
     for order in orders:
         counts = order.pairs["verdict"].value_counts()
         rows.append(
@@ -747,7 +774,7 @@ def _orders_table(
                 "tau_high": order.tau_high,
                 "again": order.again,
             }
-            | {name: int(counts.get(name, 0)) for name in _verdicts(matched)}
+            | {name: int(counts.get(name, 0)) for name in verdicts}
         )
     frame = pd.DataFrame(rows)
     columns: dict[str, Callable[[Any], str]] = {
@@ -758,14 +785,14 @@ def _orders_table(
     }
     if tested:
         columns["true tau"] = lambda row: span(row["tau_low"], row["tau_high"], 2)
-        columns |= {name: whole(name) for name in _verdicts(matched)}
+        columns |= {name: whole(name) for name in verdicts}
     if not frame["again"].isna().all():
         columns["all alike again"] = lambda row: whole_percent(row["again"])
     notes = [
         "Same order: pairs whose means are in the same order. tau: Kendall's tau-b of the means."
     ]
     if tested:
-        meaning = "; ".join(f"{name}: {about}" for name, about in _verdicts(matched).items())
+        meaning = "; ".join(f"{name}: {about}" for name, about in verdicts.items())
         notes += [
             f"True tau: what the tests leave of it at {percent(level)}, where a pair that isn't "
             f"shown may be either way. {meaning[0].upper()}{meaning[1:]}.",
@@ -803,17 +830,18 @@ def _pairs_table(order: OrderAgreement, matched: _Matched, level: float) -> Tabl
     alike = "replicated" if both else "in the same direction"
     if agreed.all():
         notes = [f"All {len(frame)} pairs are {alike}; none is printed."]
-        return text_table("pairs", f"Pairs of methods{name}", frame, ["pairs"], [], notes)
+        heads, counts = ["pairs", "replicated" if both else "same direction"], [str(len(frame))] * 2
+        return text_table("pairs", f"Pairs of methods{name}", frame, heads, [counts], notes)
     notes = ["First less second, the better of A first."]
     if any(side.has_votes for side in matched.both):
         notes[0] = f"{notes[0][:-1]}; p adjusted by Holm's method within the panel."
-    swapped = frame[np.sign(frame["difference_a"]) * np.sign(frame["difference_b"]) < 0]
-    if len(swapped):
-        names = [
+    for sign, said in ((-1, "the other way round in B"), (0, "equal in a panel")):
+        named = [
             f"{paper.label(first)} and {paper.label(second)}"
-            for first, second in swapped[["first", "second"]].to_numpy()
+            for first, second in frame.loc[order.signs == sign, ["first", "second"]].to_numpy()
         ]
-        notes.append(f"The means are the other way round in B of {listed(names, 20)}.")
+        if named:
+            notes.append(f"The means are {said} of {listed(named, 20)}.")
     if agreed.any():
         notes.append(f"Not printed, as {alike}: {counted(int(agreed.sum()), 'pair')}.")
     return table_of(

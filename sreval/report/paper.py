@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from sreval.errors import numbered
@@ -92,6 +93,9 @@ srgan-mse 30.64 0.8701 3.77      26.92 0.7611 3.43
 srgan-vgg22 29.84 0.8468 3.78    26.44 0.7518 3.57
 """
 
+OTHER_NAMES = {"nn": "nearest", "srgan": "srgan-vgg54", "srresnet": "srresnet-mse"}
+"""A common short name, and what the paper's table 2 calls methods where it names no loss."""
+
 FOOTNOTES = {
     "srcnn": "The paper's SRCNN is the older output that Huang et al. 2015 published; the "
     "9-5-5 network that its authors published reaches 30.48 dB on Set5 under the protocol matlab.",
@@ -127,6 +131,22 @@ def sort_datasets(datasets: list[str]) -> list[str]:
     """Data sets in the paper's order, others by name (d2 before d10) after them."""
     rank = {name: index for index, name in enumerate(DATASET_ORDER)}
     return sorted(datasets, key=lambda d: (rank.get(d, len(rank)), numbered(d)))
+
+
+def name_key(name: str) -> str:
+    """A name in the form in which names are compared, whatever its case and separators."""
+    return re.sub(r"[\s_-]+", "-", name.casefold())
+
+
+def method_key(method: str) -> str:
+    """A method's ``name_key``: that of the paper's method where it is another name of one."""
+    key = name_key(method)
+    return OTHER_NAMES.get(key, key)
+
+
+def class_of(method: str) -> str:
+    """The class of one of the paper's methods, by whichever name; empty for any other."""
+    return CLASSES.get(method_key(method), "")
 
 
 def label(method: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,30 @@ def test_all_is_written(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.records()))["sections"][0]["analysis"] == "metrics-study"
     assert repr(found).startswith("<MetricsStudy: Which metric to trust where")
     assert "<table" in found._repr_html_()
+
+
+def test_an_empty_cell_leaves_its_row_out_of_every_answer_and_is_named() -> None:
+    table = means()
+    table.loc[10, "mos"] = math.nan
+    table.loc[[2, 3], "psnr"] = math.nan, math.inf
+    found = sreval.metrics_study(table)
+    pd.testing.assert_frame_equal(found.frame, sreval.metrics_study(table.drop([2, 3, 10])).frame)
+    assert (
+        "Missing or infinite: MOS in 1 row, PSNR in 2 rows. 3 rows left out for all" in found.text
+    )
+
+
+def test_a_still_whose_name_has_a_slash_is_no_sequence() -> None:
+    table = means()
+    found = sreval.metrics_study(table.assign(image="<b>" + table["image"] + "</b>"))
+    assert "averaged over their sequence" not in found.text
+
+
+def test_the_paper_s_other_names_of_methods_have_their_classes() -> None:
+    other = {"nearest": "NN", "srresnet-mse": "SRResNet", "srgan-vgg54": "srgan"}
+    table = means()
+    named = sreval.metrics_study(table.assign(method=table["method"].replace(other)))
+    pd.testing.assert_frame_equal(named.frame, sreval.metrics_study(table).frame)
+    assert "Without a class" not in named.text
+    unknown = sreval.metrics_study(table.assign(method=table["method"].replace({"srcnn": "x"})))
+    assert "Without a class: x. Name it by" in unknown.text

@@ -21,6 +21,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     means().to_csv("a.csv", index=False)
     means(1, bias=0.0).to_csv("b.csv", index=False)
     means()[["image", "method", "mos"]].to_csv("bare.csv", index=False)
+    rated = means()[["image", "method"]].assign(rater="r", score=3)
+    rated.to_csv("votes.csv", index=False)
     return tmp_path
 
 
@@ -46,7 +48,8 @@ def test_what_cannot_be_done_is_said_and_told_by_the_exit_code(sreval: Sreval, h
     [
         ((), USAGE, "No study is given."),
         (("nowhere.csv",), FAILED, "Can't read nowhere.csv"),
-        (("a.csv", "a.csv"), USAGE, "Two studies are called 'a.csv'."),
+        (("a.csv", "./a.csv"), USAGE, "a.csv is given twice."),
+        (("votes.csv",), USAGE, "Add --results FOLDER: these are votes"),
         (("a.csv", "--class", "gan"), USAGE, "'gan' names no class."),
         (("a.csv", "--class", "x=gan"), USAGE, "Unknown method 'x'."),
         (("a.csv", "--class", "srcnn=a", "--class", "srcnn=b"), USAGE, "given two classes"),

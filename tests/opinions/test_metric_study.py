@@ -298,3 +298,23 @@ def test_heterogeneity_is_cochrans_q() -> None:
     assert found.p == pytest.approx(stats.chi2.sf(found.q, 2))
     assert found.i_squared == pytest.approx(max(0, 1 - 2 / found.q))
     assert math.isnan(heterogeneity(answers_of([0.5], [0.1]), "a").p)
+
+
+def test_a_stimulus_without_a_mos_or_a_metric_is_in_no_pair_and_no_count() -> None:
+    """Every answer is that of the table without it."""
+    table, votes = study()
+    table = table.assign(mos=table["mos"].where(table.index != 3))
+    table.loc[10, "lpips"] = math.inf
+    errors = votes.std(axis=1) / math.sqrt(votes.shape[1])
+    kept = np.array([i not in (3, 10) for i in table.index])
+    less = table[kept].reset_index(drop=True)
+    pairs = pairs_of(table)
+    assert 3 not in {*pairs["first"], *pairs["second"]}
+    for ratings in (None, votes):
+        of_kept = None if ratings is None else ratings[kept]
+        found = within_scene(table, METRICS, CLASSES, ratings)
+        assert found == within_scene(less, METRICS, CLASSES, of_kept)
+    assert across_scenes(table, METRICS, CLASSES) == across_scenes(less, METRICS, CLASSES)
+    found_effects = class_effects(table, METRICS, CLASSES, errors)
+    assert repr(found_effects) == repr(class_effects(less, METRICS, CLASSES, errors[kept]))
+    assert any(math.isfinite(one.p) for one in found_effects)

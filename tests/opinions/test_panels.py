@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from sreval.opinions.panels import (
 from sreval.opinions.votes import check_votes
 from tests.opinions.builders import random_votes, votes_table
 from tests.opinions.conftest import expected, nflx, ratings_folder
+from tests.opinions.test_regression import X_WEIGHT, Y_WEIGHT, X, Y
 
 __all__ = ["expected", "nflx", "ratings_folder"]
 
@@ -188,6 +190,55 @@ def test_a_method_that_one_panel_sees_otherwise_is_found() -> None:
     assert made.true_plcc.high < 1
 
 
+# Pearson's data with York's weights; errors of the line as York et al. 2004 print them
+PEARSON = table(list(X), list(X_WEIGHT**-0.5))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_known_errors_give_yorks_published_errors_of_the_line(sign: int) -> None:
+    """Also where B's scale is turned round, 10 - b for b."""
+    b = Y if sign > 0 else 10 - Y
+    found = compare_panels(PEARSON, table(list(b), list(Y_WEIGHT**-0.5)))
+    z = scipy.stats.norm.ppf(0.975)
+    assert found.slope.estimate == pytest.approx(-0.48053 * sign, abs=5e-6)
+    assert found.slope.half_width / z == pytest.approx(0.05798, abs=1e-5)
+    assert found.intercept.half_width / z == pytest.approx(0.29497, abs=1e-5)
+
+
+def test_votes_on_a_scale_turned_round_give_the_same_line_and_departures() -> None:
+    votes = [random_votes(seed, methods=4, images=5, raters=9) for seed in (3, 4)]
+    a, b = map(panel, votes)
+    turned = panel(votes[1].assign(score=6 - votes[1]["score"]))
+    found, again = compare_panels(a, b), compare_panels(a, turned)
+    assert again.slope.half_width == pytest.approx(found.slope.half_width)
+    assert again.intercept.half_width == pytest.approx(found.intercept.half_width)
+    assert again.points["departure_error"].to_numpy() == pytest.approx(
+        found.points["departure_error"].to_numpy()
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_interval_of_the_true_correlation_is_the_f_test_turned_round(seed: int) -> None:
+    """At its ends, what is beside the line is as rare as it may be: errors and more have that F."""
+    generator = np.random.default_rng(seed)
+    x = np.linspace(1, 5, 9)
+    means = [x + generator.normal(0, 0.2, 9), x + generator.normal(0, 0.2 + 0.3 * seed, 9)]
+    a, b = (table(list(one), [0.2] * 9) for one in means)
+    found = compare_panels(a, b)
+    assert found.linear is not None
+    spread = b.mean.var() * 9 - 8 * 0.2**2
+    errors = found.rmse_of_errors**2 * 7
+    for end, tail in ((found.true_plcc.low, 0.025), (found.true_plcc.high, 0.975)):
+        if 0 < end < 1 - 1e-12:
+            ratio = 1 + (1 - end**2) * spread / errors
+            p = scipy.stats.chi2.cdf(
+                found.linear.f / ratio * found.linear.above, found.linear.above
+            )
+            assert p == pytest.approx(tail)
+    assert (found.true_plcc.high < 1) == (found.linear.p < 0.025)
+    assert (found.true_plcc.low < 1) == (found.linear.p < 0.975)
+
+
 def test_without_errors_there_is_a_line_and_no_test() -> None:
     made = compare_panels(table([1, 2, 4]), table([2, 3, 4.5]))
     assert made.linear is made.identical is None
@@ -214,6 +265,14 @@ def test_what_cannot_be_compared_is_refused(means: tuple[list[float], ...], said
         compare_panels(*map(table, means))
 
 
+@pytest.mark.parametrize(
+    ("means", "errors"), [([1, math.nan, 3], None), ([1, 2, 3], [1, 1, math.inf])]
+)
+def test_a_mean_or_error_that_is_no_number_is_refused(means: list[float], errors: Any) -> None:
+    with pytest.raises(StatisticsError, match="isn't a finite number"):
+        table(means, errors)
+
+
 def test_a_panel_needs_raters_and_a_margin_points() -> None:
     with pytest.raises(StatisticsError, match="needs 3 raters"):
         panel(random_votes(raters=2))
@@ -236,6 +295,11 @@ def test_orders_are_judged_by_the_tests_of_both() -> None:
     assert (made.tau_low, made.tau_high) == pytest.approx((made.tau, made.tau))
     alone = compare_orders("x", means, [tests[0], None])
     assert set(alone.pairs["verdict"]) == {"same direction", "opposite direction"}
+    # the tests of A show them all, and B's means of b and d, its best, are as good as each other
+    even = [means[0], means[1].where(means[1].index != "b", means[1]["d"])]
+    tied = compare_orders("x", even, [tests[0], None])
+    assert tied.pairs["verdict"].value_counts()["equal means"] == 1
+    assert list(tied.pairs["verdict"] == "equal means") == list(tied.signs == 0)
     unknown = compare_orders("x", means, [None, None])
     assert math.isnan(unknown.tau_low)
 

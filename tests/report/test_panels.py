@@ -49,9 +49,7 @@ def test_names_may_be_written_in_other_ways(votes: list[pd.DataFrame]) -> None:
     a = renamed(
         votes[0], method=dict(zip("abcd", ["nearest", "srgan-vgg54", "hr", "my net"], strict=True))
     )
-    b = renamed(
-        votes[1], method=dict(zip("abcd", ["Nearest", "SRGAN", "HR", "My_Net"], strict=True))
-    )
+    b = renamed(votes[1], method=dict(zip("abcd", ["NN", "SRGAN", "HR", "My_Net"], strict=True)))
     found = compare(side(a), side(b.assign(dataset="set5"), "B"))
     assert found.agreement.n == 20
     assert not found.notes
@@ -214,3 +212,51 @@ def test_the_figure_draws_each_method_and_says_what_the_line_is(votes: list[pd.D
     assert axes.get_xlabel() == "MOS of A, mine"
     assert "with errors in both" in " ".join(drawn.get_supxlabel().split())
     drawn.canvas.draw()
+
+
+def test_a_row_without_a_mean_is_left_out_and_told() -> None:
+    whole = means([("nearest", 1.3), ("bicubic", 2.0), ("srcnn", 2.6), ("hr", 4.3)])
+    gap = means([("nearest", 1.3), ("bicubic", 2.0), ("srcnn", np.nan), ("hr", 4.3)])
+    found = compare(gap, whole)
+    assert found.agreement.n == 3
+    assert "table: Left out: 1 row without a mean opinion score." in found.notes
+
+
+def test_only_data_sets_named_otherwise_are_told_with_the_remedy() -> None:
+    table = means([("nearest", 1.3), ("srgan", 3.6), ("srresnet", 3.4)])
+    unnamed = Side("mine", table.table.assign(dataset=""))
+    with pytest.raises(DataError) as raised:
+        compare(unnamed, paper_side("paper"))
+    assert "add a column dataset with Set5, Set14 or BSD100 to mine." in str(raised.value)
+    other = Side("mine", table.table.assign(dataset="set-five"))
+    with pytest.raises(DataError, match="Only the names of the data sets differ"):
+        compare(other, paper_side("paper"))
+
+
+def test_one_rater_is_told(votes: list[pd.DataFrame]) -> None:
+    with pytest.raises(StatisticsError, match=r"B: All 20 votes are of one rater\."):
+        compare(
+            side(votes[0]),
+            side(votes[1].assign(rater="r1").drop_duplicates(["image", "method"]), "B"),
+        )
+
+
+def test_pairs_that_all_agree_are_counted_in_no_empty_table() -> None:
+    table = means([("nearest", 1.3), ("bicubic", 2.0), ("srcnn", 2.6)])
+    made = compare(table, table).sections[-1]
+    assert [[cell.text for cell in row.cells] for row in made.rows] == [["3", "3"]]
+    assert made.notes == ["All 3 pairs are in the same direction; none is printed."]
+    assert len(made.frame) == 3
+
+
+def test_pairs_with_equal_means_are_named_and_the_counts_add_up() -> None:
+    a = means([("nearest", 1.3), ("bicubic", 2.0), ("srcnn", 2.6)])
+    b = means([("nearest", 1.9), ("bicubic", 1.7), ("srcnn", 1.9)])
+    *_, orders, pairs = compare(a, b).sections
+    assert pairs.notes[1:] == [
+        "The means are the other way round in B of bicubic and nearest.",
+        "The means are equal in a panel of SRCNN and nearest.",
+        "Not printed, as in the same direction: 1 pair.",
+    ]
+    verdicts = ["same direction", "opposite direction", "equal means"]
+    assert orders.frame[verdicts].to_numpy().tolist() == [[1, 1, 1]]
