@@ -76,7 +76,7 @@ def _check_lines(
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *_sitting_rows(found),
         *_test_rows(found),
-        *_look_rows(power),
+        *_look_rows(power, found),
         *_planned_rows(power),
     ]
     lines = [columns(rows)]
@@ -113,18 +113,16 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
 
 
-def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
+def _look_rows(power: tuple[PlannedPower, ...], found: Feasibility) -> list[list[str]]:
     if not power or len(power[0].looks) == 1:
         return []
-    from sreval.opinions.comparison import least_p
-
+    idle = {made.dataset: made.idle_looks for made in found.tests}
     rows = []
     for made in power:
         told = []
         for n, level in made.looks:
-            out_of_reach = made.unit == "rater" and not least_p("rater", n) < level
-            out = " (no outcome does)" if out_of_reach else ""
-            told.append(f"{level:.2g} after {n} raters{out}")
+            out = " (no outcome does)" if n in idle.get(made.dataset, ()) else ""
+            told.append(f"{level:.2g} after {counted(n, 'rater')}{out}")
         levels = listed(told, 20)
         rows.append(f"{made.dataset}: p must lie below {levels} ({made.spending})")
     return [["looks" if i == 0 else "", text] for i, text in enumerate(rows)]
