@@ -208,7 +208,7 @@ def test_the_floor_is_that_of_the_looks(looks: int) -> None:
     assert power(3.0, 8, 30, plan, studies=5).power == (looks == 1)
     assert power(3.0, 9, 30, plan, studies=5).power == 1
     assert plan.idle_looks(9, 30) == ((), (4,))[looks - 1]
-    assert needed("raters", 3.0, 30, plan, studies=5).n == (8, 9)[looks - 1]
+    assert needed("raters", 3.0, 20, plan, studies=20).n == (8, 9)[looks - 1]
 
 
 @pytest.mark.parametrize("find", ["raters", "images"])
