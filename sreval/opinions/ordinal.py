@@ -230,7 +230,7 @@ def ordinal_model(
             f"most {MOST_CATEGORIES} categories.",
             f"Use {means_instead()}.",
         )
-    _refuse_parted(kept, scores)
+    _refuse_parted(kept, scores.tolist())
     method = np.asarray(pd.Index(left).get_indexer(pd.Index(kept["method"])), dtype=np.intp)
     columns = (method[:, None] == np.arange(1, len(left))).astype(np.float64)
     crossed = [_coded(own[0] * len(left) + method)[0] for own in (raters, images)]
