@@ -175,9 +175,10 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def attempted(make: Callable[[], Made]) -> tuple[Made | None, str]:
+def attempted(make: Callable[[], Made], *, remedy: bool = False) -> tuple[Made | None, str]:
     """What ``make`` returns and an empty text, or None and the reason why it failed.
 
+    With its ``remedy`` where the user asked for just this.
     One figure that fails must not stop the others, whatever it raises. Any error but SrevalError
     is a fault of the program and is reported as one; with the variable DEBUG set, its traceback
     goes to stderr.
@@ -185,7 +186,7 @@ def attempted(make: Callable[[], Made]) -> tuple[Made | None, str]:
     try:
         return make(), ""
     except SrevalError as error:
-        return None, error.message
+        return None, str(error) if remedy else error.message
     except Exception as error:
         if os.environ.get(DEBUG):
             traceback.print_exc()

@@ -666,9 +666,10 @@ def power(
             "straight-lining", "correlation-with-rest", "bt500".
         straight_liners: Share of raters who give one score throughout.
         speeders: Share of raters who vote at random, at once.
-        drop_outs: Share of raters who leave after a random part; their votes until then count.
+        drop_outs: Share of raters who leave after a random part. Their votes until then count, and
+            raters are those who begin; with looks they don't, and raters are those who finish.
         looks: How often the study is looked at, equally spaced in raters and at the end; or after
-            how many raters each time.
+            how many raters each time. Raters are counted before screening.
         spending: How alpha is divided among the looks, "obrien-fleming" or "pocock".
         target: The power that is wanted of what is found.
         studies: How many are simulated for each figure, at most.
@@ -681,7 +682,8 @@ def power(
         at the look which finds the difference. Of a search a row for each difference and number
         of the other: besides, ``n_raters`` or ``n_images`` as found, and ``low`` to ``high``,
         which the simulation can't tell apart; NaN where not even 1024 do, ``hopeless`` where no
-        number can.
+        number can. Every row has what was assumed as well, ``idle_looks``, at which no outcome
+        could be significant, and ``least_units``, the fewest on which one could.
 
     Raises:
         UsageError: an unknown name, or arguments that don't go together.
@@ -752,7 +754,23 @@ def power(
     model = RaterModel(
         straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
     )
-    planned = {"unit": unit, "comparisons": plan.tests, "adjustment": adjustment, "alpha": alpha}
+    planned = {
+        "unit": unit,
+        "methods": methods,
+        "comparisons": plan.tests,
+        "adjustment": adjustment,
+        "alpha": alpha,
+        "least_units": plan.least_units,
+        "subset": subset,
+        "repeats": repeats,
+        "screening": ", ".join(plan.screening),
+        "straight_liners": straight_liners,
+        "speeders": speeders,
+        "drop_outs": drop_outs,
+        "spending": spending,
+        "target": target,
+        "seed": seed,
+    }
     given = counts if found == "images" else sizes
     cells = [(d, n) for d in differences for n in given]
     rows: list[dict[str, object]] = []
@@ -761,7 +779,7 @@ def power(
             needed = simulated.needed(
                 found, one, n, plan, target=target, model=model, studies=studies, seed=seed
             )
-            rows.append(needed.row(one, n) | planned)
+            rows.append(needed.row(one, n))
         else:
             rows += [
                 vars(simulated.power(one, r, n, plan, model=model, studies=studies, seed=seed))
@@ -769,7 +787,7 @@ def power(
             ]
         if progress is not None:
             progress(place + 1, len(cells))
-    return pd.DataFrame(rows).assign(simulated=True)
+    return pd.DataFrame([row | planned for row in rows]).assign(simulated=True)
 
 
 def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:

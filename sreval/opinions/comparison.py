@@ -38,6 +38,7 @@ from sreval.opinions.intervals import (
     student_mean,
     student_quantile,
 )
+from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import (
     ADJUSTMENTS,
     SignedRank,
@@ -49,7 +50,15 @@ from sreval.opinions.significance import (
     letters,
     signed_rank,
 )
-from sreval.opinions.units import CLAIMS, ENOUGH_FOR_BOTH, Chosen, Unit, claim, unit_names
+from sreval.opinions.units import (
+    CLAIMS,
+    ENOUGH_FOR_BOTH,
+    Chosen,
+    Spending,
+    Unit,
+    claim,
+    unit_names,
+)
 from sreval.opinions.votes import ACR, Scale, opinions, units_of
 
 POOLED_WARNING = (
@@ -390,14 +399,23 @@ def least_p(unit: Unit, n: int) -> float:
 
 
 def best_outcome(
-    units: Sequence[int], adjustment: str, alpha: float, unit: Unit = "rater"
+    units: Sequence[int],
+    adjustment: str,
+    alpha: float,
+    unit: Unit = "rater",
+    *,
+    shares: Sequence[float] = (1.0,),
+    spending: Spending = "obrien-fleming",
 ) -> list[Verdict]:
     """The results of tests on so many ``units`` when every unit puts all methods in the same order.
 
-    No outcome is more favourable to any of them, and no unit is lost to a tie. Raises UsageError
+    No outcome is more favourable to any of them, and no unit is lost to a tie. They are those of
+    the look at the last of ``shares``, as ``sequential.p_of_look`` takes them. Raises UsageError
     for an unknown adjustment.
     """
     least = [least_p(unit, n) for n in units]
+    if tuple(shares) != (1.0,):
+        least = p_of_look(least, shares, spending).tolist()
     return judge(least, least, adjustment, alpha)
 
 

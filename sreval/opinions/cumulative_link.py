@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, option
 from sreval.opinions.arrays import Codes, Floats
 
 _FAR = 1e9
@@ -105,7 +105,7 @@ def fit(
         raise StatisticsError(
             "The ordinal model has no finite estimate on these votes: a threshold parts the votes "
             "on some methods from those on the others, so that effects grow without end.",
-            "Use the comparison of means.",
+            f"Use {means_instead()}.",
         )
     problem = _Problem(votes, columns, groupings, told)
     at = problem.natural(problem.search())
@@ -161,6 +161,12 @@ def separated(votes: Codes, columns: Floats) -> bool:
     return bool(found.fun is not None and found.fun < -_CONVERGED)
 
 
+def means_instead() -> str:
+    """What can be asked of votes that bear no ordinal model, as a user writes it."""
+    named = option("--analyse compare", 'analyse("compare")')
+    return f"the comparison of means, {named}"
+
+
 def _newton_step(information: Floats, slope: Floats) -> Floats:
     try:
         np.linalg.cholesky(information)
@@ -173,7 +179,7 @@ def _not_found() -> StatisticsError:
     return StatisticsError(
         "The ordinal model can't be fitted: the search for its estimates ends at no maximum of "
         "the likelihood.",
-        "So it may be where votes are few or leave little to chance; use the comparison of means.",
+        f"So it may be where votes are few or leave little to chance; use {means_instead()}.",
     )
 
 
@@ -182,7 +188,7 @@ def _no_end() -> StatisticsError:
         "The ordinal model has no finite estimate on these votes: the likelihood grows without "
         "end as effects grow.",
         "So it is where votes leave nothing to chance, as when all raters agree on every "
-        "stimulus; use the comparison of means.",
+        f"stimulus; use {means_instead()}.",
     )
 
 

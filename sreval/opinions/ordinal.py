@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, counted
+from sreval.errors import StatisticsError, counted, listed
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.arrays import Codes, Floats
-from sreval.opinions.cumulative_link import Fit, Grouping, fit
+from sreval.opinions.cumulative_link import Fit, Grouping, fit, means_instead
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
 from sreval.opinions.significance import judge
 from sreval.opinions.votes import ACR, Scale, opinions
@@ -197,13 +197,22 @@ def ordinal_model(
     of = unit_name(map(str, counted_votes["image"]))
     present = sorted(counted_votes["method"].unique()) if methods is None else list(methods)
     counted_votes = counted_votes[counted_votes["method"].isin(present)]
+    if counted_votes["score"].nunique() == 1:
+        raise StatisticsError(
+            f"All votes are {counted_votes['score'].iloc[0]:g}: no model tells the methods apart.",
+            "Check the scores: an ordinal model needs votes that differ.",
+        )
     kept, lowest, highest = _without_extremes(counted_votes)
     left = [name for name in present if name not in {*lowest, *highest}]
+    if len(present) < 2:
+        raise StatisticsError(
+            f"The votes are on {counted(len(present), 'method')}.", "An ordinal model needs two."
+        )
     if len(left) < 2:
         raise StatisticsError(
-            f"{counted(len(left), 'method')} of {len(present)} got votes that aren't all the "
-            "lowest or all the highest: there is nothing to compare.",
-            "An ordinal model needs two.",
+            f"Votes on {listed([*lowest, *highest])} are all the lowest or all the highest, so "
+            f"that {len(left) or 'none'} of {counted(len(present), 'method')} is left to compare.",
+            f"An ordinal model needs two; use {means_instead()}.",
         )
     raters, images = _coded(kept["rater"]), _coded(kept["image"].map(unit_of))
     for what, n in (("rater", len(raters[1])), (of, len(images[1]))):
@@ -211,15 +220,17 @@ def ordinal_model(
             raise StatisticsError(
                 f"The ordinal model speaks of raters and {of}s in general, but there "
                 f"{'is' if n == 1 else 'are'} {counted(n, what)}.",
-                f"{LEAST_UNITS} are needed.",
+                f"{LEAST_UNITS} are needed: gather votes of more {what}s, or use "
+                f"{means_instead()}.",
             )
     category, scores = _coded(kept["score"])
     if len(scores) > MOST_CATEGORIES:
         raise StatisticsError(
             f"The votes use {len(scores)} scores of the scale {scale}: the ordinal model takes at "
             f"most {MOST_CATEGORIES} categories.",
-            "Use the comparison of means.",
+            f"Use {means_instead()}.",
         )
+    _refuse_parted(kept, scores.tolist())
     method = np.asarray(pd.Index(left).get_indexer(pd.Index(kept["method"])), dtype=np.intp)
     columns = (method[:, None] == np.arange(1, len(left))).astype(np.float64)
     crossed = [_coded(own[0] * len(left) + method)[0] for own in (raters, images)]
@@ -263,6 +274,21 @@ def _without_extremes(
         highest += map(str, high)
         ends = ends.drop(low.union(high))
     return votes[votes["method"].isin(ends.index)], tuple(lowest), tuple(highest)
+
+
+def _refuse_parted(votes: pd.DataFrame, scores: Sequence[float]) -> None:
+    """Names the methods where one score parts the votes on some from those on all others."""
+    ends = votes.groupby("method")["score"].agg(["min", "max"])
+    for score in scores:
+        below = ends.index[ends["max"] <= score]
+        above = ends.index[ends["min"] >= score].difference(below)
+        if len(below) and len(above) and len(below) + len(above) == len(ends):
+            raise StatisticsError(
+                f"The ordinal model has no finite estimate on these votes: those on "
+                f"{listed(list(below))} are all {ends.loc[below, 'max'].max():g} or less, "
+                f"those on {listed(list(above))} all {ends.loc[above, 'min'].min():g} or more.",
+                f"Use {means_instead()}.",
+            )
 
 
 def _coded(values: pd.Series | Codes) -> tuple[Codes, pd.Index]:

@@ -7,6 +7,7 @@ and the other comparisons leave to it. Votes are absolute category ratings.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,9 +19,9 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError, UsageError, option, unknown_name
+from sreval.errors import StatisticsError, UsageError, counted, option, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.comparison import crossed_test, least_units
+from sreval.opinions.comparison import best_outcome, crossed_test
 from sreval.opinions.screening import RULES, apply
 from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
@@ -62,7 +63,8 @@ class Plan:
     the stimuli that each rater sees, drawn anew for each; ``repeats`` are shown besides, and count
     in no test. ``screening`` names rules that leave raters out before the
     tests. ``looks``: how many, equally spaced in raters, the last at the end; or after how many
-    raters each is taken. ``spending``: how alpha is divided among them.
+    raters each is taken. ``spending``: how alpha is divided among them. With looks, raters are
+    those who finish, as `study report` takes them: who leaves is replaced and counts in nothing.
 
     Raises UsageError for an unknown name, StatisticsError for a number that can't be meant.
     """
@@ -124,14 +126,61 @@ class Plan:
             at = [round(n_raters * part / self.looks) for part in parts]
         else:
             at = list(self.looks)
+        if isinstance(self.looks, int) and not 1 <= self.looks <= n_raters:
+            raise UsageError(
+                f"A study of {counted(n_raters, 'rater')} can't have "
+                f"{counted(self.looks, 'look')}.",
+                f"Give a number from 1 to {n_raters} by {option('--looks')}.",
+            )
         if not at or min(np.diff([0, *at])) < 1 or at[-1] != n_raters:
             raise UsageError(
                 f"Looks after {', '.join(map(str, at)) or 'no'} raters don't rise to the "
                 f"{n_raters} raters of the study.",
-                f"Give fewer, or other numbers, by {option('--looks')}.",
+                f"Give numbers that rise, the last of them {n_raters}, by {option('--looks')}.",
             )
         shares = [n / n_raters for n in at]
         return list(zip(at, nominal_levels(shares, self.level, self.spending), strict=True))
+
+    def idle_looks(self, n_raters: int, n_images: int) -> tuple[int, ...]:
+        """After how many raters no outcome of all comparisons could be significant at a look.
+
+        Raises what ``levels`` raises.
+        """
+        looks = [n for n, _ in self.levels(n_raters)]
+
+        def idle(place: int) -> bool:
+            raters = looks[place]
+            units = {"both": min(raters, n_images), "rater": raters, "image": n_images}
+            found = best_outcome(
+                [units.get(self.unit, raters * n_images)] * self.tests, self.adjustment, self.alpha,
+                self.unit, shares=[n / n_raters for n in looks[: place + 1]],
+                spending=self.spending,
+            )  # fmt: skip
+            return found[0].too_small
+
+        return tuple(n for place, n in enumerate(looks) if idle(place))
+
+    def hopeless(self, n_raters: int, n_images: int) -> bool:
+        """Whether no look could find anything. Raises what ``levels`` raises."""
+        return len(self.idle_looks(n_raters, n_images)) == len(self.levels(n_raters))
+
+    @property
+    def least_units(self) -> int | None:
+        """The fewest units on which an outcome of all comparisons can be significant at a look.
+
+        None where the looks say how many raters there are, and these are the units.
+        """
+        if not isinstance(self.looks, int):
+            if self.unit in ("both", "rater"):
+                return None
+            raters, first = self.looks[-1], 1
+        else:
+            raters, first = MOST, 1 if self.unit == "image" else self.looks
+        return next(
+            n
+            for n in itertools.count(first)
+            if not self.hopeless(raters if self.unit == "image" else n, n)
+        )
 
     def items(self, n_images: int) -> int:
         """How many items a rater judges who stays to the end."""
@@ -147,7 +196,8 @@ class Power:
     """The share of simulated studies that find the difference, and its standard error.
 
     ``items`` are what one rater judges. ``looks``: after how many raters each is taken, and the
-    level below which p must lie there, ``alpha`` divided among comparisons and looks.
+    level below which p must lie there, ``alpha`` divided among comparisons and looks;
+    ``idle_looks`` are those at which no outcome of all comparisons could be significant.
     ``mean_raters``: how many raters a study has on average that stops at the look at which it
     finds the difference.
     """
@@ -165,6 +215,7 @@ class Power:
     adjustment: str
     alpha: float
     looks: tuple[tuple[int, float], ...]
+    idle_looks: tuple[int, ...]
     spending: Spending
 
 
@@ -257,16 +308,14 @@ def needed(
     """
     plan, model, images_like = plan or Plan(), model or RaterModel(), images_like or ImageModel()
     _check(given, given, studies)
-    least = least_units(plan.tests, plan.adjustment, plan.alpha, plan.unit)
-    of_units = plan.unit in ("both", find[:-1])
     none = Needed(find, target, None, None, None, hopeless=True)
-    if plan.unit in ("both", "rater", "image") and plan.unit != find[:-1] and given < least:
+    made = _Search(find, difference, given, plan, target, model, images_like, studies, seed)
+    if plan.hopeless(*made.size(MOST)):
         return none
-
-    first = least if of_units else 2
+    first = 2
     if find == "raters" and isinstance(plan.looks, int):
         first = max(first, plan.looks)
-    made = _Search(find, difference, given, plan, target, model, images_like, studies, seed)
+    first = next(n for n in range(first, MOST + 1) if not plan.hopeless(*made.size(n)))
     low, high, reached = made.bracket(first)
     if not reached:
         return replace(none, hopeless=False)
@@ -365,8 +414,13 @@ def _check(n_raters: int, n_images: int, studies: int) -> None:
 
 
 def _limits(found: NDArray[np.intp]) -> tuple[float, float]:
-    """Wilson's limits of the share found, each 95 % to one side (Wilson 1927, JASA 22(158))."""
-    n, share, z = found.size, float((found > 0).mean()), float(scipy.special.ndtri(0.95))
+    """``share_limits`` of the studies that found it."""
+    return share_limits(float((found > 0).mean()), found.size)
+
+
+def share_limits(share: float, n: int) -> tuple[float, float]:
+    """Wilson's limits of a share of ``n``, each 95 % to one side (Wilson 1927, JASA 22(158))."""
+    z = float(scipy.special.ndtri(0.95))
     root = z * math.sqrt(z**2 / 4 + n * share * (1 - share))
     middle = n * share + z**2 / 2
     return (middle - root) / (n + z**2), (middle + root) / (n + z**2)
@@ -417,6 +471,7 @@ class _Simulated:
             adjustment=self.plan.adjustment,
             alpha=self.plan.alpha,
             looks=tuple(self._looks(n_raters)),
+            idle_looks=self.plan.idle_looks(n_raters, n_images),
             spending=self.plan.spending,
         )
 
@@ -427,10 +482,13 @@ class _Simulated:
 
     @cached_property
     def _methods(self) -> int:
-        """The methods of which votes are drawn: the two alone where the others change nothing."""
-        plan = self.plan
-        needs = plan.screening or (self.seen is None and plan.subset < 1) or self.model.dropout_rate
-        return plan.methods if needs else 2
+        """The methods of which votes are drawn: only screening looks at those of the others."""
+        return self.plan.methods if self.plan.screening else 2
+
+    @property
+    def _others(self) -> int:
+        """Stimuli of the other methods, which take places in the orders of raters."""
+        return (self.plan.methods - self._methods) * self.n_images
 
     def _draw(self, generator: np.random.Generator) -> DrawnVotes:
         like, unit, methods = self.images_like, self.plan.unit, self._methods
@@ -440,16 +498,21 @@ class _Simulated:
         levels = np.full((methods, 1), like.quality)
         levels[:2, 0] += np.array([0.5, -0.5]) * self.difference
         model = replace(self.model, taste_sd=0.0) if unit == "image" else self.model
+        if self.plan.looks != 1:
+            model = replace(model, dropout_rate=0.0)
         method = np.repeat(np.arange(methods), self.n_images)
-        return draw_votes(
-            model, (levels + difficulty + own).ravel(), method, self.n_raters, generator
-        )
+        quality = (levels + difficulty + own).ravel()
+        return draw_votes(model, quality, method, self.n_raters, generator, self._others)
 
     def _p(self, drawn: DrawnVotes, n_raters: int, n_images: int) -> float:
-        rows = np.tile(np.arange(self.n_images) < n_images, self._methods)
-        position = drawn.position[rows, :n_raters]
+        shown_here = np.tile(np.arange(self.n_images) < n_images, self.plan.methods)
+        rows = shown_here[: len(drawn.scores)]
+        position = drawn.position[:, :n_raters]
         if n_images < self.n_images:
-            position = position.argsort(axis=0).argsort(axis=0)
+            here = np.zeros(position.shape, dtype=np.intp)
+            np.put_along_axis(here, position, shown_here[:, None].astype(np.intp), axis=0)
+            before = here.cumsum(axis=0) - here
+            position = np.take_along_axis(before, position[shown_here], axis=0)
         first = DrawnVotes(
             drawn.scores[rows, :n_raters],
             position,

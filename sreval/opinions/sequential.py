@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -113,16 +114,16 @@ def p_of_look(
     by Holm's rule (Maurer and Bretz 2013, Statistics in Biopharmaceutical Research 5(4), from
     memory). ``shares`` as in ``nominal_levels``. NaN passes through.
     """
-    values = np.asarray(p, dtype=np.float64)
+    values = np.asarray(p, dtype=np.float64).tolist()
+    return np.array([_overall(one, tuple(shares), spending) for one in values])
 
-    def overall(one: float) -> float:
-        def above(log: float) -> float:
-            return nominal_levels(shares, math.exp(log), spending)[-1] - one
 
-        lowest, highest = math.log(1e-300), math.log1p(-1e-9)
-        if math.isnan(one) or above(lowest) >= 0:
-            return one
-        return math.exp(scipy.optimize.brentq(above, lowest, highest)) if above(highest) > 0 else 1
+@lru_cache(maxsize=4096)
+def _overall(one: float, shares: tuple[float, ...], spending: Spending) -> float:
+    def above(log: float) -> float:
+        return nominal_levels(shares, math.exp(log), spending)[-1] - one
 
-    known = {one: overall(one) for one in np.unique(values[~np.isnan(values)]).tolist()}
-    return np.array([known.get(one, math.nan) for one in values.tolist()])
+    lowest, highest = math.log(1e-300), math.log1p(-1e-9)
+    if math.isnan(one) or above(lowest) >= 0:
+        return one
+    return math.exp(scipy.optimize.brentq(above, lowest, highest)) if above(highest) > 0 else 1.0

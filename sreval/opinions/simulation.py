@@ -73,7 +73,11 @@ class RaterModel:
             if (name.endswith(("sd", "spread")) or name == "inconsistency") and value < 0:
                 raise StatisticsError(f"{name} can't be negative, got {value}.")
         if self.straight_liner_rate + self.speeder_rate > 1:
-            raise StatisticsError("Straight-liners and speeders together exceed all raters.")
+            raise StatisticsError(
+                f"{self.straight_liner_rate:g} of the raters can't be straight-liners and "
+                f"{self.speeder_rate:g} speeders: that is more than all.",
+                "Give shares that add up to 1 or less.",
+            )
         if self.high <= self.low:
             raise StatisticsError(f"The scale {self.low}..{self.high} has no range.")
 
@@ -197,10 +201,11 @@ def simulate_votes(
 
 @dataclass(frozen=True)
 class DrawnVotes:
-    """What raters would vote on all stimuli, and in which order: all of shape (J, I).
+    """What raters would vote on stimuli, and in which order: all of shape (J, I).
 
-    ``position`` is a stimulus' place in the rater's order, ``response_ms`` the time that the vote
-    took. ``rated``, (I,), is the share of the plan after which the rater leaves, 1 at its end.
+    ``position``, (J + others, I), is a stimulus' place in the rater's order, last those on which no
+    votes are drawn; ``response_ms`` the time that the vote took. ``rated``, (I,), is the share of
+    the plan after which the rater leaves, 1 at its end.
     """
 
     scores: Floats
@@ -210,7 +215,7 @@ class DrawnVotes:
 
     def cast(self, shown: int) -> NDArray[np.bool_]:
         """Which votes are cast by raters who are shown the first ``shown`` of their order."""
-        return self.position < np.ceil(self.rated * shown)
+        return self.position[: len(self.scores)] < np.ceil(self.rated * shown)
 
     def frame(self, stimuli: pd.DataFrame, cast: NDArray[np.bool_] | None = None) -> pd.DataFrame:
         """The votes as a table, as ``simulate_votes`` gives it; ``cast``: which (None: all)."""
@@ -238,14 +243,16 @@ def draw_votes(
     method: NDArray[np.intp],
     n_raters: int,
     generator: np.random.Generator,
+    others: int = 0,
 ) -> DrawnVotes:
     """Votes of raters drawn from ``model`` on stimuli of ``quality`` (J,) made by ``method`` (J,).
 
-    Each rater has a random order of their own.
+    Each rater has a random order of their own, of these and of so many ``others``.
     """
     raters = model.draw_raters(n_raters, int(method.max()) + 1, generator)
     scores = model.draw_scores(raters, quality, method, generator)
-    stimulus = np.broadcast_to(np.arange(quality.size)[:, None], scores.shape)
+    stimuli = quality.size + others
+    stimulus = np.broadcast_to(np.arange(stimuli)[:, None], (stimuli, n_raters))
     position = generator.permuted(stimulus, axis=0)
     median = np.where(raters.speeder, 250.0, 2500.0)
     times = median * np.exp(0.4 * generator.normal(size=scores.shape))

@@ -101,12 +101,14 @@ def default_notes(votes: pd.DataFrame) -> list[str]:
 def each(parts: Mapping[str, Callable[[], list[Table]]]) -> list[Table]:
     """The tables of all ``parts`` that can be made, with a note on each that can't.
 
-    Raises StatisticsError, the reasons said, where none can.
+    Raises what a single part raises, and StatisticsError, the reasons said, where none can.
     """
+    if len(parts) == 1:
+        return next(iter(parts.values()))()
     made: list[Table] = []
     not_done = []
     for name, make in parts.items():
-        found, why = attempted(make)
+        found, why = attempted(make, remedy=True)
         made += found or []
         not_done += [f"{name}: {why}" if name else why] if found is None else []
     if not made:
@@ -603,7 +605,7 @@ def analyse(
     not_done = []
     for name in names or _UNASKED:
         make = partial(_analysis, name, votes, request)
-        made, why = (make(), "") if len(names) == 1 else attempted(make)
+        made, why = (make(), "") if len(names) == 1 else attempted(make, remedy=bool(names))
         tables += made or []
         not_done += [f"{name}: {why}"] if made is None else []
     words = marks_of(votes)

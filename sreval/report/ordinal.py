@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from sreval.errors import listed, numbered
+from sreval.errors import counted, listed, numbered
 from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.ordinal import OrdinalModel, ordinal_model
 from sreval.opinions.votes import Scale, opinions
@@ -96,7 +96,9 @@ def _tables(
             parameters,
             [
                 "In logits, the log spread aside: a noise of standard deviation 1.81 about each "
-                "vote is the unit. sd: standard deviation of the random effects.",
+                "vote is the unit. Thresholds: those of votes on "
+                f"{paper.label(model.methods[0])}, whose effect is 0; the other methods lie their "
+                "log odds from it. sd: standard deviation of the random effects.",
                 *vote_notes(votes),
             ],
             facts,
@@ -160,9 +162,9 @@ def _contrasts(
         f"than on the second of one new {of}, half of the ties added. Intervals: Student's t on "
         f"{model.freedom} degrees of freedom, one less than the {len(model.raters)} raters and "
         f"{model.n_images} {of}s, the fewer; of P by the delta method on its logit; for each pair "
-        f"alone. p: Wald, {CORRECTIONS[request.adjustment]} over {len(both)} pairs, alpha "
-        f"{request.alpha:g}.",
-        _agreement(disagree, len(both), means),
+        f"alone. p: Wald, {CORRECTIONS[request.adjustment]} over {counted(len(both), 'pair')}, "
+        f"alpha {request.alpha:g}.",
+        _agreement(disagree, len(both), means, len(frame)),
         *_left_out(model, request.scale),
         *_SAME_SPREAD[model.spreads_differ],
     ]
@@ -187,15 +189,19 @@ def _verdict(significant: object) -> str:
     return "yes" if significant else "not shown"
 
 
-def _agreement(disagree: pd.DataFrame, pairs: int, means: Comparison) -> str:
-    """On how many pairs the model and the comparison of means differ."""
+def _agreement(disagree: pd.DataFrame, pairs: int, means: Comparison, rows: int) -> str:
+    """On how many of the ``pairs`` that both judge, of ``rows``, model and means differ."""
     said = f"By MOS: {TESTS[means.unit]}, unit {means.unit} ({means.claim})."
-    if disagree.empty:
-        return (
-            f"{said} Both find the same of all {pairs} pairs."
-            if pairs > 1
-            else (f"{said} Both find the same.")
+    if pairs < rows:
+        without = rows - pairs
+        are = "is" if without == 1 else "are"
+        said += (
+            f" Its p is adjusted over all {rows} pairs; {without} of them {are} unbounded, and the "
+            f"model, which judges none of these, adjusts over {pairs}."
         )
+    if disagree.empty:
+        both = f" of the {pairs} pairs that both judge" if pairs > 1 else ""
+        return f"{said} Both find the same{both}."
     names = [
         f"{paper.label(first)} and {paper.label(second)}"
         for first, second in zip(disagree["first"], disagree["second"], strict=True)
@@ -204,7 +210,10 @@ def _agreement(disagree: pd.DataFrame, pairs: int, means: Comparison) -> str:
     found = f"{alone} found to differ by MOS alone, {len(names) - alone} by the model alone"
     if (disagree["mos_significant"] & disagree["significant"]).any():
         found = "some even in the sign"
-    return f"{said} The two disagree on {len(names)} of {pairs} pairs, {found}: {listed(names)}."
+    return (
+        f"{said} The two disagree on {len(names)} of {counted(pairs, 'pair')}, {found}: "
+        f"{listed(names)}."
+    )
 
 
 def _left_out(model: OrdinalModel, scale: Scale) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sreval.errors import counted, listed
+from sreval.errors import counted, listed, option
 from sreval.report.text import CORRECTIONS, NONE, columns, fixed
 from sreval.study.check import Feasibility
 from sreval.study.design import StudyDesign
@@ -76,7 +77,7 @@ def _check_lines(
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *_sitting_rows(found),
         *_test_rows(found),
-        *_look_rows(power),
+        *_look_rows(power, found),
         *_planned_rows(power),
     ]
     lines = [columns(rows)]
@@ -85,7 +86,7 @@ def _check_lines(
             "",
             "Power: of one comparison, where no other shows anything; "
             f"{min(made.studies for made in power)} simulated studies or more of the rater model, "
-            "all raters to the end.",
+            "all raters to the end, without screening, repeats or careless raters.",
         ]
     if found.missing:
         lines += ["", *_missing(study, manifest, found)]
@@ -113,18 +114,16 @@ def _test_rows(found: Feasibility) -> list[list[str]]:
     return [["tests" if i == 0 else "", text] for i, text in enumerate(rows)]
 
 
-def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
+def _look_rows(power: tuple[PlannedPower, ...], found: Feasibility) -> list[list[str]]:
     if not power or len(power[0].looks) == 1:
         return []
-    from sreval.opinions.comparison import least_p
-
+    idle = {made.dataset: made.idle_looks for made in found.tests}
     rows = []
     for made in power:
         told = []
         for n, level in made.looks:
-            out_of_reach = made.unit in ("both", "rater") and not least_p(made.unit, n) < level
-            out = " (no outcome does)" if out_of_reach else ""
-            told.append(f"{level:.2g} after {n} raters{out}")
+            out = " (no outcome does)" if n in idle.get(made.dataset, ()) else ""
+            told.append(f"{level:.2g} after {counted(n, 'rater')}{out}")
         levels = listed(told, 20)
         rows.append(f"{made.dataset}: p must lie below {levels} ({made.spending})")
     return [["looks" if i == 0 else "", text] for i, text in enumerate(rows)]
@@ -133,14 +132,19 @@ def _look_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
 def _planned_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
     rows = []
     for made in power:
-        told = (
-            f"{made.dataset}: {made.power:.2f} ± {made.standard_error:.2f} for a difference of "
-            f"{made.difference:g} points"
-        )
+        share = _share(made.power, made.standard_error, made.studies, 2)
+        told = f"{made.dataset}: {share} for a difference of {made.difference:g} points"
         if made.smallest is not None:
             told += f"; {made.target:g} needs about {made.smallest:.2f} points"
         rows.append(told)
     return [["power" if i == 0 else "", text] for i, text in enumerate(rows)]
+
+
+def _share(power: float, error: float, studies: int, decimals: int) -> str:
+    """A power with its standard error, which tells nothing where all studies end alike."""
+    if not error:
+        return f"{round(power * studies)} of {studies} {'study' if studies == 1 else 'studies'}"
+    return f"{power:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _sitting_rows(found: Feasibility) -> list[list[str]]:
@@ -218,10 +222,9 @@ def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         else:
             low, high = int(row["low"]), int(row["high"])
             spread = f" ({low} to {high})" if low < high else ""
-            power = f"{row['power']:.3f} ± {row['standard_error']:.3f}"
             told = [
                 f"{int(n)}{spread}",
-                power,
+                _share(row["power"], row["standard_error"], int(row["studies"]), 3),
                 str(int(row["items"])),
                 fixed(row["mean_raters"], 1),
             ]
@@ -232,27 +235,76 @@ def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _power_notes(made: pd.DataFrame) -> list[str]:
-    from sreval.opinions.comparison import least_units
     from sreval.opinions.units import CLAIMS, unit_names
 
     known, first = made[made["power"].notna()], made.iloc[0]
     unit: Unit = first["unit"]
     comparisons, adjustment = int(first["comparisons"]), str(first["adjustment"])
-    alpha = float(first["alpha"])
     test = "t test of the crossed mean" if unit == "both" else "Wilcoxon signed-rank test"
     notes = [
         f"Power of one two-sided {test}; unit {unit}: {CLAIMS[unit].about}. Comparisons in all: "
-        f"{comparisons}; {CORRECTIONS[adjustment]}, alpha {alpha:g}. A difference is found where p "
-        f"is so small that it is significant even if no other comparison shows anything."
+        f"{comparisons}; {CORRECTIONS[adjustment]}, alpha {first['alpha']:g}. A difference is "
+        "found where p is so small that it is significant even if no other comparison shows "
+        "anything."
     ]
-    least = least_units(comparisons, adjustment, alpha, unit)
-    of = " or ".join(f"{name}s" for name in unit_names(unit))
-    notes.append(f"With fewer than {least} {of} no outcome of all comparisons can be significant.")
+    least = first["least_units"]
+    if least == least and least is not None:
+        of = " or ".join(f"{name}s" for name in unit_names(unit))
+        notes.append(
+            f"With fewer than {int(least)} {of} no outcome of all comparisons can be significant."
+        )
+    notes += [*_hopeless_notes(made), *_look_notes(known), *_assumed(first), *_seen_notes(known)]
+    if "find" in made:
+        notes.append(
+            f"Needed: the fewest whose simulated power is {first['target']:g} or more. In "
+            "brackets: those that the simulation can't tell from it, at 95%."
+        )
+    if len(known):
+        notes.append(
+            f"{_precision(known)}; the difference is in points before rounding and clipping to the "
+            "scale."
+        )
+    return notes
+
+
+def _precision(known: pd.DataFrame) -> str:
+    """How many studies a figure is made of, and how far off it may be."""
+    from sreval.opinions.power import share_limits
+
+    studies, error = int(known["studies"].max()), float(known["standard_error"].max())
+    said = f"{studies} simulated {'study' if studies == 1 else 'studies'} a figure"
+    if error:
+        said += f", standard error {error:.3f} or less"
+    for share, side, end in ((0.0, "below", 1), (1.0, "above", 0)):
+        own = known[known["power"] == share]
+        if len(own):
+            limit = share_limits(share, int(own["studies"].min()))[end]
+            said += f"; where {'none' if end else 'all'} of them find it, the power lies {side} "
+            said += f"{limit:.3f} (at 95%)"
+    return said
+
+
+def _hopeless_notes(made: pd.DataFrame) -> list[str]:
+    """What to change where no number can do."""
+    if "find" not in made or not made["hopeless"].any():
+        return []
+    find = made["find"].iloc[0]
+    given = "image" if find == "raters" else "rater"
+    counts = sorted({int(n) for n in made.loc[made["hopeless"], f"n_{given}s"]})
+    numbers = f"{listed(counts)} {given}{'s' * (counts != [1])}"
+    return [
+        f"No number of {find} is enough for {numbers}: no outcome could be significant. Give more "
+        f"{given}s by {option(f'--{given}s')}, or another unit by {option('--unit')}."
+    ]
+
+
+def _look_notes(known: pd.DataFrame) -> list[str]:
+    notes = []
     for looks in dict.fromkeys(known["looks"]):
         if len(looks) == 1:
             continue
         own = known[known["looks"] == looks]
-        levels = listed([f"{level:.2g} after {n} raters" for n, level in looks])
+        levels = listed([f"{level:.2g} after {counted(n, 'rater')}" for n, level in looks], 20)
         stops = [
             f"{row['mean_raters']:.1f} at a difference of {row['difference']:g}"
             for row in own.to_dict("records")
@@ -262,15 +314,62 @@ def _power_notes(made: pd.DataFrame) -> list[str]:
             f"{levels}. A study that stops when it finds the difference has on average so many "
             f"raters: {listed(stops, 20)}."
         )
-    if "find" in made:
+        for idle, n_images in dict.fromkeys(zip(own["idle_looks"], own["n_images"], strict=True)):
+            if idle:
+                after = counted(idle[-1], "rater")
+                after = f"{', '.join(map(str, idle[:-1]))} and {after}" if idle[:-1] else after
+                leave = "" if len(idle) == len(looks) else ": leave that look out"
+                leave = leave.replace("that look", "those looks") if idle[:-1] else leave
+                notes.append(
+                    f"On {counted(int(n_images), 'image')} no outcome of all comparisons can be "
+                    f"significant after {after}{leave}."
+                )
+    return notes
+
+
+def _assumed(first: pd.Series[Any]) -> list[str]:
+    """What was assumed that isn't so where nothing is said, and who the raters are."""
+    shares = {
+        "straight_liners": "give one score throughout",
+        "speeders": "vote at random at once",
+        "drop_outs": "leave after a random part",
+    }
+    said = [f"{first['methods']} methods"] if first["methods"] != 2 else []
+    if first["subset"] < 1:
+        said.append(f"a rater sees {first['subset']:.3g} of the stimuli")
+    if first["repeats"]:
+        said.append(counted(int(first["repeats"]), "hidden repeat"))
+    said += [f"{first[name]:.3g} of raters {does}" for name, does in shares.items() if first[name]]
+    if first["screening"]:
+        said.append(f"screening by {first['screening']}, before which raters are counted")
+    if first["seed"]:
+        said.append(f"seed {first['seed']}")
+    notes = [f"Assumed: {'; '.join(said)}."] if said else []
+    looks = first["looks"]
+    if first["drop_outs"] and looks == looks and len(looks) > 1:
+        begin = 1 / (1 - first["drop_outs"]) if first["drop_outs"] < 1 else math.inf
         notes.append(
-            f"Needed: the fewest whose simulated power is {first['target']:g} or more. In "
-            "brackets: those that the simulation can't tell from it, at 95%."
+            "Raters are those who finish, since a look is after so many: "
+            f"about {begin:.2f} times as many begin, and votes of those who leave don't count."
         )
-    if len(known):
-        error = float(known["standard_error"].max())
-        notes.append(
-            f"{int(known['studies'].max())} simulated studies a figure, standard error {error:.3f} "
-            "or less; the difference is in points before rounding and clipping to the scale."
-        )
+    elif first["drop_outs"]:
+        notes.append("Raters are those who begin; the votes of those who leave count until then.")
+    return notes
+
+
+def _seen_notes(known: pd.DataFrame) -> list[str]:
+    """On how many images a rater sees both methods, where each sees a part of the stimuli."""
+    notes = []
+    for row in known[known["subset"] < 1].drop_duplicates("n_images").to_dict("records"):
+        shown, images = row["items"] - row["repeats"], int(row["n_images"])
+        stimuli = images * row["methods"]
+        both = images * shown * (shown - 1) / (stimuli * (stimuli - 1))
+        of = f"of {counted(images, 'image')}"
+        if both:
+            notes.append(f"A rater sees both methods on {both:.2g} {of} on average.")
+        else:
+            notes.append(
+                f"A rater sees {counted(int(shown), 'stimulus')} {of}, and none sees both methods "
+                f"on one image. Give a larger share by {option('--subset')}."
+            )
     return notes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import itertools
 import math
 import re
 from collections import Counter
@@ -27,9 +28,10 @@ from sreval.config import line_of
 from sreval.errors import SrevalError, counted, listed, shown
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import best_outcome, least_p, least_units
+from sreval.opinions.significance import Verdict
 from sreval.opinions.units import Unit, unit_names
 from sreval.study.acceptance import Acceptance
-from sreval.study.design import RATING, ItemKind, StudyDesign
+from sreval.study.design import RATING, Analysis, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.markdown import shown_as_typed
@@ -51,7 +53,10 @@ class Attainable:
     `comparisons` can be made, as some unit does. `n` and `least_p` are of the pair with the most
     units among the `hopeless`, of the pair with the fewest where none is; `least_p_adjusted` is
     that p among all tests, None for a pair that can't be tested. `planned`: the design names its
-    comparisons. Each of the `remedies` would do alone.
+    comparisons. Each of the `remedies` would do alone. Where looks are planned, a comparison is
+    hopeless that no look could find, and its `n` and p are those of the look that is nearest to
+    it, the p adjusted for the looks until then; `idle_looks` are those, after so many raters,
+    that could find nothing.
     """
 
     dataset: str
@@ -66,6 +71,8 @@ class Attainable:
     least_p_adjusted: float | None
     hopeless: tuple[tuple[str, str], ...]
     remedies: tuple[str, ...]
+    looks: tuple[int, ...]
+    idle_looks: tuple[int, ...]
 
     @property
     def over(self) -> str:
@@ -88,8 +95,27 @@ class Attainable:
             return f"{said}{self.over}, and a test needs {needed} of each"
         p = f"the least p on {self.over} is {self.least_p:.3g}"
         if self.tests > 1 and self.correction != "none":
-            p += f", adjusted for {self.tests} comparisons {self.least_p_adjusted:.3g}"
+            looks = " and the looks" if self.looks else ""
+            p += f", adjusted for {self.tests} comparisons{looks} {self.least_p_adjusted:.3g}"
+        elif self.looks:
+            p += f", adjusted for the looks {self.least_p_adjusted:.3g}"
         return f"{said}{p}, and alpha is {self.alpha:g}"
+
+    @property
+    def idle_note(self) -> str:
+        """Which looks could find nothing, and what to do; empty where there are none.
+
+        Empty as well where all comparisons are hopeless, of which `note` tells.
+        """
+        if not self.idle_looks or len(self.idle_looks) == len(self.looks):
+            return ""
+        *before, last = self.idle_looks
+        after = f"{', '.join(map(str, before))} and {last} raters" if before else ""
+        which = "these looks" if before else "this look"
+        return (
+            f"On {self.dataset} no outcome could be significant after "
+            f"{after or counted(last, 'rater')}. Leave {which} out of analysis.looks."
+        )
 
     @property
     def remedy(self) -> str:
@@ -114,8 +140,9 @@ def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
     design, analysis = stimuli.design, stimuli.design.analysis
     pairs, images = design.comparisons_on(dataset), [key[1] for key in stimuli.rated[dataset]]
     unit = design.unit_on(images).unit
-    units = _seen(stimuli, dataset, design.raters, unit).units(unit, design.raters)
-    verdicts = best_outcome(units, analysis.correction, analysis.alpha, unit)
+    seen = _seen(stimuli, dataset, design.raters, unit)
+    best = _best(seen, unit, design.raters, analysis)
+    units, verdicts = ([getattr(one, name) for one in best.pairs] for name in ("n", "verdict"))
     places = range(len(units))
     small = [i for i in places if verdicts[i].too_small]
     told = max(small, key=units.__getitem__) if small else min(places, key=units.__getitem__)
@@ -132,6 +159,8 @@ def _on(stimuli: StimulusSet, dataset: str) -> Attainable:
         least_p_adjusted=_known(verdicts[told].least_p_adjusted),
         hopeless=tuple(pairs[i] for i in small),
         remedies=tuple(_remedies(stimuli, dataset, unit, units)) if small else (),
+        looks=analysis.looks,
+        idle_looks=best.idle if analysis.looks else (),
     )
 
 
@@ -199,17 +228,72 @@ def _first(seen: npt.NDArray[np.bool_], slots: int) -> npt.NDArray[np.intp]:
     return np.where(seen.any(axis=0), seen.argmax(axis=0), slots)
 
 
+@dataclass(frozen=True)
+class _Nearest:
+    """The best outcome of one comparison at the look that is nearest to finding it."""
+
+    n: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best outcomes of all comparisons, and the looks that could find none of them."""
+
+    pairs: list[_Nearest]
+    idle: tuple[int, ...]
+
+    @property
+    def does(self) -> bool:
+        """Whether every comparison could be found."""
+        return not any(pair.verdict.too_small for pair in self.pairs)
+
+
+def _best(seen: _Seen, unit: Unit, raters: int, analysis: Analysis) -> _Best:
+    """What so many raters could show, the last look after all of them."""
+    looks = [*(n for n in analysis.looks[:-1] if n < raters), raters]
+    found: list[list[_Nearest]] = []
+    for place, look in enumerate(looks):
+        units = seen.units(unit, look)
+        shares = [n / raters for n in looks[: place + 1]]
+        verdicts = best_outcome(
+            units, analysis.correction, analysis.alpha, unit,
+            shares=shares, spending=analysis.spending,
+        )  # fmt: skip
+        found.append(list(map(_Nearest, units, verdicts)))
+
+    def far(nearest: _Nearest) -> float:
+        p = nearest.verdict.least_p_adjusted
+        return math.inf if math.isnan(p) else p
+
+    return _Best(
+        [min(reversed(pair), key=far) for pair in zip(*found, strict=True)],
+        tuple(
+            look
+            for look, pairs in zip(looks, found, strict=True)
+            if all(pair.verdict.too_small for pair in pairs)
+        ),
+    )
+
+
 def _remedies(
     stimuli: StimulusSet, dataset: str, unit: Unit, units: Sequence[int]
 ) -> Iterator[str]:
     """Changes of the design that would each do alone: unit, raters or images, comparisons."""
     design, analysis, raters = stimuli.design, stimuli.design.analysis, stimuli.design.raters
-    needed = least_units(len(units), analysis.correction, analysis.alpha, unit)
 
-    def does(seen: _Seen, unit: Unit, raters: int) -> bool:
-        found = best_outcome(seen.units(unit, raters), analysis.correction, analysis.alpha, unit)
-        return not any(verdict.too_small for verdict in found)
+    def does(seen: _Seen, unit: Unit, raters: int, analysis: Analysis = analysis) -> bool:
+        return _best(seen, unit, raters, analysis).does
 
+    def all_see(images: int, pairs: int) -> _Seen:
+        return _Seen(np.ones((1, pairs), bool), np.zeros((images, pairs), np.intp))
+
+    if unit == "both":
+        needed = least_units(len(units), analysis.correction, analysis.alpha, unit)
+    elif unit == "image":
+        needed = next(n for n in itertools.count(1) if does(all_see(n, len(units)), unit, raters))
+    else:
+        needed = next(n for n in itertools.count(raters) if does(all_see(1, len(units)), unit, n))
     of_plan = partial(_seen, stimuli, dataset, max(raters, _MOST_RATERS))
     seen = of_plan(unit)
     unlimited = design.model_copy(update={"subset": None})
@@ -220,14 +304,16 @@ def _remedies(
         yield f'set analysis.unit to "{other}"'
     again = design.subset is None or len(seen.by_slot) == stimuli.slot_period
     most = max(_MOST_RATERS, needed) if again else len(seen.by_slot)
-    enough = 1 + bisect.bisect_left(
-        range(1, most + 1), True, key=lambda count: does(seen, unit, count)
+    # more raters make a comparison easier to find, the looks before the last being what they are
+    enough = raters + bisect.bisect_left(
+        range(raters, most + 1), True, key=lambda count: does(seen, unit, count)
     )
+    last = "raters and the last of analysis.looks" if analysis.looks else "raters"
     what = unit_name(key[1] for key in stimuli.rated[dataset])
     more = " and ".join(
         said
         for name, there, said in (
-            ("rater", raters, f"set raters to {needed} or more"),
+            ("rater", raters, f"set {last} to {needed} or more"),
             (
                 "image",
                 len(whole.since),
@@ -237,20 +323,22 @@ def _remedies(
         if unit == name or (unit == "both" and there < needed)
     )
     if enough <= most:
-        yield f"set raters to {enough} or more"
+        yield f"set {last} to {enough} or more"
     elif design.subset is None:
         yield more
     else:
         alone = does(whole, unit, raters)
         yield "leave subset out" if alone else f"leave subset out and {more}"
+    if analysis.looks and does(seen, unit, raters, analysis.model_copy(update={"looks": ()})):
+        yield "leave analysis.looks out"
+    if any(len(set(seen.units(unit, n))) > 1 for n in (*analysis.looks, raters)):
+        return
     fewer = [
         m
         for m in range(1, len(units))
-        if not best_outcome([min(units)] * m, analysis.correction, analysis.alpha, unit)[
-            0
-        ].too_small
+        if does(_Seen(seen.by_slot[:, :m], seen.since[:, :m]), unit, raters)
     ]
-    if fewer and min(units) == max(units):
+    if fewer:
         some = "a single comparison" if fewer[-1] == 1 else f"at most {fewer[-1]} comparisons"
         yield f"name {some} in analysis.comparisons"
 
@@ -324,6 +412,7 @@ def check(
     hopeless = [found for found in tests if found.hopeless]
     problems += [Unmet("analysis", h.note, h.remedy) for h in hopeless if h.planned]
     notes = [f"{h.note}. {h.remedy}" for h in hopeless if not h.planned]
+    notes += [found.idle_note for found in tests if found.idle_note]
     counts = _counts(stimuli)
     return Feasibility(
         problems=tuple(problems),

@@ -343,10 +343,26 @@ class Analysis(Config):
     spending: Spending = "obrien-fleming"
     """How `alpha` is divided among the looks: hardly any for the first, or about alike."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _looks_are_named(cls, given: Any) -> Any:
+        looks = given.get("looks") if isinstance(given, dict) else None
+        if isinstance(looks, int | float | str):
+            raise FieldError(
+                f"{looks!r} doesn't say after how many raters each look is taken",
+                "looks",
+                remedy="Name them in a list, as in [4, 8, 12] for a study of 12 raters.",
+            )
+        return given
+
     @model_validator(mode="after")
     def _looks_fit(self) -> Analysis:
         if any(after <= before for before, after in itertools.pairwise(self.looks)):
-            raise FieldError("the numbers of raters don't rise", "looks")
+            raise FieldError(
+                f"the numbers of raters don't rise: {', '.join(map(str, self.looks))}",
+                "looks",
+                remedy=f"Write {sorted(set(self.looks))}.",
+            )
         if self.looks and not self.look_before_close:
             raise FieldError(
                 "looks before the end need look_before_close = true",

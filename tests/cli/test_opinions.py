@@ -909,8 +909,9 @@ def test_of_several_named_analyses_the_others_are_printed(sreval: Sreval, votes:
     assert ran.code == PARTIAL
     assert ran.out.startswith("Mean opinion scores")
     assert ran.out.endswith(
-        "Not done: retest: The votes hold no repeat with its first vote.\n"
-        "Not done: difference: Unknown reference 'hr'.\n"
+        "Not done: retest: The votes hold no repeat with its first vote. Mark second votes "
+        "kind=repeat.\n"
+        "Not done: difference: Unknown reference 'hr'. Known: a, b, c.\n"
     )
     ran = sreval("opinions", votes, *named[:2], *named[4:])
     assert ran.code == FAILED

@@ -14,7 +14,7 @@ from sreval.errors import SrevalError
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.power import ImageModel, Plan, _p, difference_found, needed, power
 from sreval.opinions.significance import benjamini_hochberg, holm
-from sreval.opinions.simulation import RaterModel
+from sreval.opinions.simulation import RaterModel, draw_votes
 from sreval.opinions.units import Unit
 from sreval.opinions.votes import check_votes
 
@@ -184,6 +184,33 @@ def test_looks_keep_most_of_the_power_and_spare_raters() -> None:
     assert named == three
 
 
+def test_raters_of_a_look_are_those_who_finish() -> None:
+    """As `study report` takes them: nobody who leaves counts, others take their places."""
+    plan, leaving = replace(RATER, looks=2), RaterModel(dropout_rate=0.5)
+    assert power(0.3, 16, 8, plan, model=leaving, studies=20) == power(0.3, 16, 8, plan, studies=20)
+
+
+def test_votes_on_others_take_places_in_the_order_and_are_not_drawn() -> None:
+    """Of 6 methods, a rater who is shown a share s sees about that share of the two."""
+    quality, method = np.full(20, 3.0), np.repeat([0, 1], 10)
+    drawn = draw_votes(RaterModel(), quality, method, 200, np.random.default_rng(0), others=40)
+    assert drawn.scores.shape == (20, 200)
+    assert (np.sort(drawn.position, axis=0) == np.arange(60)[:, None]).all()
+    # hypergeometric, 200 raters: a standard deviation of 0.005
+    assert drawn.cast(15).mean() == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_the_floor_is_that_of_the_looks(looks: int) -> None:
+    """Of six comparisons by Holm: alone 6 x 2^-7 < 0.05; of two looks by Pocock nine raters."""
+    plan = Plan("rater", methods=4, looks=looks, spending="pocock")
+    assert plan.least_units == (8, 9)[looks - 1]
+    assert power(3.0, 8, 30, plan, studies=5).power == (looks == 1)
+    assert power(3.0, 9, 30, plan, studies=5).power == 1
+    assert plan.idle_looks(9, 30) == ((), (4,))[looks - 1]
+    assert needed("raters", 3.0, 20, plan, studies=20).n == (8, 9)[looks - 1]
+
+
 @pytest.mark.parametrize("find", ["raters", "images"])
 def test_the_fewest_are_found_as_trying_every_number_finds_them(find: Any) -> None:
     """Against other studies of the numbers around what was found."""
@@ -240,7 +267,8 @@ def test_a_power_of_nothing_tells_no_difference() -> None:
         (lambda: Plan(comparisons=0), "no 0 comparisons"),
         (lambda: Plan(methods=3, comparisons=4), "no 4 comparisons"),
         (lambda: power(0.1, 5, 5, studies=0), "0 studies of 5 raters"),
-        (lambda: power(0.1, 5, 5, Plan(looks=6)), "don't rise to the 5 raters"),
+        (lambda: power(0.1, 5, 5, Plan(looks=6)), "5 raters can't have 6 looks"),
+        (lambda: power(0.1, 1, 5, Plan(looks=0)), "1 rater can't have 0 looks"),
         (lambda: power(0.1, 5, 5, Plan(looks=(2, 4))), "don't rise to the 5 raters"),
         (lambda: power(0.1, 5, 5, Plan(looks=())), "no raters don't rise"),
     ],

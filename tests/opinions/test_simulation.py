@@ -108,7 +108,7 @@ def test_recovery_finds_the_models_bias_and_inconsistency() -> None:
     [
         ({"lapse_rate": 1.5}, "lapse_rate must lie within"),
         ({"bias_sd": -1}, "bias_sd can't be negative"),
-        ({"straight_liner_rate": 0.6, "speeder_rate": 0.6}, "exceed all raters"),
+        ({"straight_liner_rate": 0.6, "speeder_rate": 0.6}, "more than all"),
         ({"low": 5, "high": 5}, "no range"),
     ],
 )

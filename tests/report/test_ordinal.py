@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -68,7 +69,47 @@ def test_the_note_counts_the_pairs_on_which_both_disagree(found: Analysis) -> No
     if other:
         assert f"disagree on {other} of 3 pairs, " in found.text
     else:
-        assert "Both find the same of all 3 pairs" in found.text
+        assert "Both find the same of the 3 pairs that both judge" in found.text
+
+
+def test_the_families_of_both_adjustments_are_told(found: Analysis) -> None:
+    assert "Its p is adjusted over all 6 pairs; 3 of them are unbounded" in found.text
+    assert "adjusts over 3." in found.text
+    assert "Holm over 3 pairs" in found.text
+    assert re.search("Thresholds: those of votes on [bcd], whose effect is 0", found.text)
+
+
+def refused(kind: str) -> tuple[pd.DataFrame, str]:
+    votes = random_votes(seed=3, methods=3, images=4, raters=6)
+    if kind == "two raters":
+        return votes[votes["rater"].isin(["r00", "r01"])], "gather votes of more raters"
+    if kind == "continuous":
+        return votes.assign(score=votes["score"] * 11.5), "0..100/10"
+    if kind == "all the same":
+        return votes.assign(score=3), "All votes are 3: "
+    low = votes["method"].map({"a": 1, "b": 1, "c": 4}).astype(int)
+    part = votes["image"] == votes["image"].iloc[0]
+    if kind == "separated":
+        return votes.assign(score=low + part), "those on a, b are all 2 or less, those on c all 4"
+    return votes.assign(score=low), "none of 3 methods is left to compare"
+
+
+@pytest.mark.parametrize(
+    "kind", ["two raters", "continuous", "all the same", "separated", "extremes"]
+)
+@pytest.mark.parametrize("sets", [1, 2])
+def test_every_refusal_names_the_thing_and_a_remedy(kind: str, sets: int) -> None:
+    votes, what = refused(kind)
+    scale = "0..100" if kind == "continuous" else "1..5"
+    both = [votes.assign(dataset=f"Set{n}") for n in range(sets)]
+    read = sreval.read_votes(pd.concat(both, ignore_index=True), scale=scale)
+    with pytest.raises(StatisticsError) as raised:
+        read.analyse("ordinal")
+    told = str(raised.value)
+    assert told.count(what) == sets
+    assert ('analyse("compare")' in told) == (kind not in ("continuous", "all the same"))
+    if sets == 1:
+        assert raised.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ import pytest
 from scipy import stats
 
 from sreval.opinions.comparison import compare_methods
+from sreval.opinions.sequential import nominal_levels
+from sreval.opinions.units import Spending
 from sreval.opinions.votes import check_votes
 from sreval.study.check import Attainable, attainable, check
 from sreval.study.design import Analysis, StudyDesign
@@ -112,6 +114,10 @@ def changed(made: StudyDesign, remedy: str, images: int) -> tuple[StudyDesign, i
         content["subset"] = None
     if found := re.search(r"set raters to (\d+) or more", remedy):
         content["raters"] = int(found[1])
+    if found := re.search(r"the last of analysis.looks to (\d+) or more", remedy):
+        content["raters"] = content["analysis"]["looks"][-1] = int(found[1])
+    if "leave analysis.looks out" in remedy:
+        content["analysis"]["looks"] = []
     if found := re.search(r"rate (\d+) images or more", remedy):
         images = int(found[1])
         content["images"]["datasets"][0]["images"] = [f"i{k:03}" for k in range(images)]
@@ -123,7 +129,7 @@ def changed(made: StudyDesign, remedy: str, images: int) -> tuple[StudyDesign, i
 def fewer(remedy: str) -> str:
     """The remedy with one rater or image less than it asks for."""
     return re.sub(
-        r"(raters to|rate) (\d+)", lambda found: f"{found[1]} {int(found[2]) - 1}", remedy
+        r"((?:raters|looks) to|rate) (\d+)", lambda found: f"{found[1]} {int(found[2]) - 1}", remedy
     )
 
 
@@ -228,3 +234,64 @@ def test_over_both_a_note_tells_what_a_test_needs() -> None:
         "3 of each"
     )
     assert found.remedy == 'Set analysis.unit to "rater", or rate 3 images or more in place of 2.'
+
+
+LOOKS = {"look_before_close": True, "spending": "pocock", "looks": [4, 8]}
+
+
+@pytest.mark.parametrize("unit", ["rater", "image"])
+@pytest.mark.parametrize(("spending", "m"), [("pocock", 6), ("obrien-fleming", 1)])
+def test_with_looks_check_warns_exactly_where_no_look_could_find_anything(
+    unit: str, spending: Spending, m: int
+) -> None:
+    """Against the level of Bonferroni's first step at each look, and 2^(1 - n)."""
+    for n, fewer in [(6, 3), (8, 4), (9, 4), (10, 4)]:
+        images, raters = (n, 8) if unit == "image" else (2, n)
+        looks = (fewer, raters)
+        plan = LOOKS | {"unit": unit, "looks": looks, "spending": spending}
+        made = design(images, raters, plan | {"comparisons": PAIRS[:m]})
+        levels = nominal_levels([look / raters for look in looks], 0.05 / m, spending)
+        idle = [
+            look
+            for look, level in zip(looks, levels, strict=True)
+            if 2.0 ** (1 - (images if unit == "image" else look)) >= level
+        ]
+        found = on(made, images)
+        assert list(found.idle_looks) == idle, n
+        assert bool(found.hopeless) == (len(idle) == 2), n
+        assert bool(found.idle_note) == (len(idle) == 1), n
+
+
+@pytest.mark.parametrize("unit", ["both", "rater", "image"])
+@pytest.mark.parametrize(("images", "raters", "subset"), [(2, 8, None), (9, 5, 8)])
+def test_every_remedy_does_with_looks_as_well(
+    unit: str, images: int, raters: int, subset: int | None
+) -> None:
+    plan = LOOKS | {"unit": unit, "looks": [4, raters]}
+    made = design(images, raters, plan, subset=subset, methods=METHODS[:4])
+    found = on(made, images)
+    assert bool(found.hopeless) == bool(found.remedies)
+    for remedy in found.remedies:
+        assert not on(*changed(made, remedy, images)).hopeless, remedy
+        if fewer(remedy) != remedy:
+            assert on(*changed(made, fewer(remedy), images)).hopeless, remedy
+
+
+def test_of_eight_raters_with_two_looks_no_look_finds_one_of_six() -> None:
+    plan = LOOKS | {"unit": "rater", "comparisons": PAIRS[:6]}
+    (problem,) = check(design(5, 8, plan), frozen(5)).problems
+    assert problem.what.startswith(
+        "On a no outcome could be significant: the least p on 8 raters is 0.00781, adjusted for 6 "
+        "comparisons and the looks 0.0"
+    )
+    assert "set raters and the last of analysis.looks to 9 or more" in problem.remedy
+    assert "leave analysis.looks out" in problem.remedy
+
+
+def test_looks_that_could_find_nothing_are_named() -> None:
+    plan = LOOKS | {"unit": "rater", "looks": [1, 4, 12]}
+    found = check(design(5, 12, plan, methods=METHODS[:3]), frozen(5))
+    assert found.notes[-1] == (
+        "On a no outcome could be significant after 1 and 4 raters. "
+        "Leave these looks out of analysis.looks."
+    )

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from sreval.api import read_votes
-from sreval.errors import StatisticsError
+from sreval.errors import SrevalError, StatisticsError
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.power import Plan, power
 from sreval.report.notes import study_warnings
@@ -19,7 +19,7 @@ from sreval.report.study_facts import StudyFacts, planned_tests
 from sreval.report.study_report import study_report, to_html
 from sreval.report.study_text import CheckedStudy
 from sreval.study.check import check
-from sreval.study.design import StudyDesign
+from sreval.study.design import Analysis, StudyDesign
 from sreval.study.exposure import StimulusSet
 from sreval.study.planned_power import PlannedPower, planned_power
 from tests.report.study_builder import make_study
@@ -191,3 +191,18 @@ def test_exported_votes_of_a_study_with_looks_say_so(tmp_path: Path) -> None:
     assert "plans looks" in note
     (tmp_path / "design.json").write_text(made().model_dump_json())
     assert read_votes(tmp_path / "votes.csv").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("looks", "remedy"),
+    [
+        (3, "as in [4, 8, 12] for a study of 12 raters"),
+        ("3", "as in [4, 8, 12] for a study of 12 raters"),
+        ([8, 4, 12], "Write [4, 8, 12]."),
+        ([4, 4, 12], "Write [4, 12]."),
+    ],
+)
+def test_looks_that_are_no_rising_list_are_refused_with_one(looks: Any, remedy: str) -> None:
+    with pytest.raises(SrevalError) as raised:
+        Analysis.checked({"looks": looks, "look_before_close": True}, "study.toml")
+    assert remedy in str(raised.value)

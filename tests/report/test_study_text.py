@@ -1,0 +1,66 @@
+"""What the notes under `sreval study power` say of the plan and of its simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import sreval
+from sreval.report.study_text import power_text
+
+
+def told(**plan: Any) -> str:
+    defaults = {"difference": 0.5, "raters": 8, "images": 6, "unit": "rater", "studies": 2}
+    return power_text(sreval.power(**{**defaults, **plan}))
+
+
+def test_what_is_not_the_default_is_told_and_nothing_else() -> None:
+    assert "Assumed" not in told()
+    text = told(
+        methods=3, subset=0.5, repeats=1, straight_liners=0.1, speeders=0.05, drop_outs=0.2,
+        screening="too-fast", seed=4,
+    )  # fmt: skip
+    assert (
+        "Assumed: 3 methods; a rater sees 0.5 of the stimuli; 1 hidden repeat; 0.1 of raters give "
+        "one score throughout; 0.05 of raters vote at random at once; 0.2 of raters leave after a "
+        "random part; screening by too-fast, before which raters are counted; seed 4."
+    ) in text
+    assert "Raters are those who begin" in text
+    # 9 of 18 stimuli: 6 x (9 x 8) / (18 x 17)
+    assert "A rater sees both methods on 1.4 of 6 images on average." in text
+    assert "about 1.25 times as many begin" in told(drop_outs=0.2, looks=2)
+
+
+def test_the_frame_holds_all_that_was_assumed() -> None:
+    for one in ({"raters": 8}, {"images": 2, "raters": None, "unit": "image"}):
+        plan = {"images": 6, "unit": "rater", "studies": 2, "drop_outs": 0.25, "seed": 7} | one
+        (row,) = sreval.power(0.5, **plan).to_dict("records")  # type: ignore[arg-type]
+        assert (row["drop_outs"], row["seed"], row["target"], row["methods"]) == (0.25, 7, 0.8, 2)
+        assert row["least_units"] == 6
+
+
+@pytest.mark.parametrize(("difference", "side"), [(0.01, "below 0.730"), (9, "above 0.270")])
+def test_studies_that_all_end_alike_have_limits_and_no_standard_error(
+    difference: float, side: str
+) -> None:
+    """Wilson's limit of none of one study: z^2 / (1 + z^2), where z = 1.645."""
+    text = told(difference=difference, studies=1)
+    assert "1 simulated study a figure; where " in text
+    assert f"the power lies {side} (at 95%)" in text
+    assert "standard error" not in text
+
+
+def test_the_floor_and_the_idle_looks_are_those_of_the_looks() -> None:
+    text = told(raters=(8, 9), methods=4, looks=2, spending="pocock")
+    assert "With fewer than 9 raters no outcome" in text
+    assert "can be significant after 4 and 8 raters." in text
+    assert "can be significant after 4 raters: leave that look out." in text
+    assert "after 1 rater," in told(looks=(1, 8))
+
+
+def test_what_nothing_can_reach_has_a_remedy() -> None:
+    text = told(images=1, raters=None, unit="both")
+    assert "No number of raters is enough for 1 image" in text
+    assert "Give more images by images=, or another unit by unit=." in text
+    assert "none sees both methods on one image" in told(subset=0.01)
