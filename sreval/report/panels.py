@@ -32,7 +32,8 @@ from sreval.opinions.panels import (
     same_order_again,
     voted_twice,
 )
-from sreval.opinions.reading import MEAN, is_means, metric_key, metric_values
+from sreval.opinions.reading import is_means, metric_key, metric_values
+from sreval.opinions.sheet import MEAN
 from sreval.opinions.votes import ACR, Scale, opinions
 from sreval.report import paper
 from sreval.report.notes import mark_notes, marks_of, uncounted
@@ -190,7 +191,8 @@ def _counted(side: Side, notes: list[str]) -> pd.DataFrame:
         if lost := int((~there).sum()):
             what = counted(lost, "row")
             notes.append(f"{side.name}: Left out: {what} without a mean opinion score.")
-        return side.table[there]
+        kept: pd.DataFrame = side.table[there]
+        return kept
     votes = opinions(side.table).reset_index(drop=True)
     with _naming(side):
         kept = voted_twice(votes.assign(image=votes["image"].astype(str).map(unit_of)))
