@@ -178,12 +178,12 @@ def benjamini_hochberg(p: ArrayLike, most_true: int | None = None) -> Floats:
 
     Benjamini and Hochberg 1995, Journal of the Royal Statistical Society B 57(1), whose bound is
     alpha times the share of true null hypotheses: where only ``most_true`` can be true together,
-    that many take the place of m. NaN passes through and doesn't count in m. Raises
-    StatisticsError for a p outside 0..1.
+    that many take the place of m. No adjusted p is below its own p. NaN passes through and doesn't
+    count in m. Raises StatisticsError for a p outside 0..1.
     """
     values, order, adjusted = _ascending(p)
     true = order.size if most_true is None else min(order.size, most_true)
-    steps = values[order] * true / np.arange(1, order.size + 1)
+    steps = values[order] * np.maximum(1.0, true / np.arange(1, order.size + 1))
     adjusted[order] = np.minimum(1.0, np.minimum.accumulate(steps[::-1])[::-1])
     return adjusted
 

@@ -347,9 +347,9 @@ class Analysis(Config):
     @classmethod
     def _looks_are_named(cls, given: Any) -> Any:
         looks = given.get("looks") if isinstance(given, dict) else None
-        if isinstance(looks, int | float | str):
+        if isinstance(looks, int):
             raise FieldError(
-                f"{looks!r} doesn't say after how many raters each look is taken",
+                f"{looks} doesn't say after how many raters each look is taken",
                 "looks",
                 remedy="Name them in a list, as in [4, 8, 12] for a study of 12 raters.",
             )

@@ -161,3 +161,11 @@ def test_intervals_have_the_level_that_was_asked_for() -> None:
         inside = abs(gaps.mean()) < 1.5  # far from the largest differences, -4 and 4
         assert (row["low"], row["high"]) == pytest.approx((low, high), rel=1e-6 if inside else 0.01)
         assert row["level"] == 0.9
+
+
+@pytest.mark.parametrize("adjustment", ADJUSTMENTS)
+@pytest.mark.parametrize("most_true", [None, 1, 3])
+def test_no_adjusted_p_is_below_its_own(adjustment: str, most_true: int | None) -> None:
+    for seed in range(20):
+        p = np.random.default_rng(seed).random(6) ** 2
+        assert (ADJUSTMENTS[adjustment](p, most_true) >= p).all()

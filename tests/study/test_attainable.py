@@ -231,9 +231,9 @@ def test_over_both_a_note_tells_what_a_test_needs() -> None:
     found = on(design(2, 8, {"unit": "both"}, methods=METHODS[:2]), 2)
     assert found.note == (
         "On a no outcome could be significant: raters and images, 2 of the fewer, and a test needs "
-        "3 of each"
+        "5 of each"
     )
-    assert found.remedy == 'Set analysis.unit to "rater", or rate 3 images or more in place of 2.'
+    assert found.remedy == 'Set analysis.unit to "rater", or rate 5 images or more in place of 2.'
 
 
 LOOKS = {"look_before_close": True, "spending": "pocock", "looks": [4, 8]}
