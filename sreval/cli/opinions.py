@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
-    help="Level of the tests; adjusted intervals of differences go by it, not by --level.",
+    help="Level of the tests. With the unit both, intervals of differences go by it, too.",
 )
 @click.option(
     "--margin",
