@@ -415,6 +415,8 @@ def _means_of(side: Side) -> pd.DataFrame:
         wanted = ("se",)
     elif {"low", "high"} <= set(there):
         wanted = ("low", "high", *(["level"] if "level" in there else []))
+    elif "ci95" in there:
+        wanted = ("ci95",)
     elif "sd" in there and count:
         wanted = ("sd", count)
     with _naming(side):
@@ -426,12 +428,15 @@ def _means_of(side: Side) -> pd.DataFrame:
     elif "low" in wanted:
         level = np.clip(values.get("level", np.array(0.95)), 0.01, 0.9999)
         found = (values["high"] - values["low"]) / 2 / special.ndtri((1 + level) / 2)
+    elif "ci95" in wanted:
+        found = values["ci95"] / special.ndtri(0.975)
     elif wanted:
         found = values["sd"] / np.sqrt(np.maximum(values[count], 1))
     if (found < 0).any():
         raise StatisticsError(
-            f"{side.name}: {' and '.join(wanted)} give a mean an error below 0.",
-            "Write low below high, and se and sd above 0.",
+            f"{side.name}: {' and '.join(wanted)} give{'s' * (len(wanted) == 1)} a mean an error "
+            "below 0.",
+            "Write low below high, and se, sd and ci95 above 0.",
         )
     return side.table.assign(error=np.where(np.isfinite(found), found, math.nan))
 

@@ -146,6 +146,8 @@ def test_a_part_of_a_set_of_the_paper_lets_images_vary(set5: pd.DataFrame) -> No
         ({"se": "0.2"}, 0.2),
         ({"low": "1", "high": "1.784", "level": "0.95"}, 0.2),
         ({"low": "1", "high": "1.784"}, 0.2),
+        ({"ci95": "0.392"}, 0.2),
+        ({"CI95": "0.392", "sd": "9", "n": "25"}, 0.2),
         ({"sd": "1", "n": "25"}, 0.2),
         ({"sd": "1", "n_raters": "25", "votes": "100"}, 0.2),
     ],
@@ -160,6 +162,8 @@ def test_a_table_of_impossible_errors_is_refused() -> None:
     rows = [("nearest", 1.3), ("bicubic", 2.0), ("hr", 4.3)]
     with pytest.raises(StatisticsError, match="table: low and high give a mean an error below 0"):
         compare(means(rows, low="2", high="1"), paper_side("paper"))
+    with pytest.raises(StatisticsError, match="table: ci95 gives a mean an error below 0"):
+        compare(means(rows, ci95="-1"), paper_side("paper"))
     with pytest.raises(StatisticsError, match="table: Column 'se' has no finite number"):
         compare(means(rows, se="x"), paper_side("paper"))
 
