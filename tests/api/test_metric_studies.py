@@ -226,6 +226,15 @@ def test_an_empty_cell_leaves_its_row_out_of_every_answer_and_is_named() -> None
     assert (
         "Missing or infinite: MOS in 1 row, PSNR in 2 rows. 3 rows left out for all" in found.text
     )
+    assert "Nothing is left of" not in found.text
+
+
+def test_methods_that_one_metric_leaves_out_of_every_answer_are_named() -> None:
+    table = means()
+    table.loc[table["method"].isin(["bicubic", "nearest"]), "psnr"] = math.inf
+    found = sreval.metrics_study(table)
+    assert "Nothing is left of nearest, bicubic." in found.text
+    assert "interpolation" not in set(" ".join(found.frame["methods"]).split())
 
 
 def test_a_still_whose_name_has_a_slash_is_no_sequence() -> None:
