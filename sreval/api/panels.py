@@ -37,9 +37,10 @@ def compare_studies(
     """Whether two panels agree: the same scores, the same up to a line, the same order.
 
     ``a`` and ``b`` are each a `Study`, its name or folder; votes, or a table of mean opinion
-    scores with the columns method, mos and perhaps dataset, image, and low and high, se, or sd and
-    n: what `read_votes` returns or a file or DataFrame on the scale 1..5; or "paper", the table of
-    the SRGAN paper. Single stimuli are matched where both name images, else data sets and methods.
+    scores with the columns method, mos and perhaps dataset, image, and se, low and high, ci95
+    (half of the 95 % interval), or sd and n: what `read_votes` returns or a file or DataFrame
+    on the scale 1..5; or "paper", the table of the SRGAN paper. Single stimuli are matched
+    where both name images, else data sets and methods.
 
     ``level`` is that of the intervals; tests are made at 1 - ``level``. ``margin``, in points of
     b's scale, asks of every method whether the panels differ by less. ``names`` are what the two

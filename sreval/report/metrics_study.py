@@ -248,7 +248,8 @@ def metrics_study(
     over = {f"all {len(answers)}": combined(list(answers.values()), level)}
     frame = _frame(over | answers if len(answers) > 1 else answers, answers, level)
     several = len(answers) > 1
-    tables = [_verdict(frame, several, level), _agreement(frame, several, level)]
+    voted = [study.ratings is not None for study in studies if study.name in answers]
+    tables = [_verdict(frame, voted, level), _agreement(frame, several, level)]
     if any(effects.values()):
         together = {name: combined_effects(list(effects.values()), level) for name in over}
         tables.append(_effects(together | effects if several else effects, several, level))
@@ -300,9 +301,13 @@ def _frame(
     return pd.DataFrame(rows)
 
 
-def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
-    """In each respect the best metric, those not shown worse, and those shown worse."""
+def _verdict(frame: pd.DataFrame, voted: Sequence[bool], level: float) -> Table:
+    """In each respect the best metric, those not shown worse, and those shown worse.
+
+    ``voted`` says of each study that answers whether it has votes.
+    """
     texts, tested = [], True
+    several = len(voted) > 1
     printed = _printed(frame)
     key = ["study", "question", "methods", "statistic"]
     for (study, question, methods, statistic), own in printed.groupby(key, sort=False):
@@ -325,9 +330,13 @@ def _verdict(frame: pd.DataFrame, several: bool, level: float) -> Table:
         "of the raters, a mean of the scenes' shares; by chance it would be 0.50. SROCC: over all "
         "scenes together, 1 is best, 0 is chance. A best metric whose interval reaches chance "
         "isn't shown to follow the raters; none: even the best orders against them.",
-        "Pairs: where there are votes, those on which the raters of both differ (paired t test, "
-        f"p below {alpha}, each pair alone).",
     ]
+    if any(voted):
+        where = "" if all(voted) else "where there are votes, "
+        notes.append(
+            f"Pairs: {where}those on which the raters of both differ (paired t test, p below "
+            f"{alpha}, each pair alone)."
+        )
     if several:
         notes.append(
             "Rows over all studies: the mean, in which each counts alike; the intervals are about "

@@ -447,18 +447,21 @@ def scene_notes(found: Agreement) -> list[str]:
 
 
 def lacking_values(stimuli: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
-    """Which of MOS and ``metrics`` aren't finite on how many stimuli, and what follows."""
+    """Which of MOS and ``metrics`` aren't finite on how many stimuli, and what that leaves out."""
     lacking = {
         name: int((~finite_rows(stimuli, [column])).sum())
         for column, name in {"mos": "MOS", **{one: metric_name(one) for one in metrics}}.items()
     }
-    left = int((~finite_rows(stimuli, ["mos", *metrics])).sum())
+    kept = finite_rows(stimuli, ["mos", *metrics])
+    left = int((~kept).sum())
     if not left:
         return []
+    gone = paper.sort_methods(sorted(set(stimuli["method"]) - set(stimuli.loc[kept, "method"])))
+    lost = f" Nothing is left of {listed([paper.label(m) for m in gone], 10)}." if gone else ""
     named = [f"{name} in {counted(n, 'row')}" for name, n in lacking.items() if n]
     return [
         f"Missing or infinite: {listed(named, 10)}. {counted(left, 'row')} left out for all "
-        "metrics, so that all are judged on the same stimuli."
+        f"metrics, so that all are judged on the same stimuli.{lost}"
     ]
 
 

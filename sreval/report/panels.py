@@ -359,6 +359,11 @@ class _Panels:
     def known(self) -> bool:
         return any(panel.sources for panel in self.both)
 
+    @property
+    def estimated(self) -> bool:
+        """Whether any error is estimated from raters or images, not given by a table."""
+        return any(math.isfinite(s.n) for panel in self.both for s in panel.sources)
+
 
 def _panels(matched: _Matched, *, methods: bool, images: bool) -> _Panels:
     panels = [_panel(side, methods, images) for side in matched.both]
@@ -415,6 +420,8 @@ def _means_of(side: Side) -> pd.DataFrame:
         wanted = ("se",)
     elif {"low", "high"} <= set(there):
         wanted = ("low", "high", *(["level"] if "level" in there else []))
+    elif "ci95" in there:
+        wanted = ("ci95",)
     elif "sd" in there and count:
         wanted = ("sd", count)
     with _naming(side):
@@ -426,12 +433,15 @@ def _means_of(side: Side) -> pd.DataFrame:
     elif "low" in wanted:
         level = np.clip(values.get("level", np.array(0.95)), 0.01, 0.9999)
         found = (values["high"] - values["low"]) / 2 / special.ndtri((1 + level) / 2)
+    elif "ci95" in wanted:
+        found = values["ci95"] / special.ndtri(0.975)
     elif wanted:
         found = values["sd"] / np.sqrt(np.maximum(values[count], 1))
     if (found < 0).any():
         raise StatisticsError(
-            f"{side.name}: {' and '.join(wanted)} give a mean an error below 0.",
-            "Write low below high, and se and sd above 0.",
+            f"{side.name}: {' and '.join(wanted)} give{'s' * (len(wanted) == 1)} a mean an error "
+            "below 0.",
+            "Write low below high, and se, sd and ci95 above 0.",
         )
     return side.table.assign(error=np.where(np.isfinite(found), found, math.nan))
 
@@ -598,10 +608,17 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
                 f"; those of {' and '.join(alone)} from raters alone, as a method has a single "
                 "image there: what another image would change isn't in any interval or test"
             )
+        given = [
+            letter
+            for letter, panel in zip("AB", panels.both, strict=True)
+            if any(math.isinf(source.n) for source in panel.sources)
+        ]
+        if given:
+            claim += f"; those of {given[0]} are its table's, taken as independent and known"
     else:
         claim = "no errors are known"
         if panels.known:
-            claim = "errors are the tables', taken as independent from mean to mean"
+            claim = "errors are the tables', taken as independent from mean to mean and known"
     notes.append(f"{found.n} common {what}; {claim}.")
     if panels.borrowed:
         side = next(s for s in matched.both if s.name == panels.borrowed)
@@ -611,11 +628,16 @@ def _agreement_notes(found: PanelAgreement, matched: _Matched, panels: _Panels) 
             "panel. Intervals and tests rest on it."
         )
     if panels.known:
+        if panels.estimated:
+            intervals, why = "Student's t over the units", "one rater's errors go together"
+            test = "F test of the sum of squares"
+        else:
+            intervals, why = "normal, as the errors are known", "the errors may differ in size"
+            test = "chi-squared test of the sum of squares, printed as F"
         notes.append(
             "Line: least squares with errors in both (Deming's and York's regression). Intervals: "
-            "Student's t over the units. B = line: F test of the sum of squares, its degrees of "
-            "freedom Box's, as one rater's errors go together. A test that shows nothing doesn't "
-            "prove that nothing is there."
+            f"{intervals}. B = line: {test}, its degrees of freedom Box's, as {why}. A test that "
+            "shows nothing doesn't prove that nothing is there."
         )
     if found.ceiling > 0:
         notes.append(
@@ -676,9 +698,11 @@ def _means_table(
             * any(side.has_votes for side in matched.both)
         )
     if margin is not None and panels.known:
+        kind = "t" if panels.estimated else "z"
         notes.append(
-            f"Within {margin:g}: yes where two one-sided t tests, adjusted by Holm's method over "
-            f"the rows, show at {_alpha(level):g} that the true value is within {margin:g} points."
+            f"Within {margin:g}: yes where two one-sided {kind} tests, adjusted by Holm's method "
+            f"over the rows, show at {_alpha(level):g} that the true value is within {margin:g} "
+            "points."
         )
     title = "Mean opinion scores of both"
     return table_of("means", title, frame, with_dataset(frame, columns), notes)

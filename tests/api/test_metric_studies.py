@@ -52,6 +52,8 @@ def test_the_paper_s_methods_have_their_classes_and_a_bias_is_told() -> None:
     found = sreval.metrics_study(means())
     assert effect(found)["effect"] == pytest.approx(-3, abs=1)
     assert effect(found)["p_adjusted"] < 0.01
+    assert "No votes: every pair of different MOS counts." in found.text
+    assert "Pairs: " not in found.text
     assert "PSNR underrates GAN" in found.text
     assert "LPIPS" not in [
         line.split()[0] for line in found.text.splitlines() if "rates GAN" in line
@@ -104,6 +106,11 @@ def test_votes_take_their_metrics_from_results_and_tables_bring_theirs(
     )
     assert not found.not_done
     assert "stimuli of HR left out" in found.text
+    assert "Pairs: where there are votes, those" in found.text
+    assert "means: No votes: every pair" in found.text
+    alone = sreval.metrics_study(sreval.read_votes(votes), results=demo_results).text
+    assert "Pairs: those on which the raters" in alone
+    assert "No votes" not in alone
     assert "(simulated)" in found.sections[0].title
     p1401 = found.frames["ITU-T P.1401 (simulated)"]
     assert set(p1401["study"]) == {"votes", "means"}
@@ -226,6 +233,15 @@ def test_an_empty_cell_leaves_its_row_out_of_every_answer_and_is_named() -> None
     assert (
         "Missing or infinite: MOS in 1 row, PSNR in 2 rows. 3 rows left out for all" in found.text
     )
+    assert "Nothing is left of" not in found.text
+
+
+def test_methods_that_one_metric_leaves_out_of_every_answer_are_named() -> None:
+    table = means()
+    table.loc[table["method"].isin(["bicubic", "nearest"]), "psnr"] = math.inf
+    found = sreval.metrics_study(table)
+    assert "Nothing is left of nearest, bicubic." in found.text
+    assert "interpolation" not in set(" ".join(found.frame["methods"]).split())
 
 
 def test_a_still_whose_name_has_a_slash_is_no_sequence() -> None:

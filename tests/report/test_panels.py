@@ -146,6 +146,8 @@ def test_a_part_of_a_set_of_the_paper_lets_images_vary(set5: pd.DataFrame) -> No
         ({"se": "0.2"}, 0.2),
         ({"low": "1", "high": "1.784", "level": "0.95"}, 0.2),
         ({"low": "1", "high": "1.784"}, 0.2),
+        ({"ci95": "0.392"}, 0.2),
+        ({"CI95": "0.392", "sd": "9", "n": "25"}, 0.2),
         ({"sd": "1", "n": "25"}, 0.2),
         ({"sd": "1", "n_raters": "25", "votes": "100"}, 0.2),
     ],
@@ -156,10 +158,32 @@ def test_a_table_may_give_errors_in_several_ways(columns: dict[str, str], error:
     assert (found["a_high"] - found["a"]).to_list() == pytest.approx([1.96 * error] * 3, rel=1e-3)
 
 
+@pytest.mark.parametrize("voted", [(True, True), (True, False), (False, False)])
+def test_what_is_said_of_intervals_fits_the_kind_of_panel(
+    votes: list[pd.DataFrame], voted: tuple[bool, bool]
+) -> None:
+    table = means([("a", 1.3), ("b", 2.0), ("c", 3.1), ("d", 4.3)], se="0.2")
+    sides = [side(v) if has else table for v, has in zip(votes, voted, strict=True)]
+    found = compare(*sides, margin=1.0)
+    text = " ".join("\n".join(made.to_text() for made in found.sections).split())
+    assert ("Student's t over the units" in text) == any(voted)
+    assert ("one rater's errors" in text) == any(voted)
+    assert ("one-sided t tests" in text) == any(voted)
+    assert ("normal, as the errors are known" in text) != any(voted)
+    assert ("one-sided z tests" in text) != any(voted)
+    assert ("those of B are its table's" in text) == (voted == (True, False))
+    if not any(voted):
+        row = found.means.iloc[0]
+        half = (row["difference_high"] - row["difference_low"]) / 2
+        assert half == pytest.approx(1.959964 * np.hypot(0.2, 0.2), rel=1e-4)
+
+
 def test_a_table_of_impossible_errors_is_refused() -> None:
     rows = [("nearest", 1.3), ("bicubic", 2.0), ("hr", 4.3)]
     with pytest.raises(StatisticsError, match="table: low and high give a mean an error below 0"):
         compare(means(rows, low="2", high="1"), paper_side("paper"))
+    with pytest.raises(StatisticsError, match="table: ci95 gives a mean an error below 0"):
+        compare(means(rows, ci95="-1"), paper_side("paper"))
     with pytest.raises(StatisticsError, match="table: Column 'se' has no finite number"):
         compare(means(rows, se="x"), paper_side("paper"))
 
