@@ -306,13 +306,12 @@ def _look_notes(known: pd.DataFrame) -> list[str]:
         own = known[known["looks"] == looks]
         levels = listed([f"{level:.2g} after {counted(n, 'rater')}" for n, level in looks], 20)
         stops = [
-            f"{row['mean_raters']:.1f} at a difference of {row['difference']:g}"
+            f"{row['mean_raters']:.1f} raters on average at a difference of {row['difference']:g}"
             for row in own.to_dict("records")
         ]
         notes.append(
             f"{len(looks)} looks, alpha spent by {own['spending'].iloc[0]}: p must lie below "
-            f"{levels}. A study that stops when it finds the difference has on average so many "
-            f"raters: {listed(stops, 20)}."
+            f"{levels}. A study that stops when it finds the difference needs {listed(stops, 20)}."
         )
         for idle, n_images in dict.fromkeys(zip(own["idle_looks"], own["n_images"], strict=True)):
             if idle:
@@ -336,10 +335,12 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
     }
     said = [f"{first['methods']} methods"] if first["methods"] != 2 else []
     if first["subset"] < 1:
-        said.append(f"a rater sees {first['subset']:.3g} of the stimuli")
+        said.append(f"a rater sees {_percent(first['subset'])} of the stimuli")
     if first["repeats"]:
         said.append(counted(int(first["repeats"]), "hidden repeat"))
-    said += [f"{first[name]:.3g} of raters {does}" for name, does in shares.items() if first[name]]
+    said += [
+        f"{_percent(first[name])} of raters {does}" for name, does in shares.items() if first[name]
+    ]
     if first["screening"]:
         said.append(f"screening by {first['screening']}, before which raters are counted")
     if first["seed"]:
@@ -355,6 +356,10 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
     elif first["drop_outs"]:
         notes.append("Raters are those who begin; the votes of those who leave count until then.")
     return notes
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _seen_notes(known: pd.DataFrame) -> list[str]:

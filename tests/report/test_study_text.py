@@ -22,9 +22,9 @@ def test_what_is_not_the_default_is_told_and_nothing_else() -> None:
         screening="too-fast", seed=4,
     )  # fmt: skip
     assert (
-        "Assumed: 3 methods; a rater sees 0.5 of the stimuli; 1 hidden repeat; 0.1 of raters give "
-        "one score throughout; 0.05 of raters vote at random at once; 0.2 of raters leave after a "
-        "random part; screening by too-fast, before which raters are counted; seed 4."
+        "Assumed: 3 methods; a rater sees 50 % of the stimuli; 1 hidden repeat; 10 % of raters "
+        "give one score throughout; 5 % of raters vote at random at once; 20 % of raters leave "
+        "after a random part; screening by too-fast, before which raters are counted; seed 4."
     ) in text
     assert "Raters are those who begin" in text
     # 9 of 18 stimuli: 6 x (9 x 8) / (18 x 17)
@@ -57,6 +57,7 @@ def test_the_floor_and_the_idle_looks_are_those_of_the_looks() -> None:
     assert "can be significant after 4 and 8 raters." in text
     assert "can be significant after 4 raters: leave that look out." in text
     assert "after 1 rater," in told(looks=(1, 8))
+    assert "needs 8.0 raters on average at a difference of 0.01." in told(difference=0.01, looks=2)
 
 
 def test_what_nothing_can_reach_has_a_remedy() -> None:
