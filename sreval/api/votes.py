@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import shlex
@@ -20,13 +21,13 @@ from sreval.errors import (
     option,
     unknown_name,
 )
-from sreval.opinions.units import CLAIMS, STUDIES, interval_of
+from sreval.opinions.units import CLAIMS, STUDIES, Chosen, default_unit, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.opinions.power import Find, ScreeningRule
+    from sreval.opinions.power import Find, Plan, ScreeningRule
     from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
@@ -624,7 +625,7 @@ def power(
     raters: int | Sequence[int] | None = None,
     images: int | Sequence[int] | None = None,
     find: Find | None = None,
-    unit: Unit = "both",
+    unit: Unit | None = None,
     methods: int = 2,
     comparisons: int | None = None,
     adjustment: Adjustment = "holm",
@@ -654,7 +655,8 @@ def power(
         images: How many there are. None: 14 and 100, unless ``find`` is "images".
         find: "raters" or "images": the fewest for each number of the other. None: "raters" if
             no number of ``raters`` is given, else none: the power of every plan.
-        unit: What varies in the test; see `Votes.analyse`.
+        unit: What varies in the test; see `Votes.analyse`. None: of each plan the one that votes
+            of its size would have; a number that is to be found counts as large enough.
         methods: Those of the study.
         comparisons: Those that are made in all.
         adjustment: For the p values of all comparisons. A difference counts as found where it is
@@ -678,12 +680,13 @@ def power(
 
     Returns:
         A tidy frame of simulated figures. Of plans a row each: ``power`` with its
-        ``standard_error``, ``items`` that a rater judges, ``mean_raters`` of a study that stops
-        at the look which finds the difference. Of a search a row for each difference and number
-        of the other: besides, ``n_raters`` or ``n_images`` as found, and ``low`` to ``high``,
-        which the simulation can't tell apart; NaN where not even 1024 do, ``hopeless`` where no
-        number can. Every row has what was assumed as well, ``idle_looks``, at which no outcome
-        could be significant, and ``least_units``, the fewest on which one could.
+        ``standard_error``, ``items`` that a rater judges, ``mean_raters`` of a study that stops at
+        the look which finds the difference. Of a search a row for each difference and number of the
+        other: besides, ``n_raters`` or ``n_images`` as found, and ``low`` to ``high``, which the
+        simulation can't tell apart; NaN where not even 1024 do, ``hopeless`` where no number can.
+        Where not even 1024 do, ``power`` is that of 1024. Every row has what was assumed as well,
+        ``idle_looks``, at which no outcome could be significant, ``least_units``, the fewest on
+        which one could, and ``unit_why``: why the unit isn't "both" where none was named.
 
     Raises:
         UsageError: an unknown name, or arguments that don't go together.
@@ -740,7 +743,7 @@ def power(
             f"Give how many looks there are, or {option('--raters')}.",
         )
     plan = simulated.Plan(
-        unit=unit,
+        unit="both" if unit is None else unit,
         methods=methods,
         comparisons=comparisons,
         adjustment=adjustment,
@@ -755,18 +758,17 @@ def power(
         straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
     )
     planned = {
-        "unit": unit,
         "methods": methods,
         "comparisons": plan.tests,
         "adjustment": adjustment,
         "alpha": alpha,
-        "least_units": plan.least_units,
         "subset": subset,
         "repeats": repeats,
         "screening": ", ".join(plan.screening),
         "straight_liners": straight_liners,
         "speeders": speeders,
         "drop_outs": drop_outs,
+        "n_looks": len(at) if several else at[0],
         "spending": spending,
         "target": target,
         "seed": seed,
@@ -774,20 +776,34 @@ def power(
     given = counts if found == "images" else sizes
     cells = [(d, n) for d in differences for n in given]
     rows: list[dict[str, object]] = []
+
     for place, (one, n) in enumerate(cells):
         if found is not None:
+            own, told = _planned(plan, unit, *((None, n) if found == "raters" else (n, None)))
             needed = simulated.needed(
-                found, one, n, plan, target=target, model=model, studies=studies, seed=seed
+                found, one, n, own, target=target, model=model, studies=studies, seed=seed
             )
-            rows.append(needed.row(one, n))
+            rows.append(needed.row(one, n) | told)
         else:
             rows += [
-                vars(simulated.power(one, r, n, plan, model=model, studies=studies, seed=seed))
+                vars(simulated.power(one, r, n, own, model=model, studies=studies, seed=seed))
+                | told
                 for r in counts
+                for own, told in [_planned(plan, unit, r, n)]
             ]
         if progress is not None:
             progress(place + 1, len(cells))
     return pd.DataFrame([row | planned for row in rows]).assign(simulated=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _planned(
+    plan: Plan, unit: Unit | None, n_raters: int | None, n_images: int | None
+) -> tuple[Plan, dict[str, Any]]:
+    """The plan over ``unit``, or over the default of this size, and what a row tells of it."""
+    made = default_unit(n_raters, n_images) if unit is None else Chosen(unit)
+    own = replace(plan, unit=made.unit)
+    return own, {"unit": made.unit, "unit_why": made.why, "least_units": own.least_units}
 
 
 def _numbers(name: str, given: object, low: float, whole: bool) -> list[Any]:

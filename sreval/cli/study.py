@@ -257,7 +257,10 @@ _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="Find the fewest for each number of the other.  [default: raters without --raters]",
 )
 @click.option(
-    "--unit", type=click.Choice(["both", "rater", "image"]), default="both", show_default=True
+    "--unit",
+    type=click.Choice(["both", "rater", "image"]),
+    help="What varies in the test. Default: both with at least five raters and five images, else "
+    "rater; a number to be found counts as enough.",
 )
 @click.option(
     "--methods",

@@ -220,7 +220,8 @@ def ordinal_model(
             raise StatisticsError(
                 f"The ordinal model speaks of raters and {of}s in general, but there "
                 f"{'is' if n == 1 else 'are'} {counted(n, what)}.",
-                f"{LEAST_UNITS} are needed: gather votes of more {what}s, or use "
+                f"{LEAST_UNITS} are needed: gather votes {'of' if what == 'rater' else 'on'} more "
+                f"{what}s, or use "
                 f"{means_instead()}.",
             )
     category, scores = _coded(kept["score"])

@@ -224,8 +224,9 @@ class Needed:
     """The fewest raters, or images, as ``find`` says, whose power is ``target`` or more.
 
     ``n``, of ``power``, is the fewest by the simulated shares. The true number lies within ``low``
-    and ``high``: those outside were told from the target, each at 95 %. All are None where not
-    even ``MOST`` reach it; ``hopeless``: no number can, whatever the votes.
+    and ``high``: those outside were told from the target, each at 95 %. All three are None where
+    not even ``MOST`` reach it, of which ``power`` is then; ``hopeless``: no number can, whatever
+    the votes, and ``power`` is None.
     """
 
     find: Find
@@ -238,18 +239,20 @@ class Needed:
     @property
     def n(self) -> int | None:
         """The number found."""
-        if self.power is None:
+        if self.power is None or self.low is None:
             return None
         return self.power.n_raters if self.find == "raters" else self.power.n_images
 
     def row(self, difference: float, given: int) -> dict[str, Any]:
         """As a row of a table: the fields of Power, and of this; NaN for what there isn't."""
+        sought = f"n_{self.find}"
         other = "n_images" if self.find == "raters" else "n_raters"
         unknown = dict.fromkeys(Power.__dataclass_fields__, math.nan)
         found = vars(self.power) if self.power else unknown
         ends = {"low": self.low, "high": self.high}
         own = {name: math.nan if n is None else n for name, n in ends.items()}
         told = {"find": self.find, "target": self.target, "hopeless": self.hopeless}
+        own[sought] = math.nan if self.n is None else self.n
         return {**found, "difference": difference, other: given, **own, **told}
 
 
@@ -318,7 +321,8 @@ def needed(
     first = next(n for n in range(first, MOST + 1) if not plan.hopeless(*made.size(n)))
     low, high, reached = made.bracket(first)
     if not reached:
-        return replace(none, hopeless=False)
+        (found,) = made.found([high], min(studies, _FIRST))
+        return replace(none, power=made.top.power(found, *made.size(MOST)), hopeless=False)
     low, high, many = made.narrowed(low, high)
     below, n = low, high
     while n - below > 1:
@@ -359,6 +363,7 @@ class _Search:
                 self.seed, None,
             )  # fmt: skip
             (found,) = self.top.found([self.size(high)], range(few))
+            self.kept = {high: found}
             lower, upper = _limits(found)
             if lower >= self.target or high >= MOST:
                 return low, high, lower >= self.target

@@ -60,20 +60,24 @@ class Chosen(NamedTuple):
     why: str = ""
 
 
-def default_unit(n_raters: int, n_images: int, of: str = "image") -> Chosen:
+def default_unit(n_raters: int | None, n_images: int | None, of: str = "image") -> Chosen:
     """The unit of a data set for which none is named; ``of`` as in ``claim``.
+
+    A number that is None is still to be found, and taken as large enough.
 
     "both", the claim that papers make, with ENOUGH_FOR_BOTH raters and images or more. Else
     "rater": over few images no test can be significant, five give no signed-rank p below 0.0625.
     """
-    if min(n_raters, n_images) >= ENOUGH_FOR_BOTH:
+    known = {name: n for name, n in (("rater", n_raters), (of, n_images)) if n is not None}
+    if min(known.values(), default=ENOUGH_FOR_BOTH) >= ENOUGH_FOR_BOTH:
         return Chosen("both")
-    there = f"{counted(n_raters, 'rater')} and {counted(n_images, of)}"
+    there = " and ".join(counted(n, name) for name, n in known.items())
     why = (
-        f"A claim on raters and {of}s in general needs {ENOUGH_FOR_BOTH} of each; here are "
-        f"{there}, so that the unit is rater"
+        f"A claim on raters and {of}s in general needs {ENOUGH_FOR_BOTH} of each; here "
+        f"{'is' if list(known.values()) == [1] else 'are'} {there}, so that the unit is rater"
     )
-    if n_raters < ENOUGH_FOR_BOTH < n_images:
+    few_raters = n_raters is not None and n_raters < ENOUGH_FOR_BOTH
+    if few_raters and (n_images is None or n_images > ENOUGH_FOR_BOTH):
         why += ". Name the unit image, which alone can show a difference on so few raters"
     return Chosen("rater", why)
 

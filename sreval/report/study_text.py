@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sreval.errors import counted, listed, option
-from sreval.report.text import CORRECTIONS, NONE, columns, fixed
+from sreval.report.text import CORRECTIONS, NONE, columns, fixed, percent
 from sreval.study.check import Feasibility
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -199,12 +199,14 @@ def power_text(made: pd.DataFrame) -> str:
 
 def _power_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     raters = sorted(map(int, made["n_raters"].unique()))
-    rows: dict[tuple[str, str, str], list[str]] = {}
-    for row in made.sort_values("n_raters", kind="stable").to_dict("records"):
-        plan = (f"{row['difference']:.2f}", str(row["n_images"]), str(row["items"]))
-        rows.setdefault(plan, []).append(f"{row['power']:.2f}")
-    return ["difference", "images", "items a rater", *map(str, raters)], [
-        [*plan, *powers] for plan, powers in rows.items()
+    units = ["unit"] if made["unit"].nunique() > 1 else []
+    rows: dict[tuple[str, ...], dict[int, str]] = {}
+    for row in made.to_dict("records"):
+        own = (row["unit"] for _ in units)
+        plan = (f"{row['difference']:.2f}", str(row["n_images"]), str(row["items"]), *own)
+        rows.setdefault(plan, {})[row["n_raters"]] = f"{row['power']:.2f}"
+    return ["difference", "images", "items a rater", *units, *map(str, raters)], [
+        [*plan, *(powers.get(n, NONE) for n in raters)] for plan, powers in rows.items()
     ]
 
 
@@ -213,47 +215,58 @@ def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
     find = made["find"].iloc[0]
     given = "images" if find == "raters" else "raters"
-    with_looks = any(looks == looks and len(looks) > 1 for looks in made["looks"])
+    with_looks = made["n_looks"].iloc[0] > 1
+    units = made["unit"].nunique() > 1
     rows = []
     for row in made.to_dict("records"):
         n = row[f"n_{find}"]
         if n != n:
-            told = ["no number does" if row["hopeless"] else f"more than {MOST}"] + [NONE] * 3
+            told = ["no number does", NONE] if row["hopeless"] else [f"more than {MOST}"]
+            told += [] if row["hopeless"] else [f"{_power_of(row)} with {MOST}"]
+            told += [NONE] * 2
         else:
             low, high = int(row["low"]), int(row["high"])
             spread = f" ({low} to {high})" if low < high else ""
             told = [
                 f"{int(n)}{spread}",
-                _share(row["power"], row["standard_error"], int(row["studies"]), 3),
+                _power_of(row),
                 str(int(row["items"])),
                 fixed(row["mean_raters"], 1),
             ]
         told = told if with_looks else told[:3]
-        rows.append([f"{row['difference']:.2f}", str(int(row[f"n_{given}"])), *told])
-    heads = ["difference", given, f"{find} needed", "power", "items a rater"]
+        own = [row["unit"]] if units else []
+        rows.append([f"{row['difference']:.2f}", str(int(row[f"n_{given}"])), *own, *told])
+    own = ["unit"] if units else []
+    heads = ["difference", given, *own, f"{find} needed", "power", "items a rater"]
     return [*heads, *(["raters on average"] if with_looks else [])], rows
 
 
-def _power_notes(made: pd.DataFrame) -> list[str]:
-    from sreval.opinions.units import CLAIMS, unit_names
+def _power_of(row: dict[Any, Any]) -> str:
+    return _share(row["power"], row["standard_error"], int(row["studies"]), 3)
 
-    known, first = made[made["power"].notna()], made.iloc[0]
-    unit: Unit = first["unit"]
-    comparisons, adjustment = int(first["comparisons"]), str(first["adjustment"])
-    test = "t test of the crossed mean" if unit == "both" else "Wilcoxon signed-rank test"
+
+def _power_notes(made: pd.DataFrame) -> list[str]:
+    from sreval.opinions.power import MOST
+
+    # Where not even the most are enough, the power is that of so many.
+    known = made[made["power"].notna()].fillna({"n_raters": MOST, "n_images": MOST})
+    first = made.iloc[0]
     notes = [
-        f"Power of one two-sided {test}; unit {unit}: {CLAIMS[unit].about}. Comparisons in all: "
-        f"{comparisons}; {CORRECTIONS[adjustment]}, alpha {first['alpha']:g}. A difference is "
+        *_unit_notes(made),
+        f"Comparisons in all: {int(first['comparisons'])}; "
+        f"{CORRECTIONS[str(first['adjustment'])]}, alpha {first['alpha']:g}. A difference is "
         "found where p is so small that it is significant even if no other comparison shows "
-        "anything."
+        "anything.",
     ]
-    least = first["least_units"]
-    if least == least and least is not None:
-        of = " or ".join(f"{name}s" for name in unit_names(unit))
-        notes.append(
-            f"With fewer than {int(least)} {of} no outcome of all comparisons can be significant."
-        )
-    notes += [*_hopeless_notes(made), *_look_notes(known), *_assumed(first), *_seen_notes(known)]
+    if first["n_looks"] > 1 and known.empty:
+        notes.append(f"{first['n_looks']} looks, alpha spent by {first['spending']}.")
+    notes += [
+        *_hopeless_notes(made),
+        *_unreached_notes(made),
+        *_look_notes(known),
+        *_assumed(first),
+        *_seen_notes(known),
+    ]
     if "find" in made:
         notes.append(
             f"Needed: the fewest whose simulated power is {first['target']:g} or more. In "
@@ -265,6 +278,26 @@ def _power_notes(made: pd.DataFrame) -> list[str]:
             "scale."
         )
     return notes
+
+
+def _unit_notes(made: pd.DataFrame) -> list[str]:
+    """The test of each unit, the fewest on which it can show anything, and why it was taken."""
+    from sreval.opinions.units import CLAIMS, unit_names
+
+    notes = []
+    for row in made.drop_duplicates("unit").to_dict("records"):
+        unit: Unit = row["unit"]
+        test = "t test of the crossed mean" if unit == "both" else "Wilcoxon signed-rank test"
+        note = f"Power of one two-sided {test}; unit {unit}: {CLAIMS[unit].about}."
+        least = row["least_units"]
+        if least == least and least is not None:
+            of = " or ".join(f"{name}s" for name in unit_names(unit))
+            note += (
+                f" With fewer than {int(least)} {of} no outcome of all comparisons can be "
+                "significant."
+            )
+        notes.append(note)
+    return notes + [f"{why}." for why in dict.fromkeys(made["unit_why"]) if why]
 
 
 def _precision(known: pd.DataFrame) -> str:
@@ -298,6 +331,22 @@ def _hopeless_notes(made: pd.DataFrame) -> list[str]:
     ]
 
 
+def _unreached_notes(made: pd.DataFrame) -> list[str]:
+    """What to change where more of what was sought help little."""
+    from sreval.opinions.power import MOST
+
+    if "find" not in made:
+        return []
+    find = made["find"].iloc[0]
+    given = "images" if find == "raters" else "raters"
+    limits = ("both", "image" if find == "raters" else "rater")
+    short = made["power"].notna() & made[f"n_{find}"].isna() & made["unit"].isin(limits)
+    if not short.any():
+        return []
+    again = f"{option('--find')} {given}"
+    return [f"Where {MOST} {find} are not enough, more {given} are needed: try {again}."]
+
+
 def _look_notes(known: pd.DataFrame) -> list[str]:
     notes = []
     for looks in dict.fromkeys(known["looks"]):
@@ -306,13 +355,12 @@ def _look_notes(known: pd.DataFrame) -> list[str]:
         own = known[known["looks"] == looks]
         levels = listed([f"{level:.2g} after {counted(n, 'rater')}" for n, level in looks], 20)
         stops = [
-            f"{row['mean_raters']:.1f} at a difference of {row['difference']:g}"
+            f"{row['mean_raters']:.1f} raters on average at a difference of {row['difference']:g}"
             for row in own.to_dict("records")
         ]
         notes.append(
             f"{len(looks)} looks, alpha spent by {own['spending'].iloc[0]}: p must lie below "
-            f"{levels}. A study that stops when it finds the difference has on average so many "
-            f"raters: {listed(stops, 20)}."
+            f"{levels}. A study that stops when it finds the difference needs {listed(stops, 20)}."
         )
         for idle, n_images in dict.fromkeys(zip(own["idle_looks"], own["n_images"], strict=True)):
             if idle:
@@ -336,17 +384,18 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
     }
     said = [f"{first['methods']} methods"] if first["methods"] != 2 else []
     if first["subset"] < 1:
-        said.append(f"a rater sees {first['subset']:.3g} of the stimuli")
+        said.append(f"a rater sees {percent(first['subset'])} of the stimuli")
     if first["repeats"]:
         said.append(counted(int(first["repeats"]), "hidden repeat"))
-    said += [f"{first[name]:.3g} of raters {does}" for name, does in shares.items() if first[name]]
+    said += [
+        f"{percent(first[name])} of raters {does}" for name, does in shares.items() if first[name]
+    ]
     if first["screening"]:
         said.append(f"screening by {first['screening']}, before which raters are counted")
     if first["seed"]:
         said.append(f"seed {first['seed']}")
     notes = [f"Assumed: {'; '.join(said)}."] if said else []
-    looks = first["looks"]
-    if first["drop_outs"] and looks == looks and len(looks) > 1:
+    if first["drop_outs"] and first["n_looks"] > 1:
         begin = 1 / (1 - first["drop_outs"]) if first["drop_outs"] < 1 else math.inf
         notes.append(
             "Raters are those who finish, since a look is after so many: "

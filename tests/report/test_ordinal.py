@@ -83,6 +83,9 @@ def refused(kind: str) -> tuple[pd.DataFrame, str]:
     votes = random_votes(seed=3, methods=3, images=4, raters=6)
     if kind == "two raters":
         return votes[votes["rater"].isin(["r00", "r01"])], "gather votes of more raters"
+    if kind == "two images":
+        few = votes["image"].unique()[:2]
+        return votes[votes["image"].isin(few)], "gather votes on more images"
     if kind == "continuous":
         return votes.assign(score=votes["score"] * 11.5), "0..100/10"
     if kind == "all the same":
@@ -95,7 +98,7 @@ def refused(kind: str) -> tuple[pd.DataFrame, str]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["two raters", "continuous", "all the same", "separated", "extremes"]
+    "kind", ["two raters", "two images", "continuous", "all the same", "separated", "extremes"]
 )
 @pytest.mark.parametrize("sets", [1, 2])
 def test_every_refusal_names_the_thing_and_a_remedy(kind: str, sets: int) -> None:
