@@ -815,7 +815,7 @@ def test_power_tells_the_level_of_every_look(sreval: Sreval) -> None:
     plan = ("--difference", "0.5", "--images", "14", "--studies", "20", "--unit", "rater")
     text = sreval("study", "power", *plan, "--raters", "26", "--looks", "8,16,26").out
     assert "p must lie below 0.00011 after 8 raters, 0.0085 after 16 raters, 0.047 after 26" in text
-    assert "on average so many raters:" in text
+    assert "raters on average at a difference of 0.5." in text
     wrong = sreval("study", "power", *plan, "--looks", "8,x")
     assert wrong.code == USAGE
     assert "'8,x' is neither a number nor numbers with commas" in wrong.err
