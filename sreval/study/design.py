@@ -347,7 +347,7 @@ class Analysis(Config):
     @classmethod
     def _looks_are_named(cls, given: Any) -> Any:
         looks = given.get("looks") if isinstance(given, dict) else None
-        if isinstance(looks, int):
+        if isinstance(looks, int) or (isinstance(looks, str) and looks.isdigit()):
             raise FieldError(
                 f"{looks} doesn't say after how many raters each look is taken",
                 "looks",
