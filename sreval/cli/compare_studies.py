@@ -15,9 +15,8 @@ from sreval.cli.shared import (
     PATH,
     Command,
     json_option,
-    print_json,
+    show_analysis,
     votes_options,
-    warn,
 )
 from sreval.errors import UsageError, listed
 
@@ -72,15 +71,7 @@ def compare_studies(
     found = api.compare_studies(
         sides[0], sides[1], level=level, margin=margin, names=(a, b), allow_open=allow_open or None
     )
-    for note in found.notes:
-        warn(note)
-    if as_json:
-        print_json(found.records())
-    else:
-        click.echo(found.text, nl=False)
-    if out is not None:
-        found.write(out)
-        click.echo(str(out), err=as_json)
+    show_analysis(found, found.notes, as_json, out)
 
 
 def _read(given: str, side: str, chosen: Mapping[str, Any]) -> PanelLike:

@@ -16,9 +16,8 @@ from sreval.cli.shared import (
     PROTOCOL,
     UPSCALING,
     json_option,
-    print_json,
     results_option,
-    warn,
+    show_analysis,
 )
 from sreval.errors import UNFORESEEN, Exit, UsageError
 
@@ -102,15 +101,6 @@ def metrics_study(
         allow_open=allow_open or None,
         **chosen,
     )
-    for note in found.notes:
-        warn(note)
-    if as_json:
-        print_json(found.records())
-    else:
-        click.echo(found.text, nl=False)
-    if out is not None:
-        for why in found.write(out):
-            warn(f"Not drawn: {why}")
-        click.echo(str(out), err=as_json)
+    show_analysis(found, found.notes, as_json, out)
     if found.not_done or UNFORESEEN in found.text:
         raise SystemExit(Exit.PARTIAL)

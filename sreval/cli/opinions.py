@@ -17,8 +17,7 @@ from sreval.cli.shared import (
     UPSCALING,
     counting,
     json_option,
-    print_json,
-    warn,
+    show_analysis,
     with_votes,
 )
 from sreval.errors import UNFORESEEN, Exit
@@ -96,16 +95,7 @@ def opinions(
     """
     with progress_line(0, "ordinal model", "vote", "ordinal" in analyses) as line:
         found = votes.analyse(analyses, progress=counting(line), **chosen)
-    for note in found.notes[len(votes.notes) :]:
-        warn(note)
-    if as_json:
-        print_json(found.records())
-    else:
-        click.echo(found.text, nl=False)
-    if out is not None:
-        for why in found.write(out):
-            warn(f"Not drawn: {why}")
-        click.echo(str(out), err=as_json)
+    show_analysis(found, found.notes[len(votes.notes) :], as_json, out)
     if not found.sections:
         raise SystemExit(Exit.FAILED)
     if (analyses and found.not_done) or UNFORESEEN in found.text:

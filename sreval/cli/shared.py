@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import click
 
@@ -303,6 +303,34 @@ def counting(line: Any) -> Callable[[int, int], None]:
 def print_json(content: Any) -> None:
     """Machine-readable output on stdout."""
     click.echo(json_text(content))
+
+
+class Printed(Protocol):
+    """Tables of an analysis, as text, as records, and as files in a folder."""
+
+    @property
+    def text(self) -> str:
+        """All tables with their notes."""
+
+    def records(self) -> dict[str, Any]:
+        """Every value in full."""
+
+    def write(self, out: Path) -> Sequence[str] | None:
+        """Write the files; which figures can't be drawn, and why."""
+
+
+def show_analysis(found: Printed, notes: Sequence[str], as_json: bool, out: Path | None) -> None:
+    """Print an analysis with ``notes`` on stderr, and write it to the folder ``out``."""
+    for note in notes:
+        warn(note)
+    if as_json:
+        print_json(found.records())
+    else:
+        click.echo(found.text, nl=False)
+    if out is not None:
+        for why in found.write(out) or ():
+            warn(f"Not drawn: {why}")
+        click.echo(str(out), err=as_json)
 
 
 def warn(text: str) -> None:
