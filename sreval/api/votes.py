@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sreval.opinions.power import Find, Plan, ScreeningRule
+    from sreval.opinions.tasks import TaskName
     from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
@@ -47,6 +48,7 @@ def read_votes(
     votes: VotesLike,
     *,
     scale: str | Scale = "1..5",
+    task: TaskName | None = None,
     stimuli: pd.DataFrame | Path | str | None = None,
     header: bool | None = None,
     labels: bool | None = None,
@@ -74,13 +76,16 @@ def read_votes(
       column image may be missing, as in a paper's table of methods; for `compare_studies` alone.
 
     ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
+    ``task`` is what the raters were asked: "acr", "acr-hr" (with a hidden reference) or "dcr"
+    (degradation against a shown reference); None: what a column ``task`` says, else "acr".
     ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
     The votes of the raters ``without`` are kept, but don't count; this works on Votes, too.
 
     Raises:
         DataError: a file that can't be read, or is none of these forms.
         UsageError: an argument that can't be meant, such as an unknown rater.
-        StatisticsError: a vote that isn't on the scale, or is there twice.
+        StatisticsError: a vote that isn't on the scale, or is there twice; votes of several tasks
+            or scales, or of others than those named.
 
     >>> import pandas as pd
     >>> import sreval
@@ -94,6 +99,7 @@ def read_votes(
     from sreval.content import user_path
     from sreval.opinions.reading import is_means, needs_votes, read_ratings
     from sreval.opinions.sheet import directions
+    from sreval.opinions.tasks import task_of
     from sreval.opinions.votes import Scale, left_out
 
     raters = names_of(without)
@@ -101,6 +107,7 @@ def read_votes(
         named = {"stimuli": stimuli, "header": header, "labels": labels}
         given = [name for name, value in named.items() if value is not None]
         given += ["missing"] if missing != () else []
+        given += ["task"] if task not in (None, votes.task) else []
         given += ["scale"] if scale not in ("1..5", votes.scale) else []
         given += ["higher_is_better"] if higher_is_better else []
         given += ["lower_is_better"] if lower_is_better else []
@@ -120,6 +127,7 @@ def read_votes(
     if not isinstance(scale, str | Scale):
         raise UsageError(f"scale can't be {scale!r}.", "Write it as text, such as '1..5'.")
     better = directions(names_of(higher_is_better), names_of(lower_is_better))
+    asked = None if task is None else task_of(str(task)).name
     on = Scale.parse(scale) if isinstance(scale, str) else scale
     read = read_ratings(
         user_path(votes) if isinstance(votes, str | Path) else votes,
@@ -129,6 +137,7 @@ def read_votes(
         labels=labels,
         missing=names_of(missing),
         whole_methods=whole_methods,
+        task=asked,
     )
     table, notes = read.table, read.notes
     if isinstance(votes, str | Path) and not is_means(table):
@@ -192,6 +201,13 @@ class Votes:
     notes: tuple[str, ...]
     scale: Scale
     better: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def task(self) -> TaskName:
+        """What the raters were asked: "acr", "acr-hr" or "dcr"."""
+        from sreval.opinions.votes import task_in
+
+        return task_in(self.frame).name
 
     def __len__(self) -> int:
         return len(self.frame)
