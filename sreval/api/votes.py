@@ -652,6 +652,7 @@ def power(
     straight_liners: float = 0.0,
     speeders: float = 0.0,
     drop_outs: float = 0.0,
+    rating_scale: str | Scale = "1..5",
     looks: int | Sequence[int] = 1,
     spending: Spending = "obrien-fleming",
     target: float = 0.8,
@@ -661,7 +662,7 @@ def power(
 ) -> pd.DataFrame:
     """How many raters and images a difference needs, by simulation of the whole analysis.
 
-    Votes of the rater model on the scale 1..5, screened, tested over the ``unit`` and adjusted
+    Votes of the rater model, screened, tested over the ``unit`` and adjusted
     for the ``comparisons`` that the study makes (None: all pairs of ``methods``). Of frames,
     sequences count as images.
 
@@ -686,6 +687,8 @@ def power(
         speeders: Share of raters who vote at random, at once.
         drop_outs: Share of raters who leave after a random part. Their votes until then count, and
             raters are those who begin; with looks they don't, and raters are those who finish.
+        rating_scale: Of the votes, as in `read_votes`. What differs between raters and images is
+            known on 1..5 and taken to grow with the length of the scale.
         looks: How often the study is looked at, equally spaced in raters and at the end; or after
             how many raters each time. Raters are counted before screening.
         spending: How alpha is divided among the looks, "obrien-fleming" or "pocock".
@@ -717,6 +720,7 @@ def power(
 
     from sreval.opinions import power as simulated
     from sreval.opinions.simulation import RaterModel
+    from sreval.opinions.votes import Scale
 
     differences = _numbers("difference", difference, 0, whole=False)
     for name, share in (("alpha", alpha), ("target", target)):
@@ -770,9 +774,14 @@ def power(
         looks=at if several else at[0],
         spending=spending,
     )
+    scale = Scale.parse(rating_scale) if isinstance(rating_scale, str) else rating_scale
     model = RaterModel(
         straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
-    )
+    ).on(scale)
+    images_like = simulated.ImageModel().on(scale)
+    simulation: dict[str, Any] = {
+        "model": model, "images_like": images_like, "studies": studies, "seed": seed,
+    }  # fmt: skip
     planned = {
         "methods": methods,
         "comparisons": plan.tests,
@@ -784,6 +793,7 @@ def power(
         "straight_liners": straight_liners,
         "speeders": speeders,
         "drop_outs": drop_outs,
+        "rating_scale": str(scale),
         "n_looks": len(at) if several else at[0],
         "spending": spending,
         "target": target,
@@ -796,14 +806,11 @@ def power(
     for place, (one, n) in enumerate(cells):
         if found is not None:
             own, told = _planned(plan, unit, *((None, n) if found == "raters" else (n, None)))
-            needed = simulated.needed(
-                found, one, n, own, target=target, model=model, studies=studies, seed=seed
-            )
+            needed = simulated.needed(found, one, n, own, target=target, **simulation)
             rows.append(needed.row(one, n) | told)
         else:
             rows += [
-                vars(simulated.power(one, r, n, own, model=model, studies=studies, seed=seed))
-                | told
+                vars(simulated.power(one, r, n, own, **simulation)) | told
                 for r in counts
                 for own, told in [_planned(plan, unit, r, n)]
             ]

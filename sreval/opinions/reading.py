@@ -198,12 +198,12 @@ def _checked(
 
 
 def _unused_ends(scores: pd.Series, scale: Scale) -> list[str]:
-    """What is said where votes on another scale than 1 to 5 leave an end, or half a slider, out.
+    """What is said where votes on another scale than 1 to 5 leave an end out, or use a tenth of it.
 
     A scale that was read wrongly looks so: 1 to 10 as 0 to 10, or shares as 0 to 100.
     """
     least, most = float(scores.min()), float(scores.max())
-    used = most - least >= (scale.high - scale.low) / 2
+    used = most - least > (scale.high - scale.low) / 10
     fits = used if not scale.spacing else least == scale.low and most == scale.high
     if fits or (scale.low, scale.high) == (ACR.low, ACR.high):
         return []

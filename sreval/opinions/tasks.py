@@ -31,6 +31,10 @@ class Task:
     lowest: str
     highest: str
 
+    def words(self, low: float, high: float) -> str:
+        """The ends of its scale of five categories with their words."""
+        return f"{low:g} {self.lowest} to {high:g} {self.highest}"
+
 
 TASKS: Mapping[TaskName, Task] = {
     "acr": Task("acr", "absolute category rating", "MOS", "bad", "excellent"),
