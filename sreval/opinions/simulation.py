@@ -134,7 +134,7 @@ class RaterModel:
         latent = quality[:, None] + raters.bias + raters.taste[:, method].T
         latent = latent + generator.normal(size=shape) * raters.inconsistency
         steps = np.rint((latent - self.low) / self.step)
-        scores = np.clip(self.low + self.step * steps, self.low, self.high)
+        scores: Floats = np.clip(self.low + self.step * steps, self.low, self.high)
         at_random = generator.random(shape) < self.lapse_rate
         at_random |= raters.speeder
         scores = np.where(at_random, self._at_random(shape, generator), scores)
