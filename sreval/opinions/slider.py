@@ -39,7 +39,8 @@ def heaping(scores: Floats, scale: Scale) -> Heaping:
     """The heaping of ``scores``, (N,), within a hundredth of the scale of edges and middles."""
     near = category(Scale(scale.low, scale.high, 0))
     step = near if _in_steps(scores, scale.low, near) else near / 10
-    places: Floats = scale.low + step * np.arange(round((scale.high - scale.low) / step) + 1)
+    count = round((scale.high - scale.low) / step) + 1
+    places = scale.low + step * np.arange(count, dtype=np.float64)
     share, even = (float(_is_near(values, scale, near).mean()) for values in (scores, places))
     return Heaping(share, even, near, scores.size)
 

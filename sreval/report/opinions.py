@@ -136,8 +136,8 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
         columns["on 1..5"] = column(other, 2)
         notes.append(f"On 1..5: 1 + 4 (x - {scale.low:g}) / {scale.high - scale.low:g}.")
     notes += [*scale_notes(votes, request), *vote_notes(votes)]
-    columns = with_dataset(frame, columns)
-    return [table_of("mos", "Mean opinion scores", frame, columns, notes)]
+    printed = with_dataset(frame, columns)
+    return [table_of("mos", "Mean opinion scores", frame, printed, notes)]
 
 
 def rescaled(scale: Scale) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 import sreval
 from sreval.errors import SrevalError, UsageError
-from sreval.opinions.tasks import TASKS, task_of
+from sreval.opinions.tasks import TASKS, TaskName, task_of
 from tests.opinions.builders import random_votes
 
 
@@ -45,10 +45,10 @@ def test_votes_that_were_read_keep_their_task() -> None:
 )
 def test_tasks_and_scales_are_not_pooled(column: str, cells: list[str], said: str) -> None:
     frame = random_votes()
-    named = {"task": "acr-hr"} if "not acr-hr" in said else {}
+    named: TaskName | None = "acr-hr" if "not acr-hr" in said else None
     frame[column] = [cells[row % len(cells)] for row in range(len(frame))]
     with pytest.raises(SrevalError, match=said):
-        sreval.read_votes(frame, **named)
+        sreval.read_votes(frame, task=named)
 
 
 @pytest.mark.parametrize(
