@@ -11,14 +11,21 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+import scipy
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Codes, Floats
+from sreval.opinions.pairs.comparisons import Comparisons
+from sreval.opinions.pairs.likelihood import Model, probabilities
+from sreval.opinions.pairs.models import fit
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_FAR = 50.0
+"""Beyond any difference, and any tie parameter, that a share of judgements can tell."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +38,138 @@ class PairPlan:
     right: Codes
     n_methods: int
 
-    def first(self, n_raters: int, n_images: int) -> NDArray[np.bool_]:
-        """Which trials are of the first so many raters and images."""
-        return np.asarray((self.rater < n_raters) & (self.image < n_images))
+
+@dataclass(frozen=True)
+class DrawnPairs:
+    """One simulated study, whatever part of it is judged.
+
+    ``values`` (R, J, n): the scale value of each method for a rater on an image. ``noise``
+    (R, J, n, n), uniform in 0..1, decides a judgement of two methods, the left first.
+    """
+
+    model: PairModel
+    values: Floats
+    noise: Floats
+
+    def answers(self, plan: PairPlan) -> Comparisons:
+        """The judgements of ``plan``, of the first raters and images of the study."""
+        places = plan.rater, plan.image
+        left, right = (self.values[*places, method] for method in (plan.left, plan.right))
+        chance = self.model.chances(left - right)
+        # low noise prefers one method of a pair whichever side it is on
+        noise = np.where(
+            plan.left < plan.right,
+            self.noise[*places, plan.left, plan.right],
+            1 - self.noise[*places, plan.right, plan.left],
+        )
+        below = chance.cumsum(axis=1)
+        return Comparisons(
+            methods=_names("m", plan.n_methods),
+            raters=_names("r", int(plan.rater.max()) + 1),
+            images=_names("i", int(plan.image.max()) + 1),
+            left=plan.left,
+            right=plan.right,
+            outcome=np.where(noise < below[:, 0], 1, np.where(noise < below[:, 1], 0, -1)),
+            rater=plan.rater,
+            image=plan.image,
+            count=np.ones(noise.size),
+        )
+
+
+@dataclass(frozen=True)
+class PairModel:
+    """How raters answer, in units of ``model``: logits, or standard deviations of a difference.
+
+    ``rater_sd`` is the spread of a rater's taste for a method, ``image_sd`` that of what an image
+    does to one: the defaults are about what 15 raters of super-resolution showed on 10 images
+    (benchmarks/results/pairs.md). ``order_effect`` is the advantage of the left,
+    ``tie_parameter`` that of ``models.fit``.
+
+    Raises StatisticsError for a negative spread.
+    """
+
+    model: Model = "bradley-terry"
+    rater_sd: float = 0.45
+    image_sd: float = 0.5
+    order_effect: float = 0.0
+    tie_parameter: float = math.nan
+
+    def __post_init__(self) -> None:
+        if not (self.rater_sd >= 0 and self.image_sd >= 0):
+            raise StatisticsError(
+                f"Raters can't differ by {self.rater_sd:g}, nor images by {self.image_sd:g}.",
+                "Give standard deviations of 0 or more.",
+            )
+
+    def chances(self, x: Floats) -> Floats:
+        """How likely left, tie and right are, (N, 3), for ``x`` (N,) = value left - right."""
+        return probabilities(self.model, x, self.order_effect, self.tie_parameter)
+
+    def draw(
+        self, theta: Floats, n_raters: int, n_images: int, generator: np.random.Generator
+    ) -> DrawnPairs:
+        """A study of methods with mean scale values ``theta`` (n,), raters and images drawn anew."""
+        n = theta.size
+        taste = generator.normal(size=(n_raters, 1, n)) * self.rater_sd
+        own = generator.normal(size=(1, n_images, n)) * self.image_sd
+        noise = generator.random((n_raters, n_images, n, n))
+        return DrawnPairs(self, theta + taste + own, noise)
+
+    def average_chances(self, x: Floats) -> Floats:
+        """``chances`` of the average judgement, over raters and images, (N, 3).
+
+        Gauss and Hermite's quadrature over the effects, which are normal.
+        """
+        spread = math.sqrt(2 * (self.rater_sd**2 + self.image_sd**2))
+        spread_out = np.asarray(x)[:, None] + spread * _NODES
+        chances = self.chances(spread_out.ravel()).reshape(*spread_out.shape, 3)
+        return np.asarray(np.einsum("nqo,q->no", chances, _WEIGHTS))
+
+    def average(self, theta: Floats) -> Floats:
+        """The scale values (n,) of the average judgement of all pairs, sum zero.
+
+        They are what a fit without the effects estimates, and nearer to zero than ``theta``.
+        """
+        n = theta.size
+        left, right = np.nonzero(~np.eye(n, dtype=bool))
+        expected = self.average_chances(theta[left] - theta[right])
+        pair, outcome = np.nonzero(expected)
+        of_all = np.zeros(pair.size, dtype=np.intp)
+        shares = Comparisons(
+            methods=_names("m", n),
+            raters=("",),
+            images=("",),
+            left=left[pair],
+            right=right[pair],
+            outcome=1 - outcome,
+            rater=of_all,
+            image=of_all,
+            count=expected[pair, outcome],
+        )
+        return fit(shares, self.model, order=self.order_effect != 0).theta
+
+    def apart(self, win_probability: float) -> float:
+        """How far the values of two methods lie apart, the better one being preferred so often.
+
+        That is in the average judgement without a tie, with both sides alike.
+        """
+        even = replace(self, order_effect=0.0)
+
+        def missing(x: float) -> float:
+            left, _, right = even.average_chances(np.array([x]))[0]
+            return float(left / (left + right)) - win_probability
+
+        return float(scipy.optimize.brentq(missing, -_FAR, _FAR))
+
+    def with_ties(self, share: float) -> PairModel:
+        """The model whose average judgement of two methods alike is a tie so often."""
+
+        def missing(parameter: float) -> float:
+            made = replace(self, tie_parameter=parameter, order_effect=0.0)
+            return float(made.average_chances(np.zeros(1))[0, 1]) - share
+
+        low = -_FAR if self.model == "davidson" else 0.0
+        return replace(self, tie_parameter=float(scipy.optimize.brentq(missing, low, _FAR)))
 
 
 def plan_pairs(
@@ -76,6 +212,10 @@ def plan_pairs(
                 pair = (left, right) if rater % 2 == 0 else (right, left)
                 trials.append((rater, image, *pair))
     return PairPlan(*np.array(trials, dtype=np.intp).T, n_methods)
+
+
+def _names(letter: str, n: int) -> tuple[str, ...]:
+    return tuple(f"{letter}{code + 1:03}" for code in range(n))
 
 
 def round_robin(n: int) -> list[list[tuple[int, int]]]:
