@@ -21,89 +21,50 @@ nearer to zero than the average of each rater's own theta.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
-import pandas as pd
+from scipy import special
 
-from sreval.opinions.arrays import Codes, Floats
+from sreval.errors import StatisticsError, not_in_results, unknown_name
+from sreval.opinions.arrays import Floats
+from sreval.opinions.pairs.comparisons import JUDGEMENT_COLUMNS, Comparisons
+from sreval.opinions.pairs.existence import Existence, check, connected, existence
+from sreval.opinions.pairs.likelihood import (
+    MODELS,
+    NORMAL,
+    TIE_MODELS,
+    Likelihood,
+    Model,
+    Terms,
+    Ties,
+    distribution,
+    refuse_ties,
+    weights,
+)
 
-Model = Literal["bradley-terry", "thurstone", "davidson", "rao-kupper", "glenn-david"]
-Ties = Literal["refuse", "half", "drop"]
-"""What a model without ties makes of them: an error, half a win for each side, or nothing."""
+__all__ = [
+    "JUDGEMENT_COLUMNS",
+    "MODELS",
+    "TIE_MODELS",
+    "Comparisons",
+    "Existence",
+    "Model",
+    "PairFit",
+    "Source",
+    "Ties",
+    "existence",
+    "firth",
+    "fit",
+]
+
 Source = Literal["information", "rater", "image", "both"]
 """What the errors are about: judgements as if independent, or raters, images or both as units."""
 
-TIE_MODELS: Final[tuple[Model, ...]] = ("davidson", "rao-kupper", "glenn-david")
-MODELS: Final[tuple[Model, ...]] = ("bradley-terry", "thurstone", *TIE_MODELS)
-
-JUDGEMENT_COLUMNS: Final = ("dataset", "image", "rater", "left", "right", "choice", "count")
-"""What every frame of judgements has, one row a judgement or a ``count`` of equal ones.
-
-``dataset``, ``image`` and ``rater`` are "" where the file has none; ``choice`` is left, right or
-tie; ``count`` is above 0. Where the file has them there are ``seconds``, NaN where missing, and
-``kind``: real, repeat, trap, same or training.
-"""
-
-
-@dataclass(frozen=True, eq=False)
-class Comparisons:
-    """N judgements, or counts of equal ones, of one data set, as arrays of shape (N,).
-
-    ``left`` and ``right`` index ``methods``, ``rater`` indexes ``raters``, and ``image`` indexes
-    ``images``, which are sequences where the images are frames. ``outcome`` is +1 where the left
-    was preferred, -1 the right, 0 a tie; ``count`` is how many judgements the row stands for.
-    A file without raters, or images, has the single one "".
-    """
-
-    methods: tuple[str, ...]
-    raters: tuple[str, ...]
-    images: tuple[str, ...]
-    left: Codes
-    right: Codes
-    outcome: Codes
-    rater: Codes
-    image: Codes
-    count: Floats
-
-    @classmethod
-    def of(cls, frame: pd.DataFrame, methods: tuple[str, ...] | None = None) -> Comparisons:
-        """The "real" judgements of a frame with JUDGEMENT_COLUMNS, of one data set.
-
-        ``methods`` names those to keep, in their order: judgements on another are left out; None:
-        all, sorted by name. Raises StatisticsError for no judgement, several data sets, a method
-        against itself, a method that was never judged, or fewer than two methods.
-        """
-        raise NotImplementedError
-
-    @property
-    def n_judgements(self) -> float:
-        """How many judgements there are."""
-        return float(self.count.sum())
-
-    @property
-    def n_ties(self) -> float:
-        """How many of them are ties."""
-        return float(self.count[self.outcome == 0].sum())
-
-    @property
-    def n_raters(self) -> int:
-        """How many raters there are; 1 where the file has none."""
-        return len(self.raters)
-
-    @property
-    def n_images(self) -> int:
-        """How many images, or sequences, there are; 1 where the file has none."""
-        return len(self.images)
-
-    def wins(self) -> Floats:
-        """How often each method (row) was preferred to each (column), (n, n), without ties."""
-        raise NotImplementedError
-
-    def tied(self) -> Floats:
-        """How often each two methods were tied, symmetric, (n, n)."""
-        raise NotImplementedError
+JOD: Final = 0.6744897501960817
+"""The difference in standard deviations that 75 % prefer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +106,58 @@ class PairFit:
         Raises StatisticsError but for a model with the normal distribution: logits rescaled are
         no JOD.
         """
-        raise NotImplementedError
+        if self.model not in NORMAL:
+            raise StatisticsError(
+                f"The model {self.model} has no JOD.", f"Fit one of {', '.join(NORMAL)}."
+            )
+        return self.theta / JOD
+
+    @cached_property
+    def parameters(self) -> Floats:
+        """(theta, order effect, tie parameter), as far as fitted, (k,)."""
+        others = (self.order_effect, self.tie_parameter)
+        return np.array([*self.theta, *(value for value in others if not math.isnan(value))])
+
+    @cached_property
+    def likelihood(self) -> Likelihood:
+        """The likelihood of which this is the maximum."""
+        return Likelihood.of(self.comparisons, self.model, self.order, self.ties)
+
+    @cached_property
+    def _terms(self) -> Terms:
+        return self.likelihood.terms(self.parameters)
+
+    def chances(self) -> Floats:
+        """P of left, tie and right of each ordered pair of ``comparisons.cells``, (M, 3)."""
+        return np.exp(self._terms.log_p) * (weights(self.model, "drop").sum(axis=0) > 0)
+
+    @cached_property
+    def influences(self) -> Floats:
+        """What each judgement moved the parameters by, H^-1 s, (N, k), times its count."""
+        slopes = np.einsum(
+            "op,mpi,mik->mok",
+            weights(self.model, self.ties),
+            self._terms.slopes,
+            self.likelihood.design,
+            optimize=True,
+        )
+        moves = slopes @ self.likelihood.inverse(self.likelihood.observed(self._terms))
+        comparisons = self.comparisons
+        own = moves[comparisons.cells[2], 1 - comparisons.outcome]
+        return np.asarray(own * comparisons.count[:, None])
+
+    def unit_influences(self, source: Source) -> Floats:
+        """The ``influences`` summed over each rater, each image, or each rater's image, (U, k)."""
+        comparisons = self.comparisons
+        codes = {
+            "rater": comparisons.rater,
+            "image": comparisons.image,
+            "both": comparisons.rater * comparisons.n_images + comparisons.image,
+        }[source]
+        units, unit = np.unique(codes, return_inverse=True)
+        sums = np.zeros((units.size, self.influences.shape[1]))
+        np.add.at(sums, unit, self.influences)
+        return sums
 
     def covariance(self, source: Source = "both") -> Floats:
         """The covariance of (theta, order effect, tie parameter), as far as fitted, (k, k).
@@ -157,11 +169,52 @@ class PairFit:
         Journal of Business and Economic Statistics 29(2)), all without small-sample factors:
         ``inference`` has these. Raises StatisticsError for "information" with ties as halves.
         """
-        raise NotImplementedError
+        if source == "information":
+            if self.ties == "half" and self.comparisons.n_ties:
+                raise StatisticsError(
+                    "Ties as half wins have no likelihood, and no information.",
+                    "Take the errors over raters, images or both, or a model with ties.",
+                )
+            ordered = self.model in ("rao-kupper", "glenn-david")
+            kind = self.likelihood.observed if ordered else self.likelihood.expected
+            return self.likelihood.inverse(kind(self._terms))
+        own = {name: self.unit_influences(name) for name in _SUMMED[source]}
+        squares = {name: sums.T @ sums for name, sums in own.items()}
+        if source == "both":
+            return np.asarray(squares["rater"] + squares["image"] - squares["both"])
+        return np.asarray(squares[source])
+
+    def difference(self, first: str, second: str) -> float:
+        """theta of ``first`` minus that of ``second``. Raises UsageError for an unknown name."""
+        a, b = (self._number(name) for name in (first, second))
+        return float(self.theta[a] - self.theta[b])
 
     def win_probability(self, first: str, second: str) -> float:
-        """The share of decisive judgements that prefer ``first``, without side advantage."""
-        raise NotImplementedError
+        """The share of decisive judgements that prefer ``first``, without side advantage.
+
+        Raises UsageError for an unknown name.
+        """
+        return float(self.win_share(np.array(self.difference(first, second))))
+
+    def win_share(self, difference: Floats) -> Floats:
+        """The share of decisive judgements that prefer the higher by ``difference`` of theta."""
+        if self.model in ("bradley-terry", "davidson", "thurstone"):
+            return np.asarray(distribution(self.model).below(difference))
+        log_below = distribution(self.model).log_below
+        won, lost = (log_below(sign * difference - self.tie_parameter) for sign in (1, -1))
+        return np.asarray(special.expit(won - lost))
+
+    def _number(self, name: str) -> int:
+        if name not in self.comparisons.methods:
+            raise not_in_results("method", name, self.comparisons.methods)
+        return self.comparisons.methods.index(name)
+
+
+_SUMMED: Final[dict[Source, tuple[Source, ...]]] = {
+    "rater": ("rater",),
+    "image": ("image",),
+    "both": ("rater", "image", "both"),
+}
 
 
 def fit(
@@ -173,17 +226,68 @@ def fit(
     """The maximum likelihood estimate of a model, by Newton's method.
 
     ``order`` adds the left place's advantage; ``ties`` is only for models without ties. Raises
-    UsageError for an unknown model, StatisticsError where the estimate doesn't exist
-    (``existence``) or a model without ties meets some that it is to refuse.
+    UsageError for an unknown model or rule for ties, StatisticsError where the estimate doesn't
+    exist (``existence``) or a model without ties meets some that it is to refuse.
     """
-    raise NotImplementedError
+    likelihood = _likelihood(comparisons, model, order, ties)
+    check(comparisons, model, order, ties)
+    parameters, value = likelihood.maximum()
+    return _fitted(comparisons, likelihood, ties, parameters, value)
 
 
 def firth(comparisons: Comparisons, order: bool = False, ties: Ties = "refuse") -> PairFit:
     """Bradley-Terry with Firth's penalty, finite wherever the comparisons are connected.
 
     The maximum of ln L + ln det(information) / 2, Jeffreys' prior (Firth 1993, Biometrika 80(1)).
-    ``log_likelihood`` of the fit is without the penalty. Raises StatisticsError for parts without
-    comparison between them. No p and no interval is made from it.
+    ``log_likelihood`` of the fit is without the penalty. Raises UsageError and StatisticsError as
+    ``fit`` does, of what is infinite only for parts that no judgement links and for an advantage
+    of the left place that can't be told from the methods. No p and no interval is made from it.
     """
-    raise NotImplementedError
+    likelihood = _likelihood(comparisons, "bradley-terry", order, ties)
+    connected(comparisons, order, ties)
+    penalised = likelihood
+    for _ in range(_MOST_ROUNDS):
+        parameters = penalised.maximum()[0]
+        terms = likelihood.terms(parameters)
+        # with the canonical link the penalty adds half of each pair's leverage to both its counts
+        p = np.exp(terms.log_p[:, 0])
+        x = likelihood.design[:, 0]
+        variance = likelihood.inverse(likelihood.expected(terms))
+        total = likelihood.counts.sum(axis=1)
+        leverage = total * p * (1 - p) * np.einsum("mk,kl,ml->m", x, variance, x)
+        added = likelihood.counts + leverage[:, None] * np.array([0.5, 0, 0.5])
+        moved = float(np.abs(added - penalised.counts).max())
+        penalised = replace(likelihood, counts=added)
+        if moved < _SETTLED:
+            break
+    value = likelihood.value(likelihood.terms(parameters))
+    return _fitted(comparisons, likelihood, ties, parameters, value)
+
+
+_MOST_ROUNDS = 200
+_SETTLED = 1e-11
+"""Judgements by which the penalty's share of a pair no longer changes."""
+
+
+def _likelihood(comparisons: Comparisons, model: Model, order: bool, ties: Ties) -> Likelihood:
+    if ties not in ("refuse", "half", "drop"):
+        raise unknown_name("rule for ties", ties, ("refuse", "half", "drop"))
+    likelihood = Likelihood.of(comparisons, model, order, ties)
+    refuse_ties(comparisons, model, ties)
+    return likelihood
+
+
+def _fitted(
+    comparisons: Comparisons, likelihood: Likelihood, ties: Ties, parameters: Floats, value: float
+) -> PairFit:
+    n = len(comparisons.methods)
+    return PairFit(
+        comparisons=comparisons,
+        model=likelihood.model,
+        order=likelihood.order,
+        ties=ties,
+        theta=parameters[:n],
+        order_effect=float(parameters[n]) if likelihood.order else math.nan,
+        tie_parameter=float(parameters[-1]) if likelihood.model in TIE_MODELS else math.nan,
+        log_likelihood=value,
+    )
