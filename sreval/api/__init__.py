@@ -19,6 +19,7 @@ from sreval.api.data import Dataset, datasets, fetch
 from sreval.api.metric_studies import MetricsStudy, metrics_study
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
 from sreval.api.panels import StudyComparison, compare_studies
+from sreval.api.preferences import Preferences, preferences
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (
@@ -39,6 +40,7 @@ __all__ = [
     "Dataset",
     "MetricsStudy",
     "Model",
+    "Preferences",
     "Results",
     "SrevalError",
     "Study",
@@ -61,6 +63,7 @@ __all__ = [
     "models",
     "mos",
     "power",
+    "preferences",
     "psnr",
     "read_results",
     "read_votes",
