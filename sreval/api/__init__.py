@@ -18,8 +18,8 @@ from sreval.api.costs import cost
 from sreval.api.data import Dataset, datasets, fetch
 from sreval.api.metric_studies import MetricsStudy, metrics_study
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
+from sreval.api.pairs import Preferences, preferences
 from sreval.api.panels import StudyComparison, compare_studies
-from sreval.api.preferences import Preferences, preferences
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
 from sreval.api.votes import (

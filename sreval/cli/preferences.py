@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from sreval import api
-from sreval.api.preferences import PairModel, PairUnit, TiesAs
+from sreval.api.pairs import PairModel, PairUnit, TiesAs
 from sreval.cli.shared import (
     ADJUSTMENT,
     LEVEL,

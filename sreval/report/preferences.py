@@ -13,6 +13,7 @@ import pandas as pd
 
 from sreval.errors import StatisticsError, UsageError, attempted, counted, listed, option
 from sreval.frames import image_order
+from sreval.opinions.intervals import Interval
 from sreval.opinions.pairs import consistency, inference, models
 from sreval.opinions.pairs.existence import Existence, existence
 from sreval.opinions.pairs.judgements import counted_judgements
@@ -111,7 +112,7 @@ class Part:
     """
 
     name: str
-    marks: Mapping[str, object]
+    marks: Mapping[str, str | int]
     comparisons: Comparisons
     rows: pd.DataFrame
     request: Request
@@ -158,7 +159,7 @@ class Part:
         printed: pd.DataFrame | None = None,
     ) -> Table:
         """A table of this part; each row of its frame says so."""
-        own = frame.assign(**self.marks)
+        own = frame.assign(**dict(self.marks))
         own = own[[*self.marks, *frame.columns]]
         title = f"{title}, {self.name}" if self.name else title
         if self.of > 1 and analysis == "scale":
@@ -346,17 +347,15 @@ def _scale(
 
 def _in_jod(jod: inference.PairComparison) -> dict[str, tuple[float, float, float]]:
     """JOD of each method with its limits."""
-    return {
-        value.method: (
-            value.theta / models.JOD,
-            *(end / models.JOD for end in _ends(value.interval)),
-        )
-        for value in jod.values
-    }
+    found = {}
+    for value in jod.values:
+        low, high = _ends(value.interval)
+        found[value.method] = value.theta / models.JOD, low / models.JOD, high / models.JOD
+    return found
 
 
-def _ends(interval: Any) -> tuple[float, float]:
-    return float(interval.low), float(interval.high)
+def _ends(interval: Interval) -> tuple[float, float]:
+    return interval.low, interval.high
 
 
 def _scale_notes(
@@ -599,7 +598,7 @@ def _models(part: Part) -> list[Table]:
     tried: tuple[Model, ...] = ("bradley-terry", "thurstone")
     if part.with_ties:
         tried = models.TIE_MODELS
-    rows = []
+    rows, not_fitted = [], []
     for model in dict.fromkeys([*tried, part.model]):
         fit, why = attempted(partial(part.fit, model))
         rows.append(
@@ -610,9 +609,10 @@ def _models(part: Part) -> list[Table]:
                 "aic": fit.aic if fit else math.nan,
                 "tie_parameter": fit.tie_parameter if fit else math.nan,
                 "chosen": model == part.model,
-                "why_not": why,
             }
         )
+        if why:
+            not_fitted.append(f"{NAMES[model]}: {why}")
     frame = pd.DataFrame(rows)
     columns: Columns = {
         "model": lambda row: NAMES[row["model"]],
@@ -626,7 +626,7 @@ def _models(part: Part) -> list[Table]:
         "The model is chosen before the data are seen, by name or by default, never by its AIC. "
         "Likelihoods take judgements as independent.",
         *(["ties: ln nu of Davidson, eta of the others."] if part.with_ties else []),
-        *(f"{NAMES[row['model']]}: {row['why_not']}" for row in rows if row["why_not"]),
+        *not_fitted,
     ]
     if part.with_ties:
         notes += _other_ties(part)
@@ -636,11 +636,10 @@ def _models(part: Part) -> list[Table]:
 def _other_ties(part: Part) -> list[str]:
     """What Bradley-Terry gives with ties as halves, and without them."""
     said = []
-    for ties, words in (("half", "as half a win for each"), ("drop", "left out")):
-        asked: Ties = ties  # type: ignore[assignment]
-        fit, _ = attempted(
-            partial(models.fit, part.comparisons, "bradley-terry", part.request.order, asked)
-        )
+    asked: dict[Ties, str] = {"half": "as half a win for each", "drop": "left out"}
+    for ties, words in asked.items():
+        order = part.request.order
+        fit, _ = attempted(partial(models.fit, part.comparisons, "bradley-terry", order, ties))
         if fit is not None:
             values = sorted(zip(fit.theta, part.comparisons.methods, strict=True), reverse=True)
             texts = [f"{paper.label(name)} {fixed(v, 2, signed=True)}" for v, name in values]
@@ -706,7 +705,7 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         "value": column("value", 2),
         "df": lambda row: row["freedom"],
         "p": lambda row: p_value(row["p"]),
-        "": column("more"),
+        "note": column("more"),
     }
     independent = [row["statistic"] for row in rows if row["statistic"] in ("LR", "G2")]
     if independent:
@@ -894,7 +893,7 @@ def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
     columns: Columns = {
         "rater": column("rater"),
         "n": whole("judgements"),
-        "ties": whole("ties"),
+        **({"ties": whole("ties")} if frame["ties"].any() else {}),
         "left": _share_of("left_share"),
         "circular": lambda row: _of(row["circular"], row["triples"]),
         "zeta": column("zeta", 2),
@@ -919,8 +918,6 @@ def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
         + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
         "that look alike, so that they reject nobody.",
     ]
-    if not frame["ties"].any():
-        del columns["ties"]
     printed = frame
     if len(frame) > _MOST_RATERS:
         printed = frame.sort_values(["zeta", "rater"]).head(_MOST_RATERS)

@@ -33,6 +33,9 @@ from sreval.report.table import (
 from sreval.report.text import NONE, fixed, percent
 from sreval.report.values import metric_name
 
+OTHERS = "another rater"
+"""Who foretells in the row below the metrics."""
+
 _STIMULUS = ["dataset", "image", "method"]
 
 
@@ -108,32 +111,35 @@ def beside_metrics(
         for metric, one in sorted(found.items(), key=lambda item: -item[1].share)
     ]
     if others.n:
-        rows.append({"metric": "another rater", **others._asdict()})
+        rows.append({"metric": OTHERS, **others._asdict()})
     frame = pd.DataFrame(rows)
     columns: Columns = {
-        "": lambda row: row["metric"] if row["metric"] == "another rater" else metric_name(
-            row["metric"]
-        ),
-        "foretold": lambda row: f"{100 * row['share']:.1f}%",
-        percent(level): _share_interval_1,
+        "foretold by": _foreteller,
+        "share": lambda row: f"{100 * row['share']:.1f}%",
+        percent(level): _share_interval,
         "n": whole("n"),
     }  # fmt: skip
     ties = int(own.loc[own["choice"] == "tie", "count"].sum())
     notes = [
-        "foretold: of the n judgements without a tie, those that chose the picture with the better "
+        "share: of the n judgements without a tie, those that chose the picture with the better "
         "value; equal values count half; chance is 50%. Interval: raters and images.",
-        "another rater: how often one other rater, drawn at random, answers a pair of one image "
+        f"{OTHERS}: how often one other rater, drawn at random, answers a pair of one image "
         "alike; it is no upper limit.",
     ]
     if ties:
         notes.append(f"{counted(ties, 'tie')} left out.")
     decided = int(own["count"].sum()) - ties
-    if (used := int(rows[0]["n"])) < decided:  # type: ignore[call-overload]
+    if (used := next(iter(found.values())).n) < decided:
         notes.append(f"{decided - used} judgements have no metric of both pictures.")
     return table_of("metrics", "Do metrics foretell preferences?", frame, columns, notes)
 
 
-def _share_interval_1(row: Any) -> str:
+def _foreteller(row: Any) -> str:
+    name = str(row["metric"])
+    return name if name == OTHERS else metric_name(name)
+
+
+def _share_interval(row: Any) -> str:
     low, high = row["low"], row["high"]
     known = math.isfinite(low) and math.isfinite(high)
     return f"{100 * low:.1f}–{100 * high:.1f}%" if known else NONE

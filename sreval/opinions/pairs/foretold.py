@@ -72,7 +72,7 @@ def by_metrics(
     chosen = np.where(rows["choice"] == "left", 1, -1)
     signs = [1 if higher else -1 for higher in metrics.values()]
     hits = (np.sign(ahead) * np.array(signs) * chosen[:, None] + 1) / 2
-    own = rows[kept]
+    own = rows.loc[kept]
     return {metric: _share(own, hits[kept, place], level) for place, metric in enumerate(metrics)}
 
 

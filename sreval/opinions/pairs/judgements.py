@@ -36,7 +36,17 @@ LEFT, RIGHT, TIE = "left", "right", "tie"
 
 NAMES = ("dataset", "image", "rater", "left", "right")
 COUNTS = ("left_wins", "right_wins", "ties")
-COLUMNS = (*NAMES, "choice", "count", "seconds", "kind", "accepted", "simulated", *COUNTS)
+COLUMNS = (
+    *NAMES,
+    "choice",
+    "correct",
+    "count",
+    "seconds",
+    "kind",
+    "accepted",
+    "simulated",
+    *COUNTS,
+)
 
 _SIDES = ("method", "condition", "model", "system", "option", "algorithm", "item")
 
@@ -88,9 +98,10 @@ class Judgements:
 
     ``frame`` has one row a judgement, or a number of equal ones, with the columns dataset, image,
     rater ('' where the file names none), left, right (names of methods), choice ('left', 'right'
-    or 'tie'), count (1 or more), seconds (NaN where missing), kind (one of ``KINDS``), accepted
-    and simulated. ``sided`` says whether left and right are places: in a matrix of wins, and in
-    columns winner and loser, they are not. ``notes`` say what was ignored or taken for granted.
+    or 'tie'), count (1 or more), seconds (NaN where missing), kind (one of ``KINDS``), accepted,
+    simulated, and where the file has it correct, the right answer to a trap. ``sided`` says
+    whether left and right are places: in a matrix of wins, and in columns winner and loser, they
+    are not. ``notes`` say what was ignored or taken for granted.
     """
 
     frame: pd.DataFrame
@@ -185,7 +196,7 @@ def _long(sheet: Sheet, heads: Heads) -> Judgements:
     rows = sheet.filled
     if not rows:
         raise StatisticsError("The table holds no judgements.", FORMS)
-    frame, further = heads.columns(sheet, [row for _, row in rows], (*NAMES, "choice"))
+    frame, further = heads.columns(sheet, [row for _, row in rows], (*NAMES, "choice", "correct"))
 
     def place(row: int) -> str:
         return sheet.place(rows[row][0])
@@ -311,6 +322,12 @@ def _judged(
     chosen = frame.loc[made.index].reset_index(drop=True)
     rows = made.index.to_numpy()
     read = _flag_choices if head.startswith("is_") else _choices
+    if "correct" in frame:
+        asked = frame[(frame["correct"] != "") & (frame["choice"] != "")]
+        places = asked.index.to_numpy()
+        correct = asked.assign(choice=asked["correct"]).reset_index(drop=True)
+        found = _choices(correct, lambda row: place(int(places[row])))
+        made = made.assign(correct=found.set_axis(asked.index).reindex(made.index).fillna(""))
     return made.assign(choice=read(chosen, lambda row: place(int(rows[row]))).to_numpy())
 
 
@@ -428,7 +445,8 @@ def _checked(
     if frames.any():
         units = found.loc[frames, "image"].map(unit_of).nunique()
         notes.append(f"frames are taken as one image a sequence: {counted(units, 'sequence')}.")
-    columns = [*NAMES, "choice", "count", "seconds", "kind", "accepted", "simulated"]
+    own = [name for name in ("correct",) if name in found]
+    columns = [*NAMES, "choice", "count", "seconds", "kind", "accepted", "simulated", *own]
     frame = found.assign(image=found["image"].map(unit_of))[columns].reset_index(drop=True)
     return Judgements(frame, tuple(f"{path}: {note}" for note in notes), sided)
 

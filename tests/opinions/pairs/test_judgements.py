@@ -96,6 +96,14 @@ def test_what_does_not_count_is_kept_and_told_by_number(tmp_path: Path) -> None:
     assert "judgements not made (no choice): 1." in read.notes[0]
 
 
+def test_the_right_answer_to_a_trap_is_read_as_a_choice_is(tmp_path: Path) -> None:
+    head = "rater,image,left,right,choice,kind,correct\n"
+    read = _read(tmp_path, head + "r,i,a,b,left,,\nr,i,b,a,right,trap,L\n")
+    assert list(read.frame["correct"]) == ["", "left"]
+    with pytest.raises(StatisticsError, match="line 2: 'up'"):
+        _read(tmp_path, head + "r,i,a,b,left,trap,up\n")
+
+
 def test_frames_are_of_one_sequence(tmp_path: Path) -> None:
     read = _read(tmp_path, HEAD + "r,city/001,a,b,left\nr,city\\002,a,b,left\nr,still,a,b,left\n")
     assert list(read.frame["image"]) == ["city", "city", "still"]

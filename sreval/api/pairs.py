@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from sreval.api.benchmarks import scores_of
 from sreval.api.given import is_frame, kind_of, names_of
 from sreval.api.votes import Adjustment, Votes, VotesLike, read_votes
-from sreval.errors import StatisticsError, UsageError, attempted, counted, listed, unknown_name
+from sreval.errors import (
+    StatisticsError,
+    UsageError,
+    attempted,
+    counted,
+    listed,
+    option,
+    unknown_name,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +168,6 @@ def _narrowed(
     """The judgements that were asked for; the notes say how many aren't among them."""
     from dataclasses import replace
 
-    from sreval.errors import option
     from sreval.opinions.pairs.judgements import not_counted
 
     frame, notes = read.frame, list(read.notes)
@@ -341,7 +348,10 @@ class Preferences:
         if not scales:
             raise StatisticsError("No finite scale exists that could be drawn.")
         if dataset is None and len(scales) > 1:
-            raise UsageError(f"There are several scales: {listed(list(scales))}.", "Name one.")
+            raise UsageError(
+                f"There are several scales: {listed(list(scales))}.",
+                f"Name one by {option('--dataset')}; {option('--out', 'write()')} draws all.",
+            )
         if dataset is not None and dataset not in scales:
             raise unknown_name("scale", dataset, scales)
         return preferences_figure(scales[dataset or next(iter(scales))], width)
