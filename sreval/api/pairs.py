@@ -144,13 +144,13 @@ def preferences(
         reference=reference,
         sided=read.sided,
     )
-    found = report.analyse(read.frame, request)
     notes = list(read.notes)
-    if votes is not None:
-        _add_votes(found, votes, level, notes)
     given = _metric_values(
         results, metrics, protocol, factor, higher_is_better, lower_is_better, read, notes
     )
+    found = report.analyse(read.frame, request)
+    if votes is not None:
+        _add_votes(found, votes, level, notes)
     if given is not None:
         from sreval.report.preferences_beside import beside_metrics
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, UsageError, attempted, counted, listed, option
+from sreval.errors import StatisticsError, UsageError, attempted, counted, listed, numbered, option
 from sreval.frames import image_order
 from sreval.opinions.intervals import Interval
 from sreval.opinions.pairs import consistency, inference, models
@@ -54,7 +54,7 @@ UNITS: dict[Source, str] = {
     "both": "raters and images",
     "rater": "raters",
     "image": "images",
-    "information": "judgements, if all were independent",
+    "information": "judgements",
 }
 """How the unit of an interval is printed."""
 
@@ -365,8 +365,8 @@ def _scale_notes(
     order = "with" if fit.order else "without"
     notes = [
         f"{_sizes(part)}. chosen: of the n judgements of a method, a tie half.",
-        f"theta: {NAMES[fit.model]}, {order} an advantage of the left picture, sum 0. "
-        f"Intervals: {UNITS[compared.unit]}" + (f" ({compared.claim})." if compared.claim else "."),
+        f"theta: {NAMES[fit.model]}, {order} an advantage of the left picture, sum 0."
+        + (f" Intervals {_over(compared)}." if _known(compared) else " No intervals."),
     ]
     if jod is not None:
         notes.append(
@@ -384,8 +384,19 @@ def _scale_notes(
         notes.append("Ties count as half a win for each: errors and tests are too sure.")
     if part.request.ties == "drop" and part.comparisons.n_ties:
         notes.append(f"{part.comparisons.n_ties:.0f} ties are left out.")
-    notes += [one for one in (compared.why, compared.warning) if one]
+    notes += [f"{one.rstrip('.')}." for one in (compared.why, compared.warning) if one]
     return notes
+
+
+def _known(compared: inference.PairComparison) -> bool:
+    """Whether there are intervals and tests."""
+    return any(math.isfinite(value.interval.low) for value in compared.values)
+
+
+def _over(compared: inference.PairComparison) -> str:
+    """What the errors are of, and what they claim."""
+    claim = f", about {compared.claim}" if compared.claim else ""
+    return f"over {UNITS[compared.unit]}{claim}"
 
 
 def _caption(part: Part, compared: inference.PairComparison, notes: Sequence[str]) -> str:
@@ -511,11 +522,9 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
 
 
 def _share_note(part: Part, shares: Mapping[tuple[str, str], inference.Share]) -> str:
-    units = {one.share.unit for one in shares.values()}
-    return (
-        "first preferred: of the n judgements of the pair, a tie half; interval: "
-        f"{' or '.join(sorted(units))}."
-    )
+    units = {one.share.unit for one in shares.values() if math.isfinite(one.share.low)}
+    interval = f"interval over {' or '.join(sorted(units))}s" if units else "no interval"
+    return f"first preferred: of the n judgements of the pair, a tie half; {interval}."
 
 
 def _share_of(name: str) -> Callable[[Any], str]:
@@ -582,10 +591,10 @@ def _pairs(part: Part, compared: inference.PairComparison) -> Table:
         "preferred: how often the first was, of the n judgements of the pair, a tie half. "
         f"difference: in theta ({NAMES[compared.fit.model]}). wins: the share of decisive answers "
         "that the model gives the first, whichever stands left.",
-        f"Intervals and p: {UNITS[compared.unit]}"
-        + (f" ({compared.claim})" if compared.claim else "")
-        + f". p and the adjusted interval: {CORRECTIONS[compared.adjustment]}, all pairs here.",
-        *([] if tested else ["No test can be made: see the note on the scale."]),
+        f"Intervals and p {_over(compared)}. p and the adjusted interval: "
+        f"{CORRECTIONS[compared.adjustment]}, all pairs here."
+        if tested
+        else "No test can be made: the notes on the scale say why.",
     ]
     return part.table("pairs", "Pairs of methods", frame, columns, notes)
 
@@ -669,14 +678,15 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
     equality = compared.equality
     between, within = equality.freedom
     finite = math.isfinite(within)
-    add(
-        "Do the methods differ?",
-        "F" if finite else "Wald chi2",
-        equality.statistic,
-        f"{between:.0f}, {within:.0f}" if finite else _freedom(between),
-        equality.p,
-        f"unit: {UNITS[compared.unit]}",
-    )
+    if math.isfinite(equality.p):
+        add(
+            "Do the methods differ?",
+            "F" if finite else "Wald chi2",
+            equality.statistic,
+            f"{between:.0f}, {within:.0f}" if finite else f"{between:.0f}",
+            equality.p,
+            f"over {UNITS[compared.unit]}",
+        )
     notes = []
     if part.request.sided:
         notes += _order_row(part, add)
@@ -686,18 +696,22 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
     worst: list[str] = []
     if good is None:
         notes.append(f"Goodness of fit: {why}")
+    elif good.freedom == 0:
+        notes.append("The model has as many values as there are shares: its fit can't be tested.")
     else:
         more = f"X2 = {fixed(good.pearson, 2)}"
         add("Does the model fit?", "G2", good.deviance, str(good.freedom), good.p, more)
         worst = _worst(good.worst)
-    images, why = attempted(lambda: inference.images_test(fit))
-    if images is None:
-        if part.comparisons.n_images > 1:
-            notes.append(f"Do images differ? {why}")
-    else:
+    several = part.comparisons.n_images > 1
+    images, why = attempted(lambda: inference.images_test(fit)) if several else (None, "")
+    if why:
+        notes.append(f"Whether the images differ can't be tested. {why}")
+    if images is not None:
         differ = images.p < 1 - part.request.level
         more = "the scale above is an average over these images" if differ else ""
         add("Do the images differ?", "LR", images.statistic, str(images.freedom), images.p, more)
+    if not rows:
+        return []
     frame = pd.DataFrame(rows)
     columns: Columns = {
         "question": column("question"),
@@ -717,15 +731,13 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
     return [part.table("checks", "Checks", frame, columns, [*notes, *worst], facts)]
 
 
-def _freedom(value: float) -> str:
-    return f"{value:.0f}" if math.isfinite(value) else NONE
-
-
 def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     """The advantage of the left picture, always estimated; and whether sides were balanced."""
     made, why = attempted(lambda: part.compare(part.fit(order=True)))
+    question = "Does the left have an advantage?"
     if made is None or made.order_effect is None:
-        return [f"The advantage of the left picture can't be estimated: {why}"]
+        add(question, NONE, math.nan, NONE, math.nan, f"can't be estimated: {why}")
+        return []
     effect = made.order_effect
     tested, why = attempted(lambda: inference.order_test(part.comparisons, part.model, part.ties))
     low, high = _ends(effect)
@@ -736,10 +748,10 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     )
     more = f"left {fixed(effect.estimate, 2, signed=True)} in theta{limits}"
     if tested is None:
-        add("Does the left have an advantage?", "LR", math.nan, NONE, math.nan, more)
+        add(question, "LR", math.nan, NONE, math.nan, more)
     else:
         values = tested.statistic, str(tested.freedom), tested.p
-        add("Does the left have an advantage?", "LR", *values, more)
+        add(question, "LR", *values, more)
     unbalanced = _unbalanced(part.comparisons)
     said = []
     if unbalanced and not part.request.order:
@@ -890,6 +902,7 @@ def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
         return []
     frame = consistency.checks(judgements).merge(consistency.triads(judgements), how="left")
     frame.insert(0, "dataset", dataset)
+    frame = frame.iloc[sorted(range(len(frame)), key=lambda n: numbered(frame["rater"].iloc[n]))]
     columns: Columns = {
         "rater": column("rater"),
         "n": whole("judgements"),
