@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.consistency import (
     agreement,
     checks,
     circular_triads,
     kendall_u,
+    likelihoods,
     most_circular,
     triads,
     zeta,
 )
+from sreval.opinions.pairs.models import fit
 
 
 def judgements(rows: list[str], **more: Any) -> pd.DataFrame:
@@ -86,7 +89,12 @@ def test_the_most_circles_of_up_to_twelve_methods() -> None:
 def test_ties_and_gaps_leave_a_block_without_zeta() -> None:
     circle = ["r i A > B", "r i B > C", "r i A < C"]
     (full,) = triads(judgements(circle)).to_dict("records")
-    assert (full["circular"], full["triples"], full["complete_blocks"], full["zeta"]) == (1, 1, 1, 0)
+    assert (full["circular"], full["triples"], full["complete_blocks"], full["zeta"]) == (
+        1,
+        1,
+        1,
+        0,
+    )
     tied = triads(judgements([*circle, "r j A > B", "r j B = C", "r j A > C"])).iloc[0]
     assert (tied.circular, tied.triples, tied.blocks, tied.complete_blocks) == (1, 1, 2, 1)
     gap = triads(judgements(circle[:2] + ["s i A > C", "s i A > B", "s i B > C"]))
@@ -161,3 +169,25 @@ def test_checks_count_what_a_rater_did() -> None:
 def test_a_repeat_agrees_with_sides_exchanged() -> None:
     frame = judgements(["r i A > B", "r i B < A"], kind=["real", "repeat"])
     assert checks(frame)["agreed"].tolist() == [1]
+
+
+def test_a_rater_is_judged_by_the_model_of_the_others() -> None:
+    rows = [f"r{k} i {pair}" for k in range(6) for pair in ("A > B", "A > B", "B > A")]
+    odd = [f"odd i{n} B > A" for n in range(4)]
+    made = fit(Comparisons.of(judgements([*rows, *odd])))
+    found = likelihoods(made).set_index("rater")
+    # the six others preferred A twice out of three times
+    assert found["log_likelihood"]["odd"] == pytest.approx(math.log(1 / 3))
+    # 10 of the 15 and none of the 4 others
+    share = 10 / 19
+    expected = (2 * math.log(share) + math.log(1 - share)) / 3
+    assert found["log_likelihood"]["r0"] == pytest.approx(expected)
+    assert found.index[found["unusual"]].tolist() == ["odd"]
+
+
+def test_a_rater_without_whom_there_is_no_estimate_has_no_likelihood() -> None:
+    alone = fit(Comparisons.of(judgements(["r i A > B", "r j B > A"])))
+    assert likelihoods(alone)["log_likelihood"].isna().all()
+    both = fit(Comparisons.of(judgements(["r i A > B", "s i B > A"])))
+    assert likelihoods(both)["log_likelihood"].isna().all()
+    assert not likelihoods(both)["unusual"].any()
