@@ -7,7 +7,6 @@ values.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -106,7 +105,7 @@ class PairModel:
     def draw(
         self, theta: Floats, n_raters: int, n_images: int, generator: np.random.Generator
     ) -> DrawnPairs:
-        """A study of methods with mean scale values ``theta`` (n,), raters and images drawn anew."""
+        """A study of methods with mean values ``theta`` (n,), raters and images drawn anew."""
         n = theta.size
         taste = generator.normal(size=(n_raters, 1, n)) * self.rater_sd
         own = generator.normal(size=(1, n_images, n)) * self.image_sd
