@@ -67,6 +67,7 @@ __all__ = [
     "degrade",
     "downscale",
     "fetch",
+    "judgements_needed",
     "lpips",
     "metric",
     "metrics_study",

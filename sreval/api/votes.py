@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.opinions.power import Find, Plan, ScreeningRule
+    from sreval.opinions.power import Find, Plan, PowerTask, ScreeningRule
     from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
@@ -620,8 +620,13 @@ def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
 
 
 def power(
-    difference: float | Sequence[float] = (0.1, 0.2, 0.3),
+    difference: float | Sequence[float] | None = None,
     *,
+    task: PowerTask = "acr",
+    scale: str | Scale = "1..5",
+    win_probability: float | Sequence[float] | None = None,
+    jod: float | Sequence[float] | None = None,
+    ties: float = 0.0,
     raters: int | Sequence[int] | None = None,
     images: int | Sequence[int] | None = None,
     find: Find | None = None,
@@ -645,12 +650,22 @@ def power(
 ) -> pd.DataFrame:
     """How many raters and images a difference needs, by simulation of the whole analysis.
 
-    Votes of the rater model on the scale 1..5, screened, tested over the ``unit`` and adjusted
-    for the ``comparisons`` that the study makes (None: all pairs of ``methods``). Of frames,
-    sequences count as images.
+    Votes of the rater model on a ``scale``, screened, tested over the ``unit`` and adjusted
+    for the ``comparisons`` that the study makes (None: all pairs of ``methods``); or judgements of
+    pairs, by Bradley-Terry, or Davidson's model where there are ties. Of frames, sequences count
+    as images.
 
     Args:
-        difference: The true difference of two methods in points of the scale.
+        difference: The true difference of two methods in points of the scale. None: 0.1, 0.2 and
+            0.3 points on 1..5, as much of another scale.
+        task: "acr", "acr-hr" (raters see the original of each image besides, and a vote counts as
+            its difference from theirs of the original), "dcr", or "pair".
+        scale: LOW..HIGH in steps of 1, as "1..9" or "0..100". Spreads of raters and images take as
+            much of it as of 1..5.
+        win_probability: With the task "pair", in the place of ``difference``: how often the better
+            of two methods is preferred, 0.5 to 1, ties aside. None: 0.55, 0.6 and 0.65.
+        jod: The same as a difference in JOD, where 1 is preferred by 75 %.
+        ties: Share of ties between two methods alike, 0 for a forced choice.
         raters: How many there are. None: the fewest are found.
         images: How many there are. None: 14 and 100, unless ``find`` is "images".
         find: "raters" or "images": the fewest for each number of the other. None: "raters" if
@@ -662,7 +677,7 @@ def power(
         adjustment: For the p values of all comparisons. A difference counts as found where it is
             whatever the other comparisons show.
         alpha: Level of the tests, between 0 and 1.
-        subset: Share of the stimuli that each rater sees, drawn for each.
+        subset: Share of the stimuli that each rater sees, drawn for each; of pairs a balanced part.
         repeats: Hidden repeats, which a rater judges besides and which count in no test.
         screening: Rules of `sreval opinions --analyse screening` that leave raters out: "too-fast",
             "straight-lining", "correlation-with-rest", "bt500".
@@ -686,7 +701,8 @@ def power(
         simulation can't tell apart; NaN where not even 1024 do, ``hopeless`` where no number can.
         Where not even 1024 do, ``power`` is that of 1024. Every row has what was assumed as well,
         ``idle_looks``, at which no outcome could be significant, ``least_units``, the fewest on
-        which one could, and ``unit_why``: why the unit isn't "both" where none was named.
+        which one could, and ``unit_why``: why the unit isn't "both" where none was named. Of pairs
+        ``difference`` is in JOD, and ``win_probability`` says the same.
 
     Raises:
         UsageError: an unknown name, or arguments that don't go together.
@@ -702,7 +718,19 @@ def power(
     from sreval.opinions import power as simulated
     from sreval.opinions.simulation import RaterModel
 
-    differences = _numbers("difference", difference, 0, whole=False)
+    on = _whole_scale(scale)
+    if task == "pair":
+        _refuse_for_pairs(
+            difference=difference, scale=None if str(scale) == "1..5" else scale,
+            screening=screening, straight_liners=straight_liners, speeders=speeders,
+            drop_outs=drop_outs,
+        )  # fmt: skip
+    elif not (win_probability is jod is None and ties == 0):
+        raise UsageError(
+            f"The task {task} has no win probability, JOD or ties.",
+            f"Add {option('--task')} pair, or give {option('--difference')}.",
+        )
+    differences = _asked_differences(task, difference, win_probability, jod, on)
     for name, share in (("alpha", alpha), ("target", target)):
         if _numbers(name, share, 0, whole=False)[0] >= 1:
             raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
@@ -745,6 +773,7 @@ def power(
     plan = simulated.Plan(
         unit="both" if unit is None else unit,
         methods=methods,
+        task=task,
         comparisons=comparisons,
         adjustment=adjustment,
         alpha=alpha,
@@ -754,10 +783,25 @@ def power(
         looks=at if several else at[0],
         spending=spending,
     )
-    model = RaterModel(
-        straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
-    )
+    rest: dict[str, Any] = {"studies": studies, "seed": seed}
+    power_of: Callable[..., simulated.Power] = simulated.power
+    needed_of: Callable[..., simulated.Needed] = simulated.needed
+    if task == "pair":
+        from sreval.opinions.pairs import power as of_pairs
+        from sreval.opinions.pairs.simulation import PairModel
+
+        power_of, needed_of = of_pairs.pair_power, of_pairs.pair_needed
+        rest["model"] = PairModel("davidson").with_ties(ties) if ties else PairModel()
+    else:
+        rest["model"] = RaterModel.on(
+            int(on.low), int(on.high), straight_liner_rate=straight_liners,
+            speeder_rate=speeders, dropout_rate=drop_outs,
+        )  # fmt: skip
+        rest["images_like"] = simulated.ImageModel.on(int(on.low), int(on.high))
     planned = {
+        "task": task,
+        "scale": "" if task == "pair" else str(on),
+        "ties": ties,
         "methods": methods,
         "comparisons": plan.tests,
         "adjustment": adjustment,
@@ -780,20 +824,122 @@ def power(
     for place, (one, n) in enumerate(cells):
         if found is not None:
             own, told = _planned(plan, unit, *((None, n) if found == "raters" else (n, None)))
-            needed = simulated.needed(
-                found, one, n, own, target=target, model=model, studies=studies, seed=seed
-            )
-            rows.append(needed.row(one, n) | told)
+            needed = needed_of(found, one, n, own, target=target, **rest)
+            made = [needed.row(one, n) | told]
         else:
-            rows += [
-                vars(simulated.power(one, r, n, own, model=model, studies=studies, seed=seed))
-                | told
+            made = [
+                vars(power_of(one, r, n, own, **rest)) | told
                 for r in counts
                 for own, told in [_planned(plan, unit, r, n)]
             ]
+        if task == "pair":
+            of_pair = {"win_probability": one, "difference": of_pairs.jod_of(one)}
+            made = [row | of_pair for row in made]
+        rows += made
         if progress is not None:
             progress(place + 1, len(cells))
     return pd.DataFrame([row | planned for row in rows]).assign(simulated=True)
+
+
+def _whole_scale(given: str | Scale) -> Scale:
+    """A scale on which votes can be simulated: whole numbers, 1 apart."""
+    from sreval.opinions.votes import Scale
+
+    scale = given if isinstance(given, Scale) else Scale.parse(given)
+    if scale.spacing not in (0, 1) or scale.low % 1 or scale.high % 1:
+        raise UsageError(
+            f"Votes can't be simulated on the scale {given}: only whole numbers are.",
+            f"Give {option('--scale')} as 1..9 or 0..100.",
+        )
+    return scale
+
+
+def _refuse_for_pairs(**given: object) -> None:
+    """Raise UsageError for what is only of votes."""
+    for name, value in given.items():
+        if value not in (None, 0, (), []):
+            raise UsageError(
+                f"Simulated judgements of pairs have no {name.replace('_', ' ')}.",
+                f"Leave out {option('--' + name.replace('_', '-'))}, or the task pair.",
+            )
+
+
+def _asked_differences(
+    task: str, difference: object, win_probability: object, jod: object, scale: Scale
+) -> list[float]:
+    """The differences whose power is asked; of pairs the win probabilities."""
+    if task != "pair":
+        asked = [share * (scale.high - scale.low) / 4 for share in (0.1, 0.2, 0.3)]
+        return _numbers("difference", asked if difference is None else difference, 0, whole=False)
+    from sreval.opinions.pairs.power import win_probability_of
+
+    if jod is not None and win_probability is not None:
+        raise UsageError(
+            "A win probability and a JOD say the same.",
+            f"Leave out {option('--win-probability')} or {option('--jod')}.",
+        )
+    if jod is not None:
+        return [win_probability_of(one) for one in _numbers("jod", jod, 0, whole=False)]
+    asked = (0.55, 0.6, 0.65) if win_probability is None else win_probability
+    return _numbers("win_probability", asked, 0.5, whole=False)
+
+
+def judgements_needed(
+    half_width: float | Sequence[float] = (0.1, 0.2, 0.3, 0.5),
+    *,
+    methods: int | Sequence[int] = 4,
+    raters: int = 15,
+    images: int = 10,
+    subset: float = 1.0,
+    level: float = 0.95,
+    studies: int = STUDIES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How many judgements of each pair an interval of a difference so narrow needs.
+
+    Args:
+        half_width: Of the interval, in JOD.
+        methods: How many methods are compared, all pairs of them equally often, nearly equal.
+        raters: Those of the simulated study that says by how much errors are larger than of
+            independent judgements.
+        images: Those of that study.
+        subset: The share of all pairs that each of its raters judges.
+        level: Of the interval.
+        studies: How many are simulated.
+        seed: Decides all chance.
+
+    Returns:
+        A row for each number of methods and half width: ``independent``, the judgements of each
+        pair that were enough if none went together; ``design_factor`` with its
+        ``standard_error``, by simulation; ``judgements`` of each pair with it.
+
+    Raises:
+        StatisticsError: numbers that can't be meant.
+
+    >>> import sreval
+    >>> sreval.judgements_needed(0.3, studies=50)["independent"].tolist()
+    [74]
+    """
+    from sreval.opinions.arrays import check_level
+    from sreval.opinions.pairs import power as of_pairs
+
+    check_level(level)
+    for name, one, low in (
+        ("raters", raters, 1), ("images", images, 1), ("studies", studies, 2), ("seed", seed, 0),
+    ):  # fmt: skip
+        _numbers(name, one, low, whole=True)
+    return of_pairs.judgements_needed(
+        _numbers("methods", methods, 2, whole=True),
+        _numbers("half_width", half_width, 0, whole=False),
+        n_raters=raters,
+        n_images=images,
+        share=subset,
+        level=level,
+        studies=studies,
+        seed=seed,
+    ).assign(
+        raters=raters, images=images, subset=subset, level=level, studies=studies, simulated=True
+    )
 
 
 @functools.lru_cache(maxsize=64)

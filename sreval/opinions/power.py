@@ -170,6 +170,8 @@ class Plan:
         def idle(place: int) -> bool:
             raters = looks[place]
             units = {"both": min(raters, n_images), "rater": raters, "image": n_images}
+            if self.task == "pair":
+                return units.get(self.unit, 2) < 2
             found = best_outcome(
                 [units.get(self.unit, raters * n_images)] * self.tests, self.adjustment, self.alpha,
                 self.unit, shares=[n / n_raters for n in looks[: place + 1]],
