@@ -120,7 +120,10 @@ def simulate(cell: Cell, studies: int) -> Figures:
             names = made.comparisons.methods
             true = [truth[names.index(t.first)] - truth[names.index(t.second)] for t in found.pairs]
             row[unit] = np.mean(
-                [t.difference.low <= x <= t.difference.high for t, x in zip(found.pairs, true)]
+                [
+                    t.difference.low <= x <= t.difference.high
+                    for t, x in zip(found.pairs, true, strict=True)
+                ]
             )
             if unit == "both":
                 row["p below 5 %"] = np.mean([t.p < 1 - LEVEL for t in found.pairs])

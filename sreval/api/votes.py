@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.opinions.power import Find, Plan, PowerTask, ScreeningRule
+    from sreval.opinions.power import Find, Needed, Plan, Power, PowerTask, ScreeningRule
     from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
@@ -716,20 +716,17 @@ def power(
     import pandas as pd
 
     from sreval.opinions import power as simulated
-    from sreval.opinions.simulation import RaterModel
 
     on = _whole_scale(scale)
-    if task == "pair":
-        _refuse_for_pairs(
-            difference=difference, scale=None if str(scale) == "1..5" else scale,
-            screening=screening, straight_liners=straight_liners, speeders=speeders,
-            drop_outs=drop_outs,
-        )  # fmt: skip
-    elif not (win_probability is jod is None and ties == 0):
-        raise UsageError(
-            f"The task {task} has no win probability, JOD or ties.",
-            f"Add {option('--task')} pair, or give {option('--difference')}.",
-        )
+    of_votes = {
+        "straight_liners": straight_liners, "speeders": speeders, "drop_outs": drop_outs,
+    }  # fmt: skip
+    _refuse_of_other_task(
+        task,
+        {"difference": difference, "screening": screening, **of_votes}
+        | {"scale": None if on == _whole_scale("1..5") else scale},
+        {"win_probability": win_probability, "jod": jod, "ties": ties},
+    )
     differences = _asked_differences(task, difference, win_probability, jod, on)
     for name, share in (("alpha", alpha), ("target", target)):
         if _numbers(name, share, 0, whole=False)[0] >= 1:
@@ -783,21 +780,7 @@ def power(
         looks=at if several else at[0],
         spending=spending,
     )
-    rest: dict[str, Any] = {"studies": studies, "seed": seed}
-    power_of: Callable[..., simulated.Power] = simulated.power
-    needed_of: Callable[..., simulated.Needed] = simulated.needed
-    if task == "pair":
-        from sreval.opinions.pairs import power as of_pairs
-        from sreval.opinions.pairs.simulation import PairModel
-
-        power_of, needed_of = of_pairs.pair_power, of_pairs.pair_needed
-        rest["model"] = PairModel("davidson").with_ties(ties) if ties else PairModel()
-    else:
-        rest["model"] = RaterModel.on(
-            int(on.low), int(on.high), straight_liner_rate=straight_liners,
-            speeder_rate=speeders, dropout_rate=drop_outs,
-        )  # fmt: skip
-        rest["images_like"] = simulated.ImageModel.on(int(on.low), int(on.high))
+    power_of, needed_of = _simulations(task, on, ties, of_votes, studies, seed)
     planned = {
         "task": task,
         "scale": "" if task == "pair" else str(on),
@@ -809,9 +792,7 @@ def power(
         "subset": subset,
         "repeats": repeats,
         "screening": ", ".join(plan.screening),
-        "straight_liners": straight_liners,
-        "speeders": speeders,
-        "drop_outs": drop_outs,
+        **of_votes,
         "n_looks": len(at) if several else at[0],
         "spending": spending,
         "target": target,
@@ -824,18 +805,15 @@ def power(
     for place, (one, n) in enumerate(cells):
         if found is not None:
             own, told = _planned(plan, unit, *((None, n) if found == "raters" else (n, None)))
-            needed = needed_of(found, one, n, own, target=target, **rest)
+            needed = needed_of(found, one, n, own, target=target)
             made = [needed.row(one, n) | told]
         else:
             made = [
-                vars(power_of(one, r, n, own, **rest)) | told
+                vars(power_of(one, r, n, own)) | told
                 for r in counts
                 for own, told in [_planned(plan, unit, r, n)]
             ]
-        if task == "pair":
-            of_pair = {"win_probability": one, "difference": of_pairs.jod_of(one)}
-            made = [row | of_pair for row in made]
-        rows += made
+        rows += made if task != "pair" else [_of_pair(row, one) for row in made]
         if progress is not None:
             progress(place + 1, len(cells))
     return pd.DataFrame([row | planned for row in rows]).assign(simulated=True)
@@ -854,14 +832,58 @@ def _whole_scale(given: str | Scale) -> Scale:
     return scale
 
 
-def _refuse_for_pairs(**given: object) -> None:
-    """Raise UsageError for what is only of votes."""
-    for name, value in given.items():
+def _refuse_of_other_task(
+    task: str, of_votes: dict[str, object], of_pairs: dict[str, object]
+) -> None:
+    """Raise UsageError for an argument that isn't of the task."""
+    for name, value in (of_votes if task == "pair" else of_pairs).items():
         if value not in (None, 0, (), []):
+            other = "the task pair" if task == "pair" else f"add {option('--task')} pair"
             raise UsageError(
-                f"Simulated judgements of pairs have no {name.replace('_', ' ')}.",
-                f"Leave out {option('--' + name.replace('_', '-'))}, or the task pair.",
+                f"Simulated studies of the task {task} have no {name.replace('_', ' ')}.",
+                f"Leave out {option('--' + name.replace('_', '-'))}, or {other}.",
             )
+
+
+def _simulations(
+    task: str, scale: Scale, ties: float, of_votes: dict[str, float], studies: int, seed: int
+) -> tuple[Callable[..., Power], Callable[..., Needed]]:
+    """The power of one plan, and the search, of a task."""
+    if task == "pair":
+        from sreval.opinions.pairs import power as of_pairs
+        from sreval.opinions.pairs.simulation import PairModel
+
+        given: dict[str, Any] = {
+            "model": PairModel("davidson").with_ties(ties) if ties else PairModel()
+        }
+        both = of_pairs.pair_power, of_pairs.pair_needed
+    else:
+        from sreval.opinions import power as simulated_votes
+        from sreval.opinions.simulation import RaterModel
+
+        ends = int(scale.low), int(scale.high)
+        rates = {
+            "straight_liner_rate": of_votes["straight_liners"],
+            "speeder_rate": of_votes["speeders"],
+            "dropout_rate": of_votes["drop_outs"],
+        }
+        given = {
+            "model": RaterModel.on(*ends, **rates),
+            "images_like": simulated_votes.ImageModel.on(*ends),
+        }
+        both = simulated_votes.power, simulated_votes.needed
+    power_of, needed_of = (
+        functools.partial(one, **given, studies=studies, seed=seed) for one in both
+    )
+    return power_of, needed_of
+
+
+def _of_pair(row: dict[str, Any], win_probability: float) -> dict[str, Any]:
+    """A row of pairs with the difference that was asked, in both of its units."""
+    from sreval.opinions.pairs.power import jod_of
+
+    own = {"win_probability": win_probability, "difference": jod_of(win_probability)}
+    return row | own
 
 
 def _asked_differences(
