@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -77,14 +77,14 @@ class Comparisons:
         images = frames.map({name: unit_of(name) for name in frames.unique()})
         rater, rater_names = _coded(raters)
         image, image_names = _coded(images)
-        index = pd.Index(names)
+        index = {name: number for number, name in enumerate(names)}
         return cls(
             methods=names,
             raters=rater_names,
             images=image_names,
-            left=np.asarray(index.get_indexer(left), dtype=np.intp),
-            right=np.asarray(index.get_indexer(right), dtype=np.intp),
-            outcome=frame["choice"].map(_OUTCOMES).to_numpy(dtype=np.intp),
+            left=_numbers(left, index),
+            right=_numbers(right, index),
+            outcome=_numbers(frame["choice"], _OUTCOMES),
             rater=rater,
             image=image,
             count=frame["count"].to_numpy(dtype=np.float64),
@@ -153,13 +153,27 @@ class Comparisons:
         return replace(kept, methods=tuple(methods), left=place[kept.left], right=place[kept.right])
 
 
+def unit_codes(comparisons: Comparisons) -> dict[str, Codes]:
+    """The number of the rater, of the image, and of both of each judgement, all (N,)."""
+    cell = comparisons.rater * comparisons.n_images + comparisons.image
+    return {"rater": comparisons.rater, "image": comparisons.image, "both": cell}
+
+
+def unit_sums(values: Floats, codes: Codes) -> Floats:
+    """The sums (U, m) of ``values`` (N, m) over each unit that occurs in ``codes`` (N,)."""
+    units, unit = np.unique(codes, return_inverse=True)
+    sums = np.zeros((units.size, values.shape[1]))
+    np.add.at(sums, unit, values)
+    return sums
+
+
 def _check(frame: pd.DataFrame) -> None:
     """Raise StatisticsError for judgements that are none."""
     if frame.empty:
         raise StatisticsError(
             "The table holds no judgements.", "One row a judgement of two methods is expected."
         )
-    names = frame["dataset"].unique()
+    names = frame["dataset"].unique().tolist()
     if len(names) > 1:
         raise StatisticsError(
             f"The judgements are of several data sets: {listed(names)}.", "Compare within one."
@@ -181,7 +195,11 @@ def _check(frame: pd.DataFrame) -> None:
         )
 
 
-def _coded(values: pd.Series) -> tuple[Codes, tuple[str, ...]]:
+def _coded(values: pd.Series[str]) -> tuple[Codes, tuple[str, ...]]:
     """Codes of ``values`` (N,), and their names in order."""
     names = sorted(values.unique(), key=numbered)
-    return np.asarray(pd.Index(names).get_indexer(values), dtype=np.intp), tuple(names)
+    return _numbers(values, {name: number for number, name in enumerate(names)}), tuple(names)
+
+
+def _numbers(values: pd.Series[str], number: Mapping[str, int]) -> Codes:
+    return np.asarray(values.map(dict(number)).to_numpy(), dtype=np.intp)

@@ -176,13 +176,12 @@ def _without_effect(growth: Floats) -> Floats:
     """
     rows, k = growth.shape
     slack = np.eye(rows)
-    found = scipy.optimize.linprog(
+    found = _least(
         np.concatenate([np.zeros(k), -np.ones(rows)]),
-        A_ub=np.hstack([-growth, slack]),
-        b_ub=np.zeros(rows),
-        bounds=[(None, None)] * k + [(0, 1)] * rows,
+        np.hstack([-growth, slack]),
+        [(None, None)] * k + [(0, 1)] * rows,
     )
-    fixed = growth[found.x[k:] < 0.5]
+    fixed = growth[found[k:] < 0.5]
     return np.asarray(scipy.linalg.null_space(fixed) if fixed.size else np.eye(k))
 
 
@@ -201,11 +200,15 @@ def _above(growth: Floats, class_of: Codes, part: Codes) -> NDArray[np.bool_]:
         if part[first[a]] == part[first[b]]:
             cost = np.zeros(growth.shape[1])
             cost[[first[a], first[b]]] = 1, -1
-            lowest = scipy.optimize.linprog(
-                cost, A_ub=-growth, b_ub=np.zeros(len(growth)), bounds=(-1, 1)
-            )
-            above[a, b] = lowest.fun > -_NOTHING
+            lowest = _least(cost, -growth, [(-1, 1)] * cost.size)
+            above[a, b] = cost @ lowest > -_NOTHING
     return above
+
+
+def _least(cost: Floats, rows: Floats, bounds: list[tuple[float | None, float | None]]) -> Floats:
+    """The point within ``bounds`` of the lowest ``cost`` where no row exceeds zero."""
+    found = scipy.optimize.linprog(cost, A_ub=rows, b_ub=np.zeros(len(rows)), bounds=bounds)
+    return np.asarray(found.x, dtype=np.float64)
 
 
 def _named(comparisons: Comparisons, chosen: NDArray[np.bool_]) -> tuple[str, ...]:

@@ -251,6 +251,8 @@ class Likelihood:
         parameters = self.start()
         terms = self.terms(parameters)
         value = self.value(terms)
+        if not free.shape[1]:
+            return parameters, value
         for _ in range(_MOST_STEPS):
             score = free.T @ self.gradient(terms)
             information = free.T @ self.observed(terms) @ free

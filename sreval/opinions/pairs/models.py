@@ -30,7 +30,12 @@ from scipy import special
 
 from sreval.errors import StatisticsError, not_in_results, unknown_name
 from sreval.opinions.arrays import Floats
-from sreval.opinions.pairs.comparisons import JUDGEMENT_COLUMNS, Comparisons
+from sreval.opinions.pairs.comparisons import (
+    JUDGEMENT_COLUMNS,
+    Comparisons,
+    unit_codes,
+    unit_sums,
+)
 from sreval.opinions.pairs.existence import Existence, check, connected, existence
 from sreval.opinions.pairs.likelihood import (
     MODELS,
@@ -127,10 +132,6 @@ class PairFit:
     def _terms(self) -> Terms:
         return self.likelihood.terms(self.parameters)
 
-    def chances(self) -> Floats:
-        """P of left, tie and right of each ordered pair of ``comparisons.cells``, (M, 3)."""
-        return np.exp(self._terms.log_p) * (weights(self.model, "drop").sum(axis=0) > 0)
-
     @cached_property
     def influences(self) -> Floats:
         """What each judgement moved the parameters by, H^-1 s, (N, k), times its count."""
@@ -146,18 +147,23 @@ class PairFit:
         own = moves[comparisons.cells[2], 1 - comparisons.outcome]
         return np.asarray(own * comparisons.count[:, None])
 
-    def unit_influences(self, source: Source) -> Floats:
-        """The ``influences`` summed over each rater, each image, or each rater's image, (U, k)."""
-        comparisons = self.comparisons
-        codes = {
-            "rater": comparisons.rater,
-            "image": comparisons.image,
-            "both": comparisons.rater * comparisons.n_images + comparisons.image,
-        }[source]
-        units, unit = np.unique(codes, return_inverse=True)
-        sums = np.zeros((units.size, self.influences.shape[1]))
-        np.add.at(sums, unit, self.influences)
-        return sums
+    @cached_property
+    def information(self) -> Floats:
+        """The information of all judgements, as if independent, (k, k).
+
+        The expected one, but for rao-kupper and glenn-david the observed one.
+        """
+        ordered = self.model in ("rao-kupper", "glenn-david")
+        return (self.likelihood.observed if ordered else self.likelihood.expected)(self._terms)
+
+    def standardised(self) -> tuple[Floats, Floats]:
+        """The way from coordinates with unit information to parameters, (k, m), and back, (k, m).
+
+        m is k - 1, as theta sum to zero: parameters = first @ c, and c = second.T @ parameters.
+        """
+        basis = self.likelihood.basis
+        root = np.linalg.cholesky(basis.T @ self.information @ basis)
+        return basis @ np.linalg.inv(root).T, basis @ root
 
     def covariance(self, source: Source = "both") -> Floats:
         """The covariance of (theta, order effect, tie parameter), as far as fitted, (k, k).
@@ -175,11 +181,12 @@ class PairFit:
                     "Ties as half wins have no likelihood, and no information.",
                     "Take the errors over raters, images or both, or a model with ties.",
                 )
-            ordered = self.model in ("rao-kupper", "glenn-david")
-            kind = self.likelihood.observed if ordered else self.likelihood.expected
-            return self.likelihood.inverse(kind(self._terms))
-        own = {name: self.unit_influences(name) for name in _SUMMED[source]}
-        squares = {name: sums.T @ sums for name, sums in own.items()}
+            return self.likelihood.inverse(self.information)
+        codes = unit_codes(self.comparisons)
+        squares = {}
+        for name in ("rater", "image", "both") if source == "both" else (source,):
+            sums = unit_sums(self.influences, codes[name])
+            squares[name] = sums.T @ sums
         if source == "both":
             return np.asarray(squares["rater"] + squares["image"] - squares["both"])
         return np.asarray(squares[source])
@@ -208,13 +215,6 @@ class PairFit:
         if name not in self.comparisons.methods:
             raise not_in_results("method", name, self.comparisons.methods)
         return self.comparisons.methods.index(name)
-
-
-_SUMMED: Final[dict[Source, tuple[Source, ...]]] = {
-    "rater": ("rater",),
-    "image": ("image",),
-    "both": ("rater", "image", "both"),
-}
 
 
 def fit(
