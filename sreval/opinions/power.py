@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from sreval.errors import StatisticsError, UsageError, counted, option, unknown_name
 from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import best_outcome, crossed_test
+from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.screening import RULES, apply
 from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
 from sreval.opinions.simulation import DrawnVotes, RaterModel, draw_votes, make_stimuli
-from sreval.opinions.units import CLAIMS, STUDIES, Spending, Unit
+from sreval.opinions.units import CLAIMS, ENOUGH_FOR_BOTH, STUDIES, Spending, Unit
 from sreval.opinions.votes import ACR, Scale
 
 Find = Literal["raters", "images"]
@@ -171,7 +172,8 @@ class Plan:
             raters = looks[place]
             units = {"both": min(raters, n_images), "rater": raters, "image": n_images}
             if self.task == "pair":
-                return units.get(self.unit, 2) < 2
+                least = ENOUGH_FOR_BOTH if self.unit == "both" else LEAST_UNITS
+                return units.get(self.unit, least) < least
             found = best_outcome(
                 [units.get(self.unit, raters * n_images)] * self.tests, self.adjustment, self.alpha,
                 self.unit, shares=[n / n_raters for n in looks[: place + 1]],
