@@ -70,6 +70,7 @@ __all__ = [
     "degrade",
     "downscale",
     "fetch",
+    "judgements_needed",
     "lpips",
     "metric",
     "metrics_study",

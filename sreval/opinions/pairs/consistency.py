@@ -15,7 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats
+from sreval.opinions.pairs.likelihood import Likelihood
+from sreval.opinions.pairs.models import PairFit, fit
 
 IMAGE = ["dataset", "image"]
 
@@ -184,6 +187,41 @@ def checks(judgements: pd.DataFrame) -> pd.DataFrame:
     counts = ["judgements", "ties", "repeats", "agreed", "same", "traps", "passed"]
     made[counts] = made[counts].fillna(0).astype(int)
     return made.reset_index()
+
+
+def likelihoods(made: PairFit) -> pd.DataFrame:
+    """How likely each rater's answers are under the model fitted to those of all others.
+
+    Returns a row a rater: ``rater``; ``log_likelihood``, the mean of ln P over the judgements of
+    ``made.comparisons``, NaN where the others alone have no estimate or there are none;
+    ``unusual``: whether it lies more than 1.5 interquartile ranges below the raters' lower
+    quartile, as pwcmp marks raters (Perez-Ortiz and Mantiuk 2017, from memory). That is a hint to
+    look at what they did, and no reason to leave them out.
+    """
+    comparisons = made.comparisons
+    given = made.model, made.order, made.ties
+    found = []
+    for rater in range(comparisons.n_raters):
+        theirs = comparisons.rater == rater
+        own = Likelihood.of(comparisons.where(theirs), *given)
+        try:
+            others = fit(comparisons.where(~theirs), *given) if not theirs.all() else None
+        except StatisticsError:
+            others = None
+        total = float(own.counts.sum())
+        if others is None or not total:
+            found.append(math.nan)
+        else:
+            found.append(own.value(own.terms(others.parameters)) / total)
+    values = pd.Series(found, dtype=np.float64)
+    low, high = values.quantile([0.25, 0.75])
+    return pd.DataFrame(
+        {
+            "rater": comparisons.raters,
+            "log_likelihood": values,
+            "unusual": values < low - 1.5 * (high - low),
+        }
+    )
 
 
 def _left_share(rows: pd.DataFrame) -> pd.Series:

@@ -245,10 +245,10 @@ class _Spread:
     Of one unit, the sum of squares of its U sums times U / (U - 1), with U - 1 degrees of freedom.
     Of both, with C that of each rater's judgements on each image, C plus the positive parts of
     V_rater - C and V_image - C: V_rater + V_image - C (Cameron, Gelbach and Miller 2011) where
-    both exceed C, and below neither V_rater nor V_image in any direction. ``parts`` holds what the
-    freedom is of: its reciprocal is the average of the parts' with their variances as weights.
-    That keeps closer to the part of fewer units than Satterthwaite's squares do, as the weighted
-    quantiles of Cochran 1964, Biometrics 20(1), do to first order.
+    both exceed C, and below neither V_rater nor V_image in any direction. Its Student's t has the
+    average of the variances, f / (f - 2), of those of its ``parts``, with their shares in what
+    varies as weights. That stays closer to the part of fewer units than Satterthwaite's freedom
+    does, as the weighted quantiles of Cochran 1964, Biometrics 20(1), do.
     """
 
     def __init__(self, moves: Floats, comparisons: Comparisons, unit: Source) -> None:
@@ -314,10 +314,11 @@ class _Spread:
         return Equality(f, (float(q), within), float(scipy.special.fdtrc(q, within, f)))
 
     def _freedom(self, shares: list[float]) -> float:
-        if sum(shares) <= 0:
-            return min(freedom for _, freedom in self.parts)
-        lost = sum(share / freedom for share, (_, freedom) in zip(shares, self.parts, strict=True))
-        return sum(shares) / lost if lost else math.inf
+        freedoms = [freedom for _, freedom in self.parts]
+        if len(freedoms) == 1 or sum(shares) <= 0:
+            return min(freedoms)
+        excess = sum(share / (own - 2) for share, own in zip(shares, freedoms, strict=True))
+        return 2 + sum(shares) / excess
 
 
 def _positive(matrix: Floats) -> Floats:

@@ -105,6 +105,24 @@ def _davidson(z: Floats) -> Terms:
     return Terms(log_p, slopes, np.repeat(spread[:, None], 3, axis=1))
 
 
+def probabilities(
+    model: Model, x: Floats, order_effect: float = 0.0, tie_parameter: float = 0.0
+) -> Floats:
+    """P of left, tie and right, (N, 3), for ``x`` (N,) = theta_left - theta_right.
+
+    ``tie_parameter`` is log nu or eta, and counts in a tie model alone.
+    """
+    if model == "davidson":
+        tie = np.full(x.shape, tie_parameter - order_effect / 2)
+        utilities = np.stack([x + order_effect, tie], axis=1) @ _UTILITIES.T
+        return np.asarray(special.softmax(utilities, axis=1))
+    eta = tie_parameter if model in TIE_MODELS else 0.0
+    below = distribution(model).below
+    left, right = below(x + order_effect - eta), below(-x - order_effect - eta)
+    tie = 1 - left - right if model in TIE_MODELS else np.zeros(x.shape)
+    return np.stack([left, tie, right], axis=1)
+
+
 _WAYS: Final = {
     "ordered": ([[1, 0]], [[-1, 0], [0, 1]], [[0, -1]]),
     "davidson": ([[1, 0], [0.5, -1]], [[-0.5, 1], [0.5, 1]], [[-1, 0], [-0.5, -1]]),

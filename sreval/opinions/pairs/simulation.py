@@ -7,7 +7,6 @@ values.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -44,7 +43,7 @@ class DrawnPairs:
     """One simulated study, whatever part of it is judged.
 
     ``values`` (R, J, n): the scale value of each method for a rater on an image. ``noise``
-    (R, J, n, n), uniform in 0..1, decides a judgement of two methods, the left first.
+    (R, J, n, n), uniform in 0..1, decides the judgement of two methods, of which the first counts.
     """
 
     model: PairModel
@@ -56,12 +55,10 @@ class DrawnPairs:
         places = plan.rater, plan.image
         left, right = (self.values[*places, method] for method in (plan.left, plan.right))
         chance = self.model.chances(left - right)
-        # low noise prefers one method of a pair whichever side it is on
-        noise = np.where(
-            plan.left < plan.right,
-            self.noise[*places, plan.left, plan.right],
-            1 - self.noise[*places, plan.right, plan.left],
-        )
+        # low noise prefers one method of a pair, whichever side it is on
+        first, second = np.minimum(plan.left, plan.right), np.maximum(plan.left, plan.right)
+        noise = self.noise[*places, first, second]
+        noise = np.where(plan.left == first, noise, 1 - noise)
         below = chance.cumsum(axis=1)
         return Comparisons(
             methods=_names("m", plan.n_methods),
@@ -92,7 +89,7 @@ class PairModel:
     rater_sd: float = 0.45
     image_sd: float = 0.5
     order_effect: float = 0.0
-    tie_parameter: float = math.nan
+    tie_parameter: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.rater_sd >= 0 and self.image_sd >= 0):
@@ -108,7 +105,7 @@ class PairModel:
     def draw(
         self, theta: Floats, n_raters: int, n_images: int, generator: np.random.Generator
     ) -> DrawnPairs:
-        """A study of methods with mean scale values ``theta`` (n,), raters and images drawn anew."""
+        """A study of methods with mean values ``theta`` (n,), raters and images drawn anew."""
         n = theta.size
         taste = generator.normal(size=(n_raters, 1, n)) * self.rater_sd
         own = generator.normal(size=(1, n_images, n)) * self.image_sd

@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.consistency import (
     agreement,
     checks,
     circular_triads,
     kendall_u,
+    likelihoods,
     most_circular,
     triads,
     zeta,
 )
+from sreval.opinions.pairs.models import fit
 
 
 def judgements(rows: list[str], **more: Any) -> pd.DataFrame:
@@ -86,12 +89,18 @@ def test_the_most_circles_of_up_to_twelve_methods() -> None:
 def test_ties_and_gaps_leave_a_block_without_zeta() -> None:
     circle = ["r i A > B", "r i B > C", "r i A < C"]
     (full,) = triads(judgements(circle)).to_dict("records")
-    assert (full["circular"], full["triples"], full["complete_blocks"], full["zeta"]) == (1, 1, 1, 0)
+    assert (full["circular"], full["triples"], full["complete_blocks"], full["zeta"]) == (
+        1,
+        1,
+        1,
+        0,
+    )
     tied = triads(judgements([*circle, "r j A > B", "r j B = C", "r j A > C"])).iloc[0]
     assert (tied.circular, tied.triples, tied.blocks, tied.complete_blocks) == (1, 1, 2, 1)
-    gap = triads(judgements(circle[:2] + ["s i A > C", "s i A > B", "s i B > C"]))
+    gap = triads(judgements([*circle[:2], "s i A > C", "s i A > B", "s i B > C"]))
     assert gap["complete_blocks"].tolist() == [0, 1]
-    assert math.isnan(gap["zeta"][0]) and gap["zeta"][1] == 1
+    assert math.isnan(gap["zeta"][0])
+    assert gap["zeta"][1] == 1
 
 
 def test_a_pair_judged_both_ways_counts_as_not_judged() -> None:
@@ -101,7 +110,9 @@ def test_a_pair_judged_both_ways_counts_as_not_judged() -> None:
 
 def test_two_methods_have_no_triples() -> None:
     (found,) = triads(judgements(["r i A > B"])).to_dict("records")
-    assert found["triples"] == 0 and found["complete_blocks"] == 1 and math.isnan(found["zeta"])
+    assert found["triples"] == 0
+    assert found["complete_blocks"] == 1
+    assert math.isnan(found["zeta"])
 
 
 def test_u_is_one_where_all_agree_and_least_where_they_split() -> None:
@@ -130,14 +141,17 @@ def test_u_takes_complete_blocks_alone_and_says_how_many() -> None:
     (found,) = agreement(judgements([*full, "t i B > A"])).to_dict("records")
     assert (found["raters"], found["methods"], found["u"]) == (2, 3, 1)
     (alone,) = agreement(judgements(full[:3])).to_dict("records")
-    assert math.isnan(alone["u"]) and alone["raters"] == 1
+    assert math.isnan(alone["u"])
+    assert alone["raters"] == 1
 
 
 def test_rows_of_other_kinds_and_without_a_rater_are_in_no_block() -> None:
     frame = judgements(["r i A > B", "r i B > C", "r i A < C"], kind=["real", "real", "repeat"])
     assert triads(frame)["triples"][0] == 0
     counts = frame.assign(rater="", kind="real")
-    assert triads(counts).empty and agreement(counts).empty and checks(counts).empty
+    assert triads(counts).empty
+    assert agreement(counts).empty
+    assert checks(counts).empty
 
 
 def test_checks_count_what_a_rater_did() -> None:
@@ -149,15 +163,41 @@ def test_checks_count_what_a_rater_did() -> None:
     seconds = [2.0, 4.0, *[9.0] * 7, math.nan]
     frame = judgements(rows, kind=kinds, correct=correct, seconds=seconds)
     first, second = checks(frame).to_dict("records")
-    assert first["judgements"] == 2 and first["ties"] == 1 and first["left_share"] == 1
+    assert first["judgements"] == 2
+    assert first["ties"] == 1
+    assert first["left_share"] == 1
     # A, then B, is no agreement; a tie twice is one; a repeat without an original counts nowhere
     assert (first["repeats"], first["agreed"]) == (2, 1)
     assert (first["same"], first["same_left_share"]) == (2, 1)
     assert (first["traps"], first["passed"], first["seconds"]) == (2, 1, 3)
-    assert second["left_share"] == 0 and second["repeats"] == second["traps"] == 0
-    assert math.isnan(second["seconds"]) and math.isnan(second["same_left_share"])
+    assert second["left_share"] == 0
+    assert second["repeats"] == second["traps"] == 0
+    assert math.isnan(second["seconds"])
+    assert math.isnan(second["same_left_share"])
 
 
 def test_a_repeat_agrees_with_sides_exchanged() -> None:
     frame = judgements(["r i A > B", "r i B < A"], kind=["real", "repeat"])
     assert checks(frame)["agreed"].tolist() == [1]
+
+
+def test_a_rater_is_judged_by_the_model_of_the_others() -> None:
+    rows = [f"r{k} i {pair}" for k in range(6) for pair in ("A > B", "A > B", "B > A")]
+    odd = [f"odd i{n} B > A" for n in range(4)]
+    made = fit(Comparisons.of(judgements([*rows, *odd])))
+    found = likelihoods(made).set_index("rater")
+    # the six others preferred A twice out of three times
+    assert found["log_likelihood"]["odd"] == pytest.approx(math.log(1 / 3))
+    # 10 of the 15 and none of the 4 others
+    share = 10 / 19
+    expected = (2 * math.log(share) + math.log(1 - share)) / 3
+    assert found["log_likelihood"]["r0"] == pytest.approx(expected)
+    assert found.index[found["unusual"]].tolist() == ["odd"]
+
+
+def test_a_rater_without_whom_there_is_no_estimate_has_no_likelihood() -> None:
+    alone = fit(Comparisons.of(judgements(["r i A > B", "r j B > A"])))
+    assert likelihoods(alone)["log_likelihood"].isna().all()
+    both = fit(Comparisons.of(judgements(["r i A > B", "s i B > A"])))
+    assert likelihoods(both)["log_likelihood"].isna().all()
+    assert not likelihoods(both)["unusual"].any()

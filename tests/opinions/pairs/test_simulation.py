@@ -3,11 +3,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sreval.errors import StatisticsError
-from sreval.opinions.pairs.simulation import balanced_sides, plan_pairs, round_robin
+from sreval.opinions.pairs.likelihood import probabilities
+from sreval.opinions.pairs.models import MODELS, fit
+from sreval.opinions.pairs.simulation import PairModel, balanced_sides, plan_pairs, round_robin
 
 
 @pytest.mark.parametrize("n", range(2, 10))
@@ -58,3 +61,69 @@ def test_what_cannot_be_planned_is_refused() -> None:
     for arguments in ((0, 1, 2), (1, 0, 2), (1, 1, 1), (1, 1, 2, 0.0), (1, 1, 2, 1.5)):
         with pytest.raises(StatisticsError, match="can't judge"):
             plan_pairs(*arguments)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_probabilities_are_those_that_the_models_fit(model: str) -> None:
+    """A fit to expected counts finds the parameters that the counts were expected from."""
+    theta, delta, tie = np.array([0.6, 0.1, -0.7]), 0.3, 0.4
+    made = PairModel(model, 0, 0, delta, tie)  # type: ignore[arg-type]
+    left, right = np.nonzero(~np.eye(3, dtype=bool))
+    x = theta[left] - theta[right]
+    chances = probabilities(made.model, x, delta, tie)
+    assert chances.sum(axis=1) == pytest.approx(1)
+    if model == "davidson":
+        ratio = chances[:, 1] / np.sqrt(chances[:, 0] * chances[:, 2])
+        assert np.log(ratio) == pytest.approx(tie - delta / 2)
+    assert made.average(theta) == pytest.approx(theta, abs=1e-6)
+    if model != "davidson":
+        assert probabilities(made.model, -x, -delta, tie)[:, ::-1] == pytest.approx(chances)
+
+
+def test_the_average_judgement_is_the_average_of_many() -> None:
+    model = PairModel(rater_sd=0.8, image_sd=0.6)
+    theta = np.array([0.5, -0.5])
+    generator = np.random.default_rng(1)
+    effects = generator.normal(size=400_000) * np.sqrt(2 * (0.8**2 + 0.6**2))
+    share = scipy.special.expit(1 + effects).mean()
+    found = model.average(theta)
+    assert scipy.special.expit(found[0] - found[1]) == pytest.approx(share, abs=0.003)
+    assert model.apart(float(model.average_chances(np.ones(1))[0, 0])) == pytest.approx(1)
+
+
+def test_probit_effects_average_in_closed_form() -> None:
+    model = PairModel("thurstone", 0.4, 0.3)
+    spread = np.sqrt(1 + 2 * (0.4**2 + 0.3**2))
+    assert model.apart(0.7) == pytest.approx(scipy.special.ndtri(0.7) * spread)
+    tied = PairModel("glenn-david", 0.4, 0.3).with_ties(0.25)
+    assert tied.tie_parameter == pytest.approx(scipy.special.ndtri(0.625) * spread)
+
+
+def test_answers_have_the_shares_and_ties_of_their_model() -> None:
+    model = PairModel("davidson", 0, 0, order_effect=0.4).with_ties(0.3)
+    plan = plan_pairs(100, 40, 2)
+    answers = model.draw(np.array([0.4, -0.4]), 100, 40, np.random.default_rng(2)).answers(plan)
+    assert answers.n_judgements == 4000
+    found = fit(answers, "davidson", order=True)
+    assert found.theta[0] == pytest.approx(0.4, abs=0.06)
+    assert found.order_effect == pytest.approx(0.4, abs=0.12)
+    assert found.tie_parameter == pytest.approx(model.tie_parameter, abs=0.15)
+
+
+def test_a_study_has_the_same_answers_whatever_part_is_judged() -> None:
+    model = PairModel()
+    drawn = model.draw(np.zeros(4), 8, 6, np.random.default_rng(3))
+
+    def chosen(*size: float) -> dict[tuple[int, ...], int]:
+        made = drawn.answers(plan_pairs(*size))  # type: ignore[arg-type]
+        rows = zip(made.rater, made.image, made.left, made.right, made.outcome, strict=True)
+        return {(r, i, *sorted((a, b))): a if o > 0 else b for r, i, a, b, o in rows}
+
+    every = chosen(8, 6, 4)
+    for part in (chosen(5, 6, 4), chosen(8, 3, 4), chosen(8, 6, 4, 1 / 3)):
+        assert part.items() <= every.items()
+
+
+def test_a_model_without_sense_is_refused() -> None:
+    with pytest.raises(StatisticsError, match="differ by -1"):
+        PairModel(rater_sd=-1)
