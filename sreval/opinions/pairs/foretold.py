@@ -62,8 +62,8 @@ def by_metrics(
     with np.errstate(invalid="ignore"):
         ahead = np.where(sides[0] == sides[1], 0.0, sides[0] - sides[1])
     ahead[np.isnan(sides[0]) | np.isnan(sides[1])] = np.nan
-    kept = ~np.isnan(ahead).any(axis=1)
-    if not kept.any():
+    kept = np.flatnonzero(~np.isnan(ahead).any(axis=1))
+    if not kept.size:
         wanted = [f"{'/'.join(filter(None, key))}" for key in known.index.unique()[:3]]
         raise StatisticsError(
             "No judgement has a metric of both pictures.",
@@ -72,7 +72,7 @@ def by_metrics(
     chosen = np.where(rows["choice"] == "left", 1, -1)
     signs = [1 if higher else -1 for higher in metrics.values()]
     hits = (np.sign(ahead) * np.array(signs) * chosen[:, None] + 1) / 2
-    own = rows.loc[kept]
+    own = rows.iloc[kept]
     return {metric: _share(own, hits[kept, place], level) for place, metric in enumerate(metrics)}
 
 

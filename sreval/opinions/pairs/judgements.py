@@ -295,7 +295,7 @@ def _counted(
         place,
     )
     parts = [told.assign(choice=choice, count=count) for choice, count in counts.items()]
-    if empty := int((sum(counts.values()) == 0).sum()):
+    if empty := int((pd.DataFrame(counts) == 0).all(axis=1).sum()):
         notes.append(f"rows without any judgement: {empty}.")
     made = pd.concat(parts).sort_index(kind="stable")
     return made[made["count"] > 0]
