@@ -563,7 +563,7 @@ def code_version() -> str:
     """A hash of the rooms that are simulated: opinions and study."""
     digest = hashlib.sha256()
     for room in ("opinions", "study"):
-        for path in sorted((ROOT / "sreval" / room).glob("*.py")):
+        for path in sorted((ROOT / "sreval" / room).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

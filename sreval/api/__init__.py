@@ -18,6 +18,7 @@ from sreval.api.costs import cost
 from sreval.api.data import Dataset, datasets, fetch
 from sreval.api.metric_studies import MetricsStudy, metrics_study
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
+from sreval.api.pairs import Preferences, preferences
 from sreval.api.panels import StudyComparison, compare_studies
 from sreval.api.studies import Study
 from sreval.api.training import Model, models, train
@@ -25,6 +26,7 @@ from sreval.api.votes import (
     Analysis,
     Votes,
     compare,
+    judgements_needed,
     mos,
     power,
     read_votes,
@@ -39,6 +41,7 @@ __all__ = [
     "Dataset",
     "MetricsStudy",
     "Model",
+    "Preferences",
     "Results",
     "SrevalError",
     "Study",
@@ -54,6 +57,7 @@ __all__ = [
     "degrade",
     "downscale",
     "fetch",
+    "judgements_needed",
     "lpips",
     "metric",
     "metrics_study",
@@ -61,6 +65,7 @@ __all__ = [
     "models",
     "mos",
     "power",
+    "preferences",
     "psnr",
     "read_results",
     "read_votes",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from sreval.opinions.power import Find, Plan, ScreeningRule
+    from sreval.opinions.power import Find, Needed, Plan, Power, PowerTask, ScreeningRule
     from sreval.opinions.tasks import TaskName
     from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
@@ -636,8 +636,13 @@ def reliability(votes: VotesLike, *, level: float = 0.95) -> Analysis:
 
 
 def power(
-    difference: float | Sequence[float] = (0.1, 0.2, 0.3),
+    difference: float | Sequence[float] | None = None,
     *,
+    task: PowerTask = "acr",
+    scale: str | Scale = "1..5",
+    win_probability: float | Sequence[float] | None = None,
+    jod: float | Sequence[float] | None = None,
+    ties: float = 0.0,
     raters: int | Sequence[int] | None = None,
     images: int | Sequence[int] | None = None,
     find: Find | None = None,
@@ -652,7 +657,6 @@ def power(
     straight_liners: float = 0.0,
     speeders: float = 0.0,
     drop_outs: float = 0.0,
-    rating_scale: str | Scale = "1..5",
     looks: int | Sequence[int] = 1,
     spending: Spending = "obrien-fleming",
     target: float = 0.8,
@@ -662,12 +666,22 @@ def power(
 ) -> pd.DataFrame:
     """How many raters and images a difference needs, by simulation of the whole analysis.
 
-    Votes of the rater model, screened, tested over the ``unit`` and adjusted
-    for the ``comparisons`` that the study makes (None: all pairs of ``methods``). Of frames,
-    sequences count as images.
+    Votes of the rater model on a ``scale``, screened, tested over the ``unit`` and adjusted
+    for the ``comparisons`` that the study makes (None: all pairs of ``methods``); or judgements of
+    pairs, by Bradley-Terry, or Davidson's model where there are ties. Of frames, sequences count
+    as images.
 
     Args:
-        difference: The true difference of two methods in points of the scale.
+        difference: The true difference of two methods in points of the scale. None: 0.1, 0.2 and
+            0.3 points on 1..5, as much of another scale.
+        task: "acr", "acr-hr" (raters see the original of each image besides, and a vote counts as
+            its difference from theirs of the original), "dcr", or "pair".
+        scale: Of the votes, as in `read_votes`. What differs between raters and images is known on
+            1..5 and taken to grow with the length of the scale.
+        win_probability: With the task "pair", in the place of ``difference``: how often the better
+            of two methods is preferred, 0.5 to 1, ties aside. None: 0.55, 0.6 and 0.65.
+        jod: The same as a difference in JOD, where 1 is preferred by 75 %.
+        ties: Share of ties between two methods alike, 0 for a forced choice.
         raters: How many there are. None: the fewest are found.
         images: How many there are. None: 14 and 100, unless ``find`` is "images".
         find: "raters" or "images": the fewest for each number of the other. None: "raters" if
@@ -679,7 +693,7 @@ def power(
         adjustment: For the p values of all comparisons. A difference counts as found where it is
             whatever the other comparisons show.
         alpha: Level of the tests, between 0 and 1.
-        subset: Share of the stimuli that each rater sees, drawn for each.
+        subset: Share of the stimuli that each rater sees, drawn for each; of pairs a balanced part.
         repeats: Hidden repeats, which a rater judges besides and which count in no test.
         screening: Rules of `sreval opinions --analyse screening` that leave raters out: "too-fast",
             "straight-lining", "correlation-with-rest", "bt500".
@@ -687,8 +701,6 @@ def power(
         speeders: Share of raters who vote at random, at once.
         drop_outs: Share of raters who leave after a random part. Their votes until then count, and
             raters are those who begin; with looks they don't, and raters are those who finish.
-        rating_scale: Of the votes, as in `read_votes`. What differs between raters and images is
-            known on 1..5 and taken to grow with the length of the scale.
         looks: How often the study is looked at, equally spaced in raters and at the end; or after
             how many raters each time. Raters are counted before screening.
         spending: How alpha is divided among the looks, "obrien-fleming" or "pocock".
@@ -705,7 +717,8 @@ def power(
         simulation can't tell apart; NaN where not even 1024 do, ``hopeless`` where no number can.
         Where not even 1024 do, ``power`` is that of 1024. Every row has what was assumed as well,
         ``idle_looks``, at which no outcome could be significant, ``least_units``, the fewest on
-        which one could, and ``unit_why``: why the unit isn't "both" where none was named.
+        which one could, and ``unit_why``: why the unit isn't "both" where none was named. Of pairs
+        ``difference`` is in JOD, and ``win_probability`` says the same.
 
     Raises:
         UsageError: an unknown name, or arguments that don't go together.
@@ -719,10 +732,19 @@ def power(
     import pandas as pd
 
     from sreval.opinions import power as simulated
-    from sreval.opinions.simulation import RaterModel
-    from sreval.opinions.votes import Scale
+    from sreval.opinions.votes import ACR, Scale
 
-    differences = _numbers("difference", difference, 0, whole=False)
+    on = scale if isinstance(scale, Scale) else Scale.parse(scale)
+    of_votes = {
+        "straight_liners": straight_liners, "speeders": speeders, "drop_outs": drop_outs,
+    }  # fmt: skip
+    _refuse_of_other_task(
+        task,
+        {"difference": difference, "screening": screening, **of_votes}
+        | {"scale": None if on == ACR else scale},
+        {"win_probability": win_probability, "jod": jod, "ties": ties},
+    )
+    differences = _asked_differences(task, difference, win_probability, jod, on)
     for name, share in (("alpha", alpha), ("target", target)):
         if _numbers(name, share, 0, whole=False)[0] >= 1:
             raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
@@ -765,6 +787,7 @@ def power(
     plan = simulated.Plan(
         unit="both" if unit is None else unit,
         methods=methods,
+        task=task,
         comparisons=comparisons,
         adjustment=adjustment,
         alpha=alpha,
@@ -774,15 +797,11 @@ def power(
         looks=at if several else at[0],
         spending=spending,
     )
-    scale = Scale.parse(rating_scale) if isinstance(rating_scale, str) else rating_scale
-    model = RaterModel(
-        straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
-    ).on(scale)
-    images_like = simulated.ImageModel().on(scale)
-    simulation: dict[str, Any] = {
-        "model": model, "images_like": images_like, "studies": studies, "seed": seed,
-    }  # fmt: skip
+    power_of, needed_of = _simulations(task, on, ties, of_votes, studies, seed)
     planned = {
+        "task": task,
+        "scale": "" if task == "pair" else str(on),
+        "ties": ties,
         "methods": methods,
         "comparisons": plan.tests,
         "adjustment": adjustment,
@@ -790,10 +809,7 @@ def power(
         "subset": subset,
         "repeats": repeats,
         "screening": ", ".join(plan.screening),
-        "straight_liners": straight_liners,
-        "speeders": speeders,
-        "drop_outs": drop_outs,
-        "rating_scale": str(scale),
+        **of_votes,
         "n_looks": len(at) if several else at[0],
         "spending": spending,
         "target": target,
@@ -806,17 +822,149 @@ def power(
     for place, (one, n) in enumerate(cells):
         if found is not None:
             own, told = _planned(plan, unit, *((None, n) if found == "raters" else (n, None)))
-            needed = simulated.needed(found, one, n, own, target=target, **simulation)
-            rows.append(needed.row(one, n) | told)
+            needed = needed_of(found, one, n, own, target=target)
+            made = [needed.row(one, n) | told]
         else:
-            rows += [
-                vars(simulated.power(one, r, n, own, **simulation)) | told
+            made = [
+                vars(power_of(one, r, n, own)) | told
                 for r in counts
                 for own, told in [_planned(plan, unit, r, n)]
             ]
+        rows += made if task != "pair" else [_of_pair(row, one) for row in made]
         if progress is not None:
             progress(place + 1, len(cells))
     return pd.DataFrame([row | planned for row in rows]).assign(simulated=True)
+
+
+def _refuse_of_other_task(
+    task: str, of_votes: dict[str, object], of_pairs: dict[str, object]
+) -> None:
+    """Raise UsageError for an argument that isn't of the task."""
+    for name, value in (of_votes if task == "pair" else of_pairs).items():
+        if value not in (None, 0, (), []):
+            other = "the task pair" if task == "pair" else f"add {option('--task')} pair"
+            raise UsageError(
+                f"Simulated studies of the task {task} have no {name.replace('_', ' ')}.",
+                f"Leave out {option('--' + name.replace('_', '-'))}, or {other}.",
+            )
+
+
+def _simulations(
+    task: str, scale: Scale, ties: float, of_votes: dict[str, float], studies: int, seed: int
+) -> tuple[Callable[..., Power], Callable[..., Needed]]:
+    """The power of one plan, and the search, of a task."""
+    if task == "pair":
+        from sreval.opinions.pairs import power as of_pairs
+        from sreval.opinions.pairs.simulation import PairModel
+
+        given: dict[str, Any] = {
+            "model": PairModel("davidson").with_ties(ties) if ties else PairModel()
+        }
+        both = of_pairs.pair_power, of_pairs.pair_needed
+    else:
+        from sreval.opinions import power as simulated_votes
+        from sreval.opinions.simulation import RaterModel
+
+        rates = {
+            "straight_liner_rate": of_votes["straight_liners"],
+            "speeder_rate": of_votes["speeders"],
+            "dropout_rate": of_votes["drop_outs"],
+        }
+        given = {
+            "model": RaterModel(**rates).on(scale),
+            "images_like": simulated_votes.ImageModel().on(scale),
+        }
+        both = simulated_votes.power, simulated_votes.needed
+    power_of, needed_of = (
+        functools.partial(one, **given, studies=studies, seed=seed) for one in both
+    )
+    return power_of, needed_of
+
+
+def _of_pair(row: dict[str, Any], win_probability: float) -> dict[str, Any]:
+    """A row of pairs with the difference that was asked, in both of its units."""
+    from sreval.opinions.pairs.power import jod_of
+
+    own = {"win_probability": win_probability, "difference": jod_of(win_probability)}
+    return row | own
+
+
+def _asked_differences(
+    task: str, difference: object, win_probability: object, jod: object, scale: Scale
+) -> list[float]:
+    """The differences whose power is asked; of pairs the win probabilities."""
+    if task != "pair":
+        asked = [share * (scale.high - scale.low) / 4 for share in (0.1, 0.2, 0.3)]
+        return _numbers("difference", asked if difference is None else difference, 0, whole=False)
+    from sreval.opinions.pairs.power import win_probability_of
+
+    if jod is not None and win_probability is not None:
+        raise UsageError(
+            "A win probability and a JOD say the same.",
+            f"Leave out {option('--win-probability')} or {option('--jod')}.",
+        )
+    if jod is not None:
+        return [win_probability_of(one) for one in _numbers("jod", jod, 0, whole=False)]
+    asked = (0.55, 0.6, 0.65) if win_probability is None else win_probability
+    return _numbers("win_probability", asked, 0.5, whole=False)
+
+
+def judgements_needed(
+    half_width: float | Sequence[float] = (0.1, 0.2, 0.3, 0.5),
+    *,
+    methods: int | Sequence[int] = 4,
+    raters: int = 15,
+    images: int = 10,
+    subset: float = 1.0,
+    level: float = 0.95,
+    studies: int = STUDIES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How many judgements of each pair an interval of a difference so narrow needs.
+
+    Args:
+        half_width: Of the interval, in JOD.
+        methods: How many methods are compared, all pairs of them equally often, nearly equal.
+        raters: Those of the simulated study that says by how much errors are larger than of
+            independent judgements.
+        images: Those of that study.
+        subset: The share of all pairs that each of its raters judges.
+        level: Of the interval.
+        studies: How many are simulated.
+        seed: Decides all chance.
+
+    Returns:
+        A row for each number of methods and half width: ``independent``, the judgements of each
+        pair that were enough if none went together; ``design_factor`` with its
+        ``standard_error``, by simulation; ``judgements`` of each pair with it.
+
+    Raises:
+        StatisticsError: numbers that can't be meant.
+
+    >>> import sreval
+    >>> sreval.judgements_needed(0.3, studies=50)["independent"].tolist()
+    [74]
+    """
+    from sreval.opinions.arrays import check_level
+    from sreval.opinions.pairs import power as of_pairs
+
+    check_level(level)
+    for name, one, low in (
+        ("raters", raters, 1), ("images", images, 1), ("studies", studies, 2), ("seed", seed, 0),
+    ):  # fmt: skip
+        _numbers(name, one, low, whole=True)
+    return of_pairs.judgements_needed(
+        _numbers("methods", methods, 2, whole=True),
+        _numbers("half_width", half_width, 0, whole=False),
+        n_raters=raters,
+        n_images=images,
+        share=subset,
+        level=level,
+        studies=studies,
+        seed=seed,
+    ).assign(
+        raters=raters, images=images, subset=subset, level=level, studies=studies, simulated=True
+    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -41,6 +41,10 @@ COMMANDS = {
     "cost": ("sreval.cli.cost:cost", "Measure what methods cost: operations, time, memory."),
     "table": ("sreval.cli.table:table", "Print results as the paper's tables."),
     "opinions": ("sreval.cli.opinions:opinions", "Analyse votes: MOS, tests, raters, metrics."),
+    "preferences": (
+        "sreval.cli.preferences:preferences",
+        "Analyse judgements of pairs: which of two was preferred.",
+    ),
     "metrics-study": (
         "sreval.cli.metrics_study:metrics_study",
         "Say which metric to trust where, by what raters said.",

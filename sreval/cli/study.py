@@ -60,6 +60,10 @@ COMMANDS = {
     "restore": ("sreval.cli.study_run:restore", "Replace the database by a backup."),
     "upgrade": ("sreval.cli.study_run:upgrade", "Bring the database's tables up to date."),
     "power": ("sreval.cli.study:power", "Compute how many raters a difference needs."),
+    "judgements": (
+        "sreval.cli.study:judgements",
+        "Compute how many judgements of pairs an interval needs.",
+    ),
 }
 
 
@@ -235,9 +239,35 @@ _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
     "differences",
     multiple=True,
     type=click.FloatRange(0, min_open=True),
-    default=(0.1, 0.2, 0.3),
+    help="True difference of two methods in points; may be repeated.  [default: 0.1, 0.2, 0.3 on "
+    "the scale 1..5, as much of another]",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["acr", "acr-hr", "dcr", "pair"]),
+    default="acr",
     show_default=True,
-    help="True difference of two methods in points; may be repeated.",
+    help="What raters are asked.",
+)
+@click.option(
+    "--win-probability",
+    multiple=True,
+    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    help="Of pairs, for --difference: how often the better method is preferred, ties aside; may be "
+    "repeated.  [default: 0.55, 0.6, 0.65]",
+)
+@click.option(
+    "--jod",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    help="The same in JOD, where 1 is preferred by 75 %; may be repeated.",
+)
+@click.option(
+    "--ties",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Of pairs: share of ties between two methods alike.",
 )
 @click.option(
     "--raters",
@@ -319,6 +349,7 @@ _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.option(
     "--rating-scale",
+    "scale",
     default="1..5",
     show_default=True,
     metavar="LOW..HIGH[/STEP]",
@@ -353,6 +384,8 @@ def power(
     differences: tuple[float, ...],
     raters: tuple[int, ...],
     images: tuple[int, ...],
+    win_probability: tuple[float, ...],
+    jod: tuple[float, ...],
     looks: str,
     as_json: bool,
     **chosen: Any,
@@ -371,7 +404,9 @@ def power(
         ) from None
     with progress_line(0, "simulating", "figure") as line:
         made = api.power(
-            differences,
+            differences or None,
+            win_probability=win_probability or None,
+            jod=jod or None,
             raters=raters or None,
             images=images or None,
             looks=at if "," in looks else at[0],
@@ -385,3 +420,61 @@ def power(
     from sreval.report.study_text import power_text
 
     click.echo(power_text(made), nl=False)
+
+
+@click.command(epilog="Example: sreval study judgements --half-width 0.3 --methods 4")
+@click.option(
+    "--half-width",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    default=(0.1, 0.2, 0.3, 0.5),
+    show_default=True,
+    help="Of the interval, to each side, in JOD; may be repeated.",
+)
+@click.option(
+    "--methods",
+    multiple=True,
+    type=click.IntRange(2),
+    default=(4,),
+    show_default=True,
+    help="Methods that are compared; may be repeated.",
+)
+@click.option(
+    "--raters",
+    type=click.IntRange(1),
+    default=15,
+    show_default=True,
+    help="Of the study by whose simulation errors are larger than of independent judgements.",
+)
+@click.option(
+    "--images", type=click.IntRange(1), default=10, show_default=True, help="Of that study."
+)
+@click.option(
+    "--subset",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of all pairs that each of its raters judges.",
+)
+@click.option("--level", type=_INSIDE, default=0.95, show_default=True, help="Of the interval.")
+@click.option(
+    "--studies",
+    type=click.IntRange(2),
+    default=STUDIES,
+    show_default=True,
+    help="Studies that are simulated.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@json_option("Every value in full.")
+def judgements(half_width: tuple[float, ...], as_json: bool, **chosen: Any) -> None:
+    """How many judgements of each pair an interval of a difference needs.
+
+    JOD is the unit: a method that is better by 1 JOD is preferred by 75 %.
+    """
+    made = api.judgements_needed(half_width, **chosen)
+    if as_json:
+        print_json({"judgements": json.loads(made.to_json(orient="records"))})
+        return
+    from sreval.report.study_text import judgements_text
+
+    click.echo(judgements_text(made), nl=False)

@@ -2,17 +2,18 @@
 
 Every simulated study is the whole analysis: votes of the rater model, in each rater's own order,
 until those who drop out leave; screening; the test of the planned unit; the level that the looks
-and the other comparisons leave to it. Votes are absolute category ratings.
+and the other comparisons leave to it. Votes are category ratings; ``pairs.power`` has the power of
+paired comparisons, by the same search.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,14 +23,17 @@ from numpy.typing import NDArray
 from sreval.errors import StatisticsError, UsageError, counted, option, unknown_name
 from sreval.opinions.arrays import Floats
 from sreval.opinions.comparison import best_outcome, crossed_test
+from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.screening import RULES, apply
 from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
 from sreval.opinions.simulation import DrawnVotes, RaterModel, draw_votes, make_stimuli
-from sreval.opinions.units import CLAIMS, STUDIES, Spending, Unit
+from sreval.opinions.units import CLAIMS, ENOUGH_FOR_BOTH, STUDIES, Spending, Unit
 from sreval.opinions.votes import ACR, Scale
 
 Find = Literal["raters", "images"]
+PowerTask = Literal["acr", "acr-hr", "dcr", "pair"]
+"""What raters are asked; see ``Plan.task``."""
 
 MOST: Final = 1024
 """The largest number of raters, or of images, that a search tries."""
@@ -39,6 +43,8 @@ ScreeningRule = Literal["too-fast", "straight-lining", "correlation-with-rest", 
 
 _FIRST = 200
 """Studies of a search's first look at any number."""
+_BELOW_TOP = 0.1
+"""How far below the top of the scale, as a share of it, raters take the hidden reference to be."""
 _AT_ONCE = 7
 """Numbers that a search tries on the same studies."""
 
@@ -76,11 +82,16 @@ class Plan:
     raters each is taken. ``spending``: how alpha is divided among them. With looks, raters are
     those who finish, as `study report` takes them: who leaves is replaced and counts in nothing.
 
+    ``task``: with "acr-hr" raters see the original of each image among the methods, and their votes
+    on an image count where they saw it, as differences from it; with "pair" they see pairs of
+    methods, and ``subset`` is a share of all pairs. "dcr" is "acr" to a test.
+
     Raises UsageError for an unknown name, StatisticsError for a number that can't be meant.
     """
 
     unit: Unit = "both"
     methods: int = 2
+    task: PowerTask = "acr"
     comparisons: int | None = None
     adjustment: str = "holm"
     alpha: float = 0.05
@@ -93,6 +104,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.unit not in CLAIMS:
             raise unknown_name("unit", self.unit, CLAIMS)
+        if self.task not in get_args(PowerTask):
+            raise unknown_name("task", self.task, get_args(PowerTask))
         if self.adjustment not in ADJUSTMENTS:
             raise unknown_name("adjustment", self.adjustment, ADJUSTMENTS)
         for rule in self.screening:
@@ -161,6 +174,9 @@ class Plan:
         def idle(place: int) -> bool:
             raters = looks[place]
             units = {"both": min(raters, n_images), "rater": raters, "image": n_images}
+            if self.task == "pair":
+                least = ENOUGH_FOR_BOTH if self.unit == "both" else LEAST_UNITS
+                return units.get(self.unit, least) < least
             found = best_outcome(
                 [units.get(self.unit, raters * n_images)] * self.tests, self.adjustment, self.alpha,
                 self.unit, shares=[n / n_raters for n in looks[: place + 1]],
@@ -197,8 +213,15 @@ class Plan:
         return self.shown(n_images) + self.repeats
 
     def shown(self, n_images: int) -> int:
-        """How many stimuli a rater sees."""
-        return max(1, round(self.subset * self.methods * n_images))
+        """How many stimuli, or pairs, a rater sees."""
+        return max(1, round(self.subset * self.of_an_image * n_images))
+
+    @property
+    def of_an_image(self) -> int:
+        """How many stimuli, or pairs, there are of each image."""
+        if self.task == "pair":
+            return math.comb(self.methods, 2)
+        return self.methods + (self.task == "acr-hr")
 
 
 @dataclass(frozen=True)
@@ -227,6 +250,30 @@ class Power:
     looks: tuple[tuple[int, float], ...]
     idle_looks: tuple[int, ...]
     spending: Spending
+
+    @classmethod
+    def of(
+        cls, plan: Plan, difference: float, found: NDArray[np.intp], n_raters: int, n_images: int
+    ) -> Power:
+        """That of studies of a ``plan``, ``found`` after so many raters each, 0 where not."""
+        share = float((found > 0).mean())
+        return cls(
+            power=share,
+            standard_error=math.sqrt(share * (1 - share) / found.size),
+            studies=found.size,
+            difference=difference,
+            n_raters=n_raters,
+            n_images=n_images,
+            items=plan.items(n_images),
+            mean_raters=float(np.where(found > 0, found, n_raters).mean()),
+            unit=plan.unit,
+            comparisons=plan.tests,
+            adjustment=plan.adjustment,
+            alpha=plan.alpha,
+            looks=tuple(plan.levels(n_raters)),
+            idle_looks=plan.idle_looks(n_raters, n_images),
+            spending=plan.spending,
+        )
 
 
 @dataclass(frozen=True)
@@ -311,18 +358,51 @@ def needed(
     studies: int = STUDIES,
     seed: int = 0,
 ) -> Needed:
-    """The fewest raters for ``given`` images, or images for ``given`` raters, by search.
+    """The fewest raters for ``given`` images, or images for ``given`` raters, by ``search``.
 
-    Numbers are doubled until one reaches ``target``. Those in between are then tried on the same
-    studies, of which each takes the first raters, or images (common random numbers), and the
-    bracket is narrowed to those that the simulation can't tell from the target, with four times
-    the studies each time, until one number is left or ``studies`` are used. Raises what ``power``
-    raises.
+    Raises what ``power`` raises.
     """
     plan, model, images_like = plan or Plan(), model or RaterModel(), images_like or ImageModel()
+
+    def simulated(n_raters: int, n_images: int) -> _Simulated:
+        return _Simulated(difference, n_raters, n_images, plan, model, images_like, seed, None)
+
+    return search(find, given, plan, simulated, target, studies)
+
+
+class Simulated(Protocol):
+    """Studies of at most so many raters and images; study number s is the same each time."""
+
+    def found(self, sizes: Sequence[tuple[int, int]], studies: Sequence[int]) -> NDArray[np.intp]:
+        """After how many raters each study finds the difference, 0 where it doesn't.
+
+        Of shape (sizes, studies); a study of a size has the first raters and images of it.
+        """
+
+    def power(self, found: NDArray[np.intp], n_raters: int, n_images: int) -> Power:
+        """The power of a size of which ``found`` has a row."""
+
+
+def search(
+    find: Find,
+    given: int,
+    plan: Plan,
+    simulated: Callable[[int, int], Simulated],
+    target: float,
+    studies: int,
+) -> Needed:
+    """The fewest raters for ``given`` images, or images for ``given`` raters.
+
+    ``simulated`` makes studies of so many raters and images at most. Numbers are doubled until one
+    reaches ``target``. Those in between are then tried on the same studies, of which each takes
+    the first raters, or images (common random numbers), and the bracket is narrowed to those that
+    the simulation can't tell from the target, with four times the studies each time, until one
+    number is left or ``studies`` are used. Raises StatisticsError for fewer than one rater, image
+    or study.
+    """
     _check(given, given, studies)
     none = Needed(find, target, None, None, None, hopeless=True)
-    made = _Search(find, difference, given, plan, target, model, images_like, studies, seed)
+    made = _Search(find, given, target, studies, simulated)
     if plan.hopeless(*made.size(MOST)):
         return none
     first = 2
@@ -349,16 +429,12 @@ class _Search:
     """A search for the fewest raters or images; what was simulated is kept by number."""
 
     find: Find
-    difference: float
     given: int
-    plan: Plan
     target: float
-    model: RaterModel
-    images_like: ImageModel
     studies: int
-    seed: int
+    simulated: Callable[[int, int], Simulated]
     kept: dict[int, NDArray[np.intp]] = field(default_factory=dict)
-    top: _Simulated = field(init=False)
+    top: Simulated = field(init=False)
 
     def size(self, n: int) -> tuple[int, int]:
         """Raters and images where ``n`` of those that are sought are there."""
@@ -368,10 +444,7 @@ class _Search:
         """Numbers below and above the one that is sought, and whether MOST or fewer are enough."""
         few, low, high = min(self.studies, _FIRST), first - 1, first
         while True:
-            self.top = _Simulated(
-                self.difference, *self.size(high), self.plan, self.model, self.images_like,
-                self.seed, None,
-            )  # fmt: skip
+            self.top = self.simulated(*self.size(high))
             (found,) = self.top.found([self.size(high)], range(few))
             self.kept = {high: found}
             lower, upper = _limits(found)
@@ -398,7 +471,7 @@ class _Search:
         return low, high, many
 
     def found(self, numbers: Sequence[int], many: int) -> list[NDArray[np.intp]]:
-        """``_Simulated.found`` of each number in the first ``many`` studies."""
+        """``Simulated.found`` of each number in the first ``many`` studies."""
         for have in {len(self.kept.get(n, ())) for n in numbers} - {many}:
             these = [n for n in numbers if len(self.kept.get(n, ())) == have]
             more = self.top.found([self.size(n) for n in these], range(have, many))
@@ -443,7 +516,7 @@ def share_limits(share: float, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Simulated:
-    """Studies of at most so many raters and images; study number s is the same each time."""
+    """``Simulated`` studies of category ratings."""
 
     difference: float
     n_raters: int
@@ -456,10 +529,6 @@ class _Simulated:
     _levels: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
 
     def found(self, sizes: Sequence[tuple[int, int]], studies: Sequence[int]) -> NDArray[np.intp]:
-        """After how many raters each study finds the difference, 0 where it doesn't.
-
-        Of shape (sizes, studies); a study of a size has the first raters and images of it.
-        """
         made = np.zeros((len(sizes), len(studies)), dtype=np.intp)
         for place, study in enumerate(studies):
             drawn = self._draw(np.random.default_rng([self.seed, study]))
@@ -471,24 +540,7 @@ class _Simulated:
         return made
 
     def power(self, found: NDArray[np.intp], n_raters: int, n_images: int) -> Power:
-        share = float((found > 0).mean())
-        return Power(
-            power=share,
-            standard_error=math.sqrt(share * (1 - share) / found.size),
-            studies=found.size,
-            difference=self.difference,
-            n_raters=n_raters,
-            n_images=n_images,
-            items=self.plan.items(n_images),
-            mean_raters=float(np.where(found > 0, found, n_raters).mean()),
-            unit=self.plan.unit,
-            comparisons=self.plan.tests,
-            adjustment=self.plan.adjustment,
-            alpha=self.plan.alpha,
-            looks=tuple(self._looks(n_raters)),
-            idle_looks=self.plan.idle_looks(n_raters, n_images),
-            spending=self.plan.spending,
-        )
+        return Power.of(self.plan, self.difference, found, n_raters, n_images)
 
     def _looks(self, raters: int) -> list[tuple[int, float]]:
         if raters not in self._levels:
@@ -497,13 +549,16 @@ class _Simulated:
 
     @cached_property
     def _methods(self) -> int:
-        """The methods of which votes are drawn: only screening looks at those of the others."""
-        return self.plan.methods if self.plan.screening else 2
+        """The methods of which votes are drawn: only screening looks at those of the others.
+
+        With a hidden reference it is the last of them.
+        """
+        return self.plan.of_an_image - (0 if self.plan.screening else self.plan.methods - 2)
 
     @property
     def _others(self) -> int:
         """Stimuli of the other methods, which take places in the orders of raters."""
-        return (self.plan.methods - self._methods) * self.n_images
+        return (self.plan.of_an_image - self._methods) * self.n_images
 
     def _draw(self, generator: np.random.Generator) -> DrawnVotes:
         like, unit, methods = self.images_like, self.plan.unit, self._methods
@@ -512,6 +567,8 @@ class _Simulated:
         own *= like.interaction_sd * (unit in ("image", "both"))
         levels = np.full((methods, 1), like.quality)
         levels[:2, 0] += np.array([0.5, -0.5]) * self.difference
+        if self.plan.task == "acr-hr":
+            levels[-1] = self.model.high - _BELOW_TOP * (self.model.high - self.model.low)
         model = replace(self.model, taste_sd=0.0) if unit == "image" else self.model
         if self.plan.looks != 1:
             model = replace(model, dropout_rate=0.0)
@@ -520,7 +577,7 @@ class _Simulated:
         return draw_votes(model, quality, method, self.n_raters, generator, self._others)
 
     def _p(self, drawn: DrawnVotes, n_raters: int, n_images: int) -> float:
-        shown_here = np.tile(np.arange(self.n_images) < n_images, self.plan.methods)
+        shown_here = np.tile(np.arange(self.n_images) < n_images, self.plan.of_an_image)
         rows = shown_here[: len(drawn.scores)]
         position = drawn.position[:, :n_raters]
         if n_images < self.n_images:
@@ -538,6 +595,8 @@ class _Simulated:
         cast = first.cast(min(shown, len(position)))
         scores = np.where(cast, first.scores, np.nan).reshape(self._methods, n_images, n_raters)
         pair = scores[:2]
+        if self.plan.task == "acr-hr":
+            pair = np.where(np.isnan(scores[-1]), np.nan, pair)
         if self.seen is not None:
             pair = np.where(self.seen[:n_images, :n_raters], pair, np.nan)
         if self.plan.screening:

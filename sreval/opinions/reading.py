@@ -139,7 +139,7 @@ def read_ratings(
     else:
         path = Path(source)
         text = read_text(path)
-        content = read_json(path, text) if _is_json(path, text) else None
+        content = read_json(path, text) if is_json(path, text) else None
         if isinstance(content, list) and all(isinstance(row, dict) for row in content):
             sheet = sheet_of(path, content)
         elif content is not None:
@@ -161,7 +161,8 @@ def read_ratings(
     return _named(path, lambda: _checked(path, cells, scale, missing, task))
 
 
-def _is_json(path: Path, text: str) -> bool:
+def is_json(path: Path, text: str) -> bool:
+    """Whether a file's text is to be read as JSON, by its name or how it begins."""
     return path.suffix.lower() == ".json" or text.lstrip()[0] in "[{"
 
 

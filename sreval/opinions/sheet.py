@@ -11,7 +11,7 @@ import io
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from sreval.errors import DataError, UsageError, listed
+from sreval.errors import DataError, UsageError, listed, option
 from sreval.files import parsing, read_zip, sha256_bytes
 from sreval.opinions.cells import identifier, name_in, plain, with_point
 from sreval.opinions.votes import (
@@ -290,7 +290,11 @@ DESCRIBING = ("dataset", "image", "scene", "method")
 _KNOWN = (*COLUMNS, REPETITION, TASK, RATING_SCALE, MEAN)
 _PAIRS = (
     *({"winner"}, {"preferred"}, {"preference"}, {"left", "right"}),
-    *({"methoda", "methodb"}, {"method1", "method2"}),
+    *(
+        {f"{word}{one}", f"{word}{two}"}
+        for word in ("method", "condition", "model")
+        for one, two in ("ab", "12")
+    ),
 )
 FORMS = (
     f"A table with one row per vote needs the columns {', '.join(REQUIRED)}. A matrix of scores "
@@ -326,13 +330,18 @@ class Heads:
         return set(self.known.values())
 
     @staticmethod
-    def of(path: Path, cells: list[str]) -> Heads:
+    def of(
+        path: Path,
+        cells: list[str],
+        columns: Collection[str] = _KNOWN,
+        synonyms: Mapping[str, Sequence[str]] = SYNONYMS,
+    ) -> Heads:
         """Raises DataError where two columns are one, or might both be."""
         keys = [head_key(cell) for cell in cells]
-        known = {place: key for place, key in enumerate(keys) if key in _KNOWN}
+        known = {place: key for place, key in enumerate(keys) if key in columns}
         refuse_twice(path, known.values(), "column")
         notes = []
-        for name, others in SYNONYMS.items():
+        for name, others in synonyms.items():
             places = [i for i, key in enumerate(keys) if _stem(key) in (name, *others)]
             if name in known.values() or not places:
                 continue
@@ -354,10 +363,9 @@ class Heads:
             return "long"
         if any(pair <= {key.replace("_", "") for key in keys} for pair in _PAIRS):
             raise DataError(
-                f"{path} holds preferences between two images ({', '.join(self.cells)}), which "
-                "aren't analysed.",
-                "Give ratings of single images. For pairs, fit a Bradley-Terry model, for example "
-                "with the package choix.",
+                f"{path} holds preferences between two images ({', '.join(self.cells)}), not "
+                "ratings of single ones.",
+                f"Use {option(f'sreval preferences {path}', 'sreval.preferences(...)')}.",
             )
         if "score" in names or ("rater" in names and names & {"image", "method"}):
             return "long"
@@ -379,18 +387,23 @@ class Heads:
             )
         return "matrix"
 
-    def columns(self, sheet: Sheet, rows: Rows) -> tuple[pd.DataFrame, list[str]]:
-        """The cells by column, '' where one is empty, and the names of columns that aren't used."""
+    def columns(
+        self, sheet: Sheet, rows: Rows, identifiers: Collection[str] = IDENTIFIERS
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """The cells by column, and the names of columns that aren't used.
+
+        A cell of ``identifiers`` is '' where it is empty.
+        """
         named = {i: self.known.get(i, cell) for i, cell in enumerate(self.cells) if cell}
         refuse_twice(sheet.path, named.values(), "column")
         content = {}
         for place, name in named.items():
             cells = mapped(pd.Series([row[place] for row in rows], dtype=object), plain)
-            if name in IDENTIFIERS:
+            if name in identifiers:
                 cells = mapped(cells, partial(name_in, name))
             elif sheet.separator != ",":
                 cells = mapped(cells, with_point)
-            filled = name in (*IDENTIFIERS, "score")
+            filled = name in (*identifiers, "score")
             content[name] = cells.fillna("") if filled else cells
         frame = pd.DataFrame(content)
         return frame, [name for i, name in named.items() if i not in self.known]

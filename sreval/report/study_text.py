@@ -16,6 +16,8 @@ from sreval.study.manifest import Manifest
 from sreval.study.sources import COMPUTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from sreval.opinions.units import Unit
@@ -197,15 +199,70 @@ def power_text(made: pd.DataFrame) -> str:
     ).to_text()
 
 
+def judgements_text(made: pd.DataFrame) -> str:
+    """How many judgements intervals need: a frame of ``sreval.judgements_needed``."""
+    from sreval.report.table import text_table
+
+    first = made.iloc[0]
+    rows = [
+        [
+            str(row["methods"]),
+            f"{row['half_width']:g}",
+            str(row["independent"]),
+            f"{row['design_factor']:.2f} (SE {row['standard_error']:.2f})",
+            str(row["judgements"]),
+        ]
+        for row in made.to_dict("records")
+    ]
+    heads = ["methods", "+- JOD", "if independent", "design factor", "judgements of each pair"]
+    part = f", each judging {percent(first['subset'])} of the pairs" if first["subset"] < 1 else ""
+    notes = [
+        f"For an interval of {percent(first['level'])} of a difference of two methods, all nearly "
+        "equal and all pairs judged equally often. 1 JOD is preferred by 75%.",
+        "Judgements of one rater, or on one image, go together: errors are larger than of "
+        "independent ones by the design factor, "
+        f"from {first['studies']} simulated studies of {counted(int(first['raters']), 'rater')} x "
+        f"{counted(int(first['images']), 'image')}{part}. {_pair_effects()}",
+        "More raters and images lower the error; more judgements by the same raters on the same "
+        "images raise the factor.",
+    ]
+    return text_table(
+        "judgements", "Judgements needed (simulated raters)", made, heads, rows, notes
+    ).to_text()
+
+
+def _pair_effects() -> str:
+    """By how much simulated raters and images differ."""
+    from sreval.opinions.pairs.simulation import PairModel
+
+    model = PairModel()
+    return (
+        "Raters' tastes for a method are taken to differ by a standard deviation of "
+        f"{model.rater_sd:g} logits, and what images do to one by {model.image_sd:g}, each where "
+        "the claim is about them in general."
+    )
+
+
+def _asked(made: pd.DataFrame) -> tuple[list[str], Callable[[dict[Any, Any]], list[str]]]:
+    """What of a difference is told: the heads, and the cells of a row."""
+    if made["task"].iloc[0] == "pair":
+        return ["win probability", "JOD"], lambda row: [
+            f"{row['win_probability']:.3f}",
+            f"{row['difference']:.2f}",
+        ]
+    return ["difference"], lambda row: [f"{row['difference']:.2f}"]
+
+
 def _power_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     raters = sorted(map(int, made["n_raters"].unique()))
     units = ["unit"] if made["unit"].nunique() > 1 else []
+    heads, cells = _asked(made)
     rows: dict[tuple[str, ...], dict[int, str]] = {}
     for row in made.to_dict("records"):
         own = (row["unit"] for _ in units)
-        plan = (f"{row['difference']:.2f}", str(row["n_images"]), str(row["items"]), *own)
+        plan = (*cells(row), str(row["n_images"]), str(row["items"]), *own)
         rows.setdefault(plan, {})[row["n_raters"]] = f"{row['power']:.2f}"
-    return ["difference", "images", "items a rater", *units, *map(str, raters)], [
+    return [*heads, "images", "items a rater", *units, *map(str, raters)], [
         [*plan, *(powers.get(n, NONE) for n in raters)] for plan, powers in rows.items()
     ]
 
@@ -217,6 +274,7 @@ def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     given = "images" if find == "raters" else "raters"
     with_looks = made["n_looks"].iloc[0] > 1
     units = made["unit"].nunique() > 1
+    asked, cells = _asked(made)
     rows = []
     for row in made.to_dict("records"):
         n = row[f"n_{find}"]
@@ -235,9 +293,9 @@ def _needed_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             ]
         told = told if with_looks else told[:3]
         own = [row["unit"]] if units else []
-        rows.append([f"{row['difference']:.2f}", str(int(row[f"n_{given}"])), *own, *told])
+        rows.append([*cells(row), str(int(row[f"n_{given}"])), *own, *told])
     own = ["unit"] if units else []
-    heads = ["difference", given, *own, f"{find} needed", "power", "items a rater"]
+    heads = [*asked, given, *own, f"{find} needed", "power", "items a rater"]
     return [*heads, *(["raters on average"] if with_looks else [])], rows
 
 
@@ -273,10 +331,12 @@ def _power_notes(made: pd.DataFrame) -> list[str]:
             "brackets: those that the simulation can't tell from it, at 95%."
         )
     if len(known):
-        notes.append(
-            f"{_precision(known)}; the difference is in points before rounding and clipping to the "
-            "scale."
+        unit = (
+            "1 JOD is preferred by 75%; a win probability leaves ties aside"
+            if first["task"] == "pair"
+            else "the difference is in points before rounding and clipping to the scale"
         )
+        notes.append(f"{_precision(known)}; {unit}.")
     return notes
 
 
@@ -288,6 +348,9 @@ def _unit_notes(made: pd.DataFrame) -> list[str]:
     for row in made.drop_duplicates("unit").to_dict("records"):
         unit: Unit = row["unit"]
         test = "t test of the crossed mean" if unit == "both" else "Wilcoxon signed-rank test"
+        if row["task"] == "pair":
+            model = "Davidson" if row["ties"] else "Bradley-Terry"
+            test = f"t test of the {model} difference"
         note = f"Power of one two-sided {test}; unit {unit}: {CLAIMS[unit].about}."
         least = row["least_units"]
         if least == least and least is not None:
@@ -375,6 +438,9 @@ def _look_notes(known: pd.DataFrame) -> list[str]:
     return notes
 
 
+_SHOWN = ("stimuli", "pairs")
+
+
 def _assumed(first: pd.Series[Any]) -> list[str]:
     """What was assumed that isn't so where nothing is said, and who the raters are."""
     shares = {
@@ -382,14 +448,18 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
         "speeders": "vote at random at once",
         "drop_outs": "leave after a random part",
     }
+    pairs = first["task"] == "pair"
     said = [f"{first['methods']} methods"] if first["methods"] != 2 else []
-    if first["rating_scale"] != "1..5":
+    if first["scale"] not in ("", "1..5"):
         said.append(
-            f"the scale {first['rating_scale']}, on which raters and images differ as on 1..5, "
-            "stretched"
+            f"votes on {first['scale']}, on which raters and images differ as on 1..5, stretched"
         )
+    if first["task"] == "acr-hr":
+        said.append("the original of each image among the pictures")
     if first["subset"] < 1:
-        said.append(f"a rater sees {percent(first['subset'])} of the stimuli")
+        said.append(f"a rater sees {percent(first['subset'])} of the {_SHOWN[pairs]}")
+    if first["ties"]:
+        said.append(f"{percent(first['ties'])} ties between methods alike")
     if first["repeats"]:
         said.append(counted(int(first["repeats"]), "hidden repeat"))
     said += [
@@ -400,6 +470,8 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
     if first["seed"]:
         said.append(f"seed {first['seed']}")
     notes = [f"Assumed: {'; '.join(said)}."] if said else []
+    if pairs:
+        notes.append(f"Sides are balanced. {_pair_effects()}")
     if first["drop_outs"] and first["n_looks"] > 1:
         begin = 1 / (1 - first["drop_outs"]) if first["drop_outs"] < 1 else math.inf
         notes.append(
@@ -414,16 +486,19 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
 def _seen_notes(known: pd.DataFrame) -> list[str]:
     """On how many images a rater sees both methods, where each sees a part of the stimuli."""
     notes = []
-    for row in known[known["subset"] < 1].drop_duplicates("n_images").to_dict("records"):
+    votes = known[(known["subset"] < 1) & (known["task"] != "pair")]
+    for row in votes.drop_duplicates("n_images").to_dict("records"):
         shown, images = row["items"] - row["repeats"], int(row["n_images"])
-        stimuli = images * row["methods"]
-        both = images * shown * (shown - 1) / (stimuli * (stimuli - 1))
+        hidden = row["task"] == "acr-hr"
+        stimuli, together = images * (row["methods"] + hidden), 2 + hidden
+        both = images * math.prod((shown - k) / (stimuli - k) for k in range(together))
         of = f"of {counted(images, 'image')}"
+        what = "both methods and the original" if hidden else "both methods"
         if both:
-            notes.append(f"A rater sees both methods on {both:.2g} {of} on average.")
+            notes.append(f"A rater sees {what} on {both:.2g} {of} on average.")
         else:
             notes.append(
-                f"A rater sees {counted(int(shown), 'stimulus')} {of}, and none sees both methods "
+                f"A rater sees {counted(int(shown), 'stimulus')} {of}, and none sees {what} "
                 f"on one image. Give a larger share by {option('--subset')}."
             )
     return notes

@@ -630,7 +630,7 @@ def test_further_columns_are_kept_and_named(tmp_path: Path) -> None:
         ("rater,Rater,image,method,score", "names the column 'rater' in columns 1, 2"),
         ("subject,observer,image,method,score", "'subject' and 'observer' may both be .* rater"),
         ("rater,img1,img2,img3", "one row per rater.*melt"),
-        ("rater,method_a,method_b,preferred", "preferences between two.*Bradley-Terry"),
+        ("rater,method_a,method_b,preferred", "preferences between two.*preferences"),
         ("image,method,dmos", "difference scores"),
         ("image,method1,method2,votes1,votes2", "preferences between two"),
         ("rater,image,left,right,choice", "preferences between two"),

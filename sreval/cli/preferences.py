@@ -1,0 +1,115 @@
+"""``sreval preferences``: which of two pictures raters preferred, and how sure one may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from sreval import api
+from sreval.api.pairs import PairModel, PairUnit, TiesAs
+from sreval.cli.shared import (
+    ADJUSTMENT,
+    LEVEL,
+    PATH,
+    PROTOCOL,
+    UPSCALING,
+    json_option,
+    results_option,
+    show_analysis,
+)
+from sreval.errors import UNFORESEEN, Exit
+from sreval.report.choices import WIDTHS
+
+if TYPE_CHECKING:
+    from sreval.report.choices import Width
+
+
+@click.command(epilog="Example: sreval preferences pairs.csv --unit both --out preferences")
+@click.argument("file", type=PATH)
+@click.option(
+    "--model",
+    type=click.Choice(get_args(PairModel)),
+    help="Default: bradley-terry, with ties davidson.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(get_args(PairUnit)),
+    help="What varies in intervals and tests; information takes judgements as independent, which "
+    "they are not. Default: both with at least five raters and images, else rater.",
+)
+@click.option(
+    "--ties",
+    type=click.Choice(get_args(TiesAs)),
+    help="Count ties half, or leave them out, as other tools do; default: the model explains them.",
+)
+@click.option("--order", is_flag=True, help="Keep an advantage of the left picture in the model.")
+@LEVEL
+@ADJUSTMENT
+@click.option("--without", multiple=True, metavar="RATER", help="Leave out; may be repeated.")
+@click.option("--method", "methods", multiple=True, help="A method to compare; may be repeated.")
+@click.option("--dataset", multiple=True, metavar="NAME", help="This alone; may be repeated.")
+@click.option("--reference", default="hr", show_default=True, help="The original, a method.")
+@click.option(
+    "--votes", type=PATH, help="Votes on the same methods: MOS and JOD stand side by side."
+)
+@click.option(
+    "--rating-scale",
+    default="1..5",
+    show_default=True,
+    metavar="LOW..HIGH[/STEP]",
+    help="Of --votes.",
+)
+@results_option("Benchmark results of the same images; may be repeated.")
+@click.option("--metrics", type=PATH, help="A CSV instead of results: image, method, psnr, ...")
+@PROTOCOL
+@click.option(
+    "--scale", "factor", type=UPSCALING, help="Needed where the results hold several scales."
+)
+@click.option("--higher-is-better", multiple=True, metavar="METRIC", help="May be repeated.")
+@click.option("--lower-is-better", multiple=True, metavar="METRIC", help="May be repeated.")
+@json_option("Every value in full.")
+@click.option("--out", type=PATH, help="A folder for tables (CSV, text, LaTeX) and figures.")
+@click.option("--figure", "drawing", type=PATH, help="A .png, .svg or .pdf file for the ranks.")
+@click.option(
+    "--width",
+    type=click.Choice(WIDTHS),
+    default="column",
+    show_default=True,
+    help="Of --figure: 85 or 175 mm.",
+)
+def preferences(
+    file: Path,
+    methods: tuple[str, ...],
+    votes: Path | None,
+    rating_scale: str,
+    results: tuple[Path, ...],
+    as_json: bool,
+    out: Path | None,
+    drawing: Path | None,
+    width: Width,
+    **chosen: Any,
+) -> None:
+    """Analyse the judgements of pairs in FILE: which of two versions of an image was preferred.
+
+    FILE is a CSV with the columns rater, image, left, right, choice (left, right or tie), or of
+    counts: left, right, left_wins, right_wins, ties, or a square matrix of wins.
+    """
+    found = api.preferences(
+        file,
+        methods=methods or None,
+        votes=None if votes is None else api.read_votes(votes, scale=rating_scale),
+        results=results or None,
+        **chosen,
+    )
+    show_analysis(found, found.notes, as_json, out)
+    if drawing is not None:
+        from sreval.report.style import save_figure
+
+        save_figure(found.figure(width=width), drawing)
+        click.echo(str(drawing), err=as_json)
+    if not found.sections:
+        raise SystemExit(Exit.FAILED)
+    if found.not_done or UNFORESEEN in found.text:
+        raise SystemExit(Exit.PARTIAL)

@@ -1,0 +1,263 @@
+"""``sreval.preferences`` and the command: from a file of pairs to tables and a figure."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sreval as package
+from sreval import api
+from sreval.errors import SrevalError, StatisticsError, UsageError, as_command
+from sreval.report.choices import Width
+from tests.conftest import Ran
+
+Sreval = Callable[..., Ran]
+OK, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+METHODS = ("bicubic", "edsr", "srgan")
+
+
+def study(
+    raters: int = 6, images: int = 5, ties: float = 0.0, seed: int = 0, methods: Any = METHODS
+) -> pd.DataFrame:
+    """Made up: everybody judges every pair on every image, later methods are better."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for r, i in itertools.product(range(raters), range(images)):
+        for a, b in itertools.combinations(range(len(methods)), 2):
+            left, right = (a, b) if draw.random() < 0.5 else (b, a)
+            better = draw.random() < 1 / (1 + math.exp(-0.8 * (left - right)))
+            choice = "tie" if draw.random() < ties else "left" if better else "right"
+            rows.append((f"r{r}", f"i{i}", methods[left], methods[right], choice))
+    return pd.DataFrame(rows, columns=["rater", "image", "left", "right", "choice"])
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    study().to_csv("pairs.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def shared(shared_data: Path) -> Path:
+    """The folder of published judgements with reference results."""
+    if not (found := shared_data.parent / "pairs").is_dir():
+        pytest.skip("needs the conformance data of paired comparisons")
+    return found
+
+
+def test_the_command_prints_what_python_gives(sreval: Sreval, files: Path) -> None:
+    ran = sreval("preferences", "pairs.csv", "--out", "out", "--figure", "ranks.svg")
+    assert ran.code == OK, ran.err
+    with as_command():
+        found = api.preferences("pairs.csv")
+    assert ran.out == f"{found.text}out\nranks.svg\n"
+    assert sorted(path.name for path in (files / "out").iterdir()) == [
+        "01-scale.csv", "01-scale.tex", "02-pairs.csv", "02-pairs.tex", "03-models.csv",
+        "04-checks.csv", "05-images.csv", "06-agreement.csv", "07-raters.csv", "preferences.svg",
+        "preferences.txt",
+    ]  # fmt: skip
+    assert "Preferences on one scale" in repr(found)
+    assert "<table" in found._repr_html_()
+    said = json.loads(sreval("preferences", "pairs.csv", "--json").out)
+    assert [one["analysis"] for one in said["sections"]] == list(found.frames)
+    assert said["simulated"] is False
+
+
+def test_the_order_of_the_made_up_study_is_found() -> None:
+    found = package.preferences(study(raters=12, images=8))
+    assert found.frame["method"].tolist() == ["srgan", "edsr", "bicubic"]
+    assert found.frame["jod"].sum() == pytest.approx(0)
+    assert (found.frame["jod_low"] < found.frame["jod"]).all()
+    assert found.frame["jod_above_lowest"].min() == 0
+    pairs = found.frames["pairs"]
+    assert pairs["p_adjusted"].notna().all()
+    assert (pairs["significant"] == (pairs["low_adjusted"] > 0)).all()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["sr4", "tmo"])
+def test_conformance_of_scale_and_jod(shared: Path, name: str) -> None:
+    expected = json.loads((shared / "expected.json").read_text())
+    found = package.preferences(shared / f"{name}.csv")
+    own = found.frame.set_index("method")
+    for column, model, key in (
+        ("theta", "bradley_terry", "theta"),
+        ("jod", "thurstone_v", "jod"),
+    ):
+        wanted = expected[name][model][key]
+        assert own[column].to_dict() == pytest.approx(wanted, abs=1e-6)
+    models = found.frames["models"].set_index("model")["log_likelihood"]
+    assert models["bradley-terry"] == pytest.approx(
+        expected[name]["bradley_terry"]["loglik"], abs=1e-6
+    )
+
+
+@pytest.mark.data
+def test_conformance_of_the_models_of_ties(shared: Path) -> None:
+    found = package.preferences(shared / "llm_ties.csv")
+    aic = found.frames["models"].set_index("model")["aic"].round(2).to_dict()
+    assert aic == {"davidson": 2007.15, "rao-kupper": 1990.62, "glenn-david": 2002.05}
+    assert set(found.frame["model"]) == {"davidson"}
+
+
+def test_ties_need_a_model_or_a_word() -> None:
+    pairs = study(ties=0.3)
+    assert set(package.preferences(pairs).frame["model"]) == {"davidson"}
+    with pytest.raises(UsageError, match=r"Bradley-Terry can't explain \d+ ties"):
+        package.preferences(pairs, model="bradley-terry")
+    with pytest.raises(UsageError, match="explains ties"):
+        package.preferences(pairs, model="davidson", ties="half")
+    half = package.preferences(pairs, ties="half")
+    assert set(half.frame["model"]) == {"bradley-terry"}
+    assert "Ties count as half a win" in half.text
+    none = package.preferences(study(), model="glenn-david")
+    assert "No answer is a tie: Glenn-David is then Thurstone case V." in none.text
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("one_method_always_wins", "Judgements put no end to these differences: a > b, c."),
+        ("perfect_order", "a > b; b > c"),
+        ("two_blocks_one_way", "a, b > c, d"),
+        ("disconnected", "No judgement links these methods with those of the other parts"),
+        ("ties_only", "No decisive answer: every judgement is a tie"),
+        ("cycle", "Preferences on one scale"),
+        ("single_pair", "1.00"),
+    ],
+)
+def test_bad_cases_say_what_is_true(shared: Path, case: str, says: str) -> None:
+    bad = json.loads((shared / "bad_cases.json").read_text())[case]
+    found = package.preferences(pd.DataFrame(bad["rows"], columns=bad["columns"]))
+    assert says in found.text
+    assert not found.not_done
+    if not bad["ml_exists_ties_as_half"] and bad["connected"]:
+        penalised = found.frame.set_index("method")["penalised"].to_dict()
+        assert penalised == pytest.approx(bad["firth_theta"], abs=1e-6)
+        assert "pairs" not in found.frames  # no p where there is no scale
+
+
+def test_what_is_left_out_is_told_by_number() -> None:
+    pairs = study()
+    found = package.preferences(pairs, without="r0", methods=["bicubic", "srgan"])
+    assert "15 judgements left out: of without r0." in found.notes
+    assert "50 judgements left out: on other methods." in found.notes
+    assert found.frame["n"].tolist() == [25, 25]
+    extra = pd.concat([pairs, pairs.head(4).assign(kind="repeat")])
+    assert "Judgements that don't count as opinions: 4 (kind repeat)." in (
+        package.preferences(extra).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"model": "elo"}, "Unknown model 'elo'"),
+        ({"unit": "pooled"}, "Unknown unit 'pooled'"),
+        ({"ties": "win"}, "Unknown treatment of ties"),
+        ({"adjustment": "sidak"}, "Unknown adjustment"),
+        ({"level": 1.5}, "level"),
+        ({"without": "r99"}, "Unknown rater 'r99'"),
+        ({"methods": ["srgan"]}, "One method"),
+        ({"methods": ["srgan", "x"]}, "Unknown method 'x'"),
+        ({"dataset": "Set5"}, "Unknown data set 'Set5'"),
+        ({"metrics": pd.DataFrame({"a": [1]})}, "lack image and method"),
+        ({"metrics": pd.DataFrame({"image": ["i"], "method": ["m"], "niqe": [1]})}, "no metric"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(SrevalError, match=says):
+        package.preferences(study(raters=2, images=2), **arguments)
+
+
+def test_wrong_files_are_one_sentence_each(sreval: Sreval, files: Path) -> None:
+    Path("votes.csv").write_text("rater,image,method,score\nr,i,m,4\n")
+    ran = sreval("preferences", "votes.csv")
+    assert (ran.code, ran.out) == (FAILED, "")
+    assert "sreval opinions votes.csv" in ran.err
+    ran = sreval("opinions", "pairs.csv")
+    assert (ran.code, ran.out) == (FAILED, "")
+    assert "sreval preferences pairs.csv" in ran.err
+    ran = sreval("preferences", "pairs.csv", "--model", "elo")
+    assert ran.code == USAGE
+
+
+def test_mos_and_preferences_side_by_side() -> None:
+    votes = pd.DataFrame(
+        [
+            {"rater": f"r{r}", "image": f"i{i}", "method": m, "score": 2 + k + (r + i + k) % 2}
+            for r in range(6)
+            for i in range(5)
+            for k, m in enumerate(METHODS)
+        ]
+    )
+    found = package.preferences(study(raters=12, images=8), votes=votes)
+    beside = found.table("mos")
+    assert beside.facts == {"tau": 1.0, "same": 3, "pairs": 3}
+    assert "3 of 3 pairs of methods are in the same order; Kendall's tau = 1.00, n = 3" in (
+        found.text
+    )
+    other = package.preferences(study(), votes=votes.assign(method=votes["method"] + "2"))
+    assert other.not_done[0].startswith("Votes: No two methods have both")
+
+
+def test_metrics_foretell_preferences(sreval: Sreval, files: Path) -> None:
+    values = pd.DataFrame(
+        [
+            {"image": f"i{i}", "method": m, "PSNR (dB)": 20 + k, "niqe": k, "note": "x"}
+            for i in range(5)
+            for k, m in enumerate(METHODS)
+        ]
+    )
+    values.to_csv("scores.csv", index=False)
+    found = package.preferences("pairs.csv", metrics="scores.csv", lower_is_better="niqe")
+    shares = found.frames["metrics"].set_index("metric")["share"]
+    pairs = study()
+    order = {m: k for k, m in enumerate(METHODS)}
+    hits = (pairs["left"].map(order) > pairs["right"].map(order)) == (pairs["choice"] == "left")
+    assert shares["psnr"] == pytest.approx(hits.mean())
+    assert shares["niqe"] == pytest.approx(1 - hits.mean())
+    assert 0.4 < shares["another rater"] < 1
+    ran = sreval("preferences", "pairs.csv", "--metrics", "scores.csv")
+    assert ran.code == OK
+    assert "further columns are left alone: niqe, note" in ran.err
+
+
+def test_a_figure_of_either_width_and_of_one_of_several_scales() -> None:
+    both = pd.concat([study().assign(dataset=name) for name in ("Set5", "Set14")])
+    found = package.preferences(both)
+    with pytest.raises(UsageError, match="several scales: Set5, Set14"):
+        found.figure()
+    sizes: dict[Width, int] = {"column": 85, "page": 175}
+    for width, mm in sizes.items():
+        figure = found.figure("Set5", width=width)
+        assert figure.get_figwidth() * 25.4 == pytest.approx(mm)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert len(texts) == len(METHODS)
+    with pytest.raises(StatisticsError, match="No finite scale"):
+        package.preferences(pd.DataFrame({"left": ["a"], "right": "b", "choice": "tie"})).figure()
+
+
+def test_simulated_judgements_are_marked() -> None:
+    found = package.preferences(study().assign(simulated=True))
+    assert all("(simulated)" in made.title for made in found.sections)
+    assert found.figure().get_supxlabel().startswith("SIMULATED")
+
+
+def test_names_and_numbers_as_people_write_them() -> None:
+    names = ["=cmd()", "Gänse & Söhne", "a\nb"]
+    pairs = study().replace(dict(zip(METHODS, names, strict=True)))
+    found = package.preferences(pairs)
+    assert sorted(found.frame["method"]) == sorted(names)
+    assert "'=cmd()" in found.table().to_csv()
+    assert r"G\"{a}nse \& S\"{o}hne" in found.table().to_latex()
