@@ -116,7 +116,7 @@ def simulate(cell: Cell, studies: int) -> Figures:
     for study, made in enumerate(cell.studies(studies)):
         if made is None:
             continue
-        row = {}
+        row: dict[str, float] = {}
         for unit in UNITS if study % RARE == 0 else UNITS[:1]:
             found = compare(made, unit, LEVEL)
             names = made.comparisons.methods

@@ -82,12 +82,16 @@ class RaterModel:
             raise StatisticsError(f"The scale {self.low}..{self.high} has no range.")
 
     @classmethod
-    def on(cls, low: int, high: int, **rest: float) -> RaterModel:
+    def on(cls, low: int, high: int) -> RaterModel:
         """The default on the scale ``low`` to ``high``: spreads take as much of it as of 1 to 5."""
         made, share = cls(), (high - low) / 4
-        spreads = {name: share * getattr(made, name) for name in ("bias_sd", "taste_sd")}
-        inconsistency = share * made.inconsistency
-        return cls(inconsistency=inconsistency, low=low, high=high, **spreads, **rest)
+        return cls(
+            bias_sd=share * made.bias_sd,
+            taste_sd=share * made.taste_sd,
+            inconsistency=share * made.inconsistency,
+            low=low,
+            high=high,
+        )
 
     def draw_raters(self, n: int, n_methods: int, generator: np.random.Generator) -> Raters:
         """``n`` raters with a taste for each of ``n_methods`` methods."""

@@ -472,7 +472,7 @@ def test_other_tasks_and_scales_have_a_power() -> None:
 def test_judgements_needed_refuses_what_cannot_be_meant() -> None:
     for options in ({"half_width": 0}, {"methods": 1}, {"level": 1}, {"raters": 0}, {"subset": 2}):
         with pytest.raises(SrevalError):
-            api.judgements_needed(**{"studies": 2, **options})  # type: ignore[arg-type]
+            api.judgements_needed(**{"studies": 2, **options})
 
 
 # The documentation, and what it costs

@@ -292,9 +292,9 @@ def test_a_scale_that_begins_elsewhere_has_the_same_power() -> None:
 def test_spreads_take_as_much_of_another_scale() -> None:
     assert RaterModel.on(1, 5) == RaterModel()
     assert ImageModel.on(1, 5) == ImageModel()
-    wide, images = RaterModel.on(0, 100, lapse_rate=0.1), ImageModel.on(0, 100)
+    wide, images = RaterModel.on(0, 100), ImageModel.on(0, 100)
     assert (wide.bias_sd, wide.taste_sd, wide.inconsistency) == (7.5, 5, 15)
-    assert (wide.low, wide.high, wide.lapse_rate) == (0, 100, 0.1)
+    assert (wide.low, wide.high, wide.lapse_rate) == (0, 100, 0.02)
     assert (images.quality, images.image_sd, images.interaction_sd) == (50, 12.5, 7.5)
     # finer steps round less away
     made = power(10, 8, 8, RATER, model=RaterModel.on(0, 100), images_like=images, studies=60)
