@@ -731,14 +731,14 @@ def power(
     for name, share in (("alpha", alpha), ("target", target)):
         if _numbers(name, share, 0, whole=False)[0] >= 1:
             raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
-    for name, one, low in (
+    for name, count, least in (
         ("methods", methods, 2),
         ("comparisons", 1 if comparisons is None else comparisons, 1),
         ("repeats", repeats, 0),
         ("studies", studies, 1),
         ("seed", seed, 0),
     ):
-        _numbers(name, one, low, whole=True)
+        _numbers(name, count, least, whole=True)
     most = math.comb(methods, 2)
     if comparisons is not None and comparisons > most:
         raise UsageError(
@@ -849,7 +849,7 @@ def _simulations(
     task: str, scale: Scale, ties: float, of_votes: dict[str, float], studies: int, seed: int
 ) -> tuple[Callable[..., Power], Callable[..., Needed]]:
     """The power of one plan, and the search, of a task."""
-    both = {"studies": studies, "seed": seed}
+    both: dict[str, Any] = {"studies": studies, "seed": seed}
     if task == "pair":
         from sreval.opinions.pairs import power as of_pairs
         from sreval.opinions.pairs.simulation import PairModel
