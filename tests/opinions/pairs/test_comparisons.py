@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,7 +53,7 @@ def test_methods_among_others_keep_their_judgements() -> None:
         ({"right": "a", "left": "a"}, "'a' is compared with itself"),
     ],
 )
-def test_what_is_no_judgement_is_refused(change: dict[str, object], message: str) -> None:
+def test_what_is_no_judgement_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
         Comparisons.of(study().assign(**change))
 

@@ -132,7 +132,7 @@ def test_twice_the_judgements_halve_the_variance(model: Model) -> None:
     assert twice.covariance("information") == pytest.approx(half, abs=1e-9)
     # the same raters and images twice say no more of others
     for source in ("rater", "image", "both"):
-        assert twice.covariance(source) == pytest.approx(found.covariance(source), abs=1e-9)  # type: ignore[arg-type]
+        assert twice.covariance(source) == pytest.approx(found.covariance(source), abs=1e-9)
 
 
 def test_names_and_rows_in_another_order_change_nothing() -> None:
@@ -141,7 +141,7 @@ def test_names_and_rows_in_another_order_change_nothing() -> None:
     shuffled = frame.sample(frac=1, random_state=1)
     other = fit(Comparisons.of(shuffled, ["c", "a", "b"]))
     assert other.theta[[1, 2, 0]] == pytest.approx(found.theta, abs=1e-12)
-    counts = frame.groupby(list(frame.columns[:6]), as_index=False)["count"].sum()
+    counts = frame.groupby(list(frame.columns[:6]))["count"].sum().reset_index()
     assert fit(Comparisons.of(counts)).theta == pytest.approx(found.theta, abs=1e-12)
 
 
