@@ -20,7 +20,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,23 +116,25 @@ def simulate(cell: Cell, studies: int) -> Figures:
     for study, made in enumerate(cell.studies(studies)):
         if made is None:
             continue
-        row = {}
+        row: dict[str, float] = {}
         for unit in UNITS if study % RARE == 0 else UNITS[:1]:
             found = compare(made, unit, LEVEL)
             names = made.comparisons.methods
             true = [truth[names.index(t.first)] - truth[names.index(t.second)] for t in found.pairs]
-            row[unit] = np.mean(
-                [
-                    t.difference.low <= x <= t.difference.high
-                    for t, x in zip(found.pairs, true, strict=True)
-                ]
+            row[unit] = share(
+                t.difference.low <= x <= t.difference.high
+                for t, x in zip(found.pairs, true, strict=True)
             )
             if unit == "both":
-                row["p below 5 %"] = np.mean([t.p < 1 - LEVEL for t in found.pairs])
+                row["p below 5 %"] = share(t.p < 1 - LEVEL for t in found.pairs)
                 row["any, by Holm"] = any(t.verdict.significant for t in found.pairs)
                 row["all alike"] = found.equality.p < 1 - LEVEL
         rows.append(row)
     return averages(rows, studies)
+
+
+def share(held: Iterable[bool]) -> float:
+    return float(np.mean(list(held)))
 
 
 def recover(cell: Cell, studies: int) -> Figures:

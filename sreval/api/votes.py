@@ -748,14 +748,14 @@ def power(
     for name, share in (("alpha", alpha), ("target", target)):
         if _numbers(name, share, 0, whole=False)[0] >= 1:
             raise StatisticsError(f"{name} can't be {share}.", "Give a number between 0 and 1.")
-    for name, one, low in (
+    for name, count, least in (
         ("methods", methods, 2),
         ("comparisons", 1 if comparisons is None else comparisons, 1),
         ("repeats", repeats, 0),
         ("studies", studies, 1),
         ("seed", seed, 0),
     ):
-        _numbers(name, one, low, whole=True)
+        _numbers(name, count, least, whole=True)
     most = math.comb(methods, 2)
     if comparisons is not None and comparisons > most:
         raise UsageError(
@@ -853,32 +853,29 @@ def _simulations(
     task: str, scale: Scale, ties: float, of_votes: dict[str, float], studies: int, seed: int
 ) -> tuple[Callable[..., Power], Callable[..., Needed]]:
     """The power of one plan, and the search, of a task."""
+    both: dict[str, Any] = {"studies": studies, "seed": seed}
     if task == "pair":
         from sreval.opinions.pairs import power as of_pairs
         from sreval.opinions.pairs.simulation import PairModel
 
-        given: dict[str, Any] = {
-            "model": PairModel("davidson").with_ties(ties) if ties else PairModel()
-        }
-        both = of_pairs.pair_power, of_pairs.pair_needed
-    else:
-        from sreval.opinions import power as simulated_votes
-        from sreval.opinions.simulation import RaterModel
+        pairs = PairModel("davidson").with_ties(ties) if ties else PairModel()
+        return (
+            functools.partial(of_pairs.pair_power, model=pairs, **both),
+            functools.partial(of_pairs.pair_needed, model=pairs, **both),
+        )
+    from sreval.opinions import power as simulated
+    from sreval.opinions.simulation import RaterModel
 
-        rates = {
-            "straight_liner_rate": of_votes["straight_liners"],
-            "speeder_rate": of_votes["speeders"],
-            "dropout_rate": of_votes["drop_outs"],
-        }
-        given = {
-            "model": RaterModel(**rates).on(scale),
-            "images_like": simulated_votes.ImageModel().on(scale),
-        }
-        both = simulated_votes.power, simulated_votes.needed
-    power_of, needed_of = (
-        functools.partial(one, **given, studies=studies, seed=seed) for one in both
+    model = RaterModel(
+        straight_liner_rate=of_votes["straight_liners"],
+        speeder_rate=of_votes["speeders"],
+        dropout_rate=of_votes["drop_outs"],
+    ).on(scale)
+    like = simulated.ImageModel().on(scale)
+    return (
+        functools.partial(simulated.power, model=model, images_like=like, **both),
+        functools.partial(simulated.needed, model=model, images_like=like, **both),
     )
-    return power_of, needed_of
 
 
 def _of_pair(row: dict[str, Any], win_probability: float) -> dict[str, Any]:
@@ -905,8 +902,8 @@ def _asked_differences(
         )
     if jod is not None:
         return [win_probability_of(one) for one in _numbers("jod", jod, 0, whole=False)]
-    asked = (0.55, 0.6, 0.65) if win_probability is None else win_probability
-    return _numbers("win_probability", asked, 0.5, whole=False)
+    shares = (0.55, 0.6, 0.65) if win_probability is None else win_probability
+    return _numbers("win_probability", shares, 0.5, whole=False)
 
 
 def judgements_needed(
@@ -949,10 +946,10 @@ def judgements_needed(
     from sreval.opinions.pairs import power as of_pairs
 
     check_level(level)
-    for name, one, low in (
+    for name, count, least in (
         ("raters", raters, 1), ("images", images, 1), ("studies", studies, 2), ("seed", seed, 0),
     ):  # fmt: skip
-        _numbers(name, one, low, whole=True)
+        _numbers(name, count, least, whole=True)
     return of_pairs.judgements_needed(
         _numbers("methods", methods, 2, whole=True),
         _numbers("half_width", half_width, 0, whole=False),

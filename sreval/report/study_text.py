@@ -471,7 +471,10 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
         said.append(f"seed {first['seed']}")
     notes = [f"Assumed: {'; '.join(said)}."] if said else []
     if pairs:
-        notes.append(f"Sides are balanced. {_pair_effects()}")
+        notes.append(
+            f"Sides are balanced. {_pair_effects()} Where a method is preferred always or never "
+            "there is no estimate, and nothing is found."
+        )
     if first["drop_outs"] and first["n_looks"] > 1:
         begin = 1 / (1 - first["drop_outs"]) if first["drop_outs"] < 1 else math.inf
         notes.append(

@@ -430,11 +430,49 @@ def test_power_is_one_tidy_frame(sreval: Sreval) -> None:
         ({"screening": "gold"}, "Unknown screening rule 'gold'"),
         ({"subset": 1.5}, "a share of 1.5"),
         ({"drop_outs": -0.1}, "dropout_rate must lie within"),
+        ({"task": "cmr"}, "Unknown task 'cmr'"),
+        ({"task": "pair"}, "the task pair have no difference"),
+        ({"win_probability": 0.6}, "the task acr have no win probability"),
+        ({"ties": 0.1}, "the task acr have no ties"),
+        ({"scale": "1..5/0.5"}, "can't be simulated on the scale 1..5/0.5"),
+        ({"scale": "5..1"}, "5..1"),
     ],
 )
 def test_power_refuses_what_cannot_be_meant(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SrevalError, match=message):
         api.power(0.5, studies=2, **options)
+
+
+def test_power_of_pairs_says_the_difference_in_both_units() -> None:
+    size: dict[str, Any] = {"raters": 8, "images": 6, "studies": 10, "task": "pair"}
+    made = api.power(win_probability=[0.6, 0.75], **size)
+    assert made["win_probability"].tolist() == [0.6, 0.75]
+    assert made["difference"].tolist()[1] == pytest.approx(1)
+    again = api.power(jod=[made["difference"][0], 1], **size)
+    assert again["power"].tolist() == made["power"].tolist()
+    assert set(made["task"]) == {"pair"}
+    search: dict[str, Any] = {**size, "raters": None, "unit": "rater", "studies": 20}
+    (found,) = api.power(jod=1.5, ties=0.2, **search).to_dict("records")
+    assert found["low"] <= found["n_raters"] <= found["high"]
+    with pytest.raises(SrevalError, match="say the same"):
+        api.power(jod=1, win_probability=0.6, **size)
+    with pytest.raises(SrevalError, match="no drop outs"):
+        api.power(drop_outs=0.1, **size)
+
+
+def test_other_tasks_and_scales_have_a_power() -> None:
+    size: dict[str, Any] = {"raters": 6, "images": 6, "studies": 4}
+    hidden = api.power(0.5, task="acr-hr", methods=3, **size)
+    assert hidden["items"].tolist() == [24]
+    made = api.power(scale="0..100", task="dcr", **size)
+    assert made["difference"].tolist() == pytest.approx([2.5, 5, 7.5])
+    assert set(made["scale"]) == {"0..100"}
+
+
+def test_judgements_needed_refuses_what_cannot_be_meant() -> None:
+    for options in ({"half_width": 0}, {"methods": 1}, {"level": 1}, {"raters": 0}, {"subset": 2}):
+        with pytest.raises(SrevalError):
+            api.judgements_needed(**{"studies": 2, **options})
 
 
 # The documentation, and what it costs

@@ -1146,3 +1146,27 @@ def test_the_rater_is_said_to_be_taken_where_too_few_images_are_there(
         assert "these images, raters in general" in ran.out
         named = sreval("opinions", path, "--analyse", analysis, "--unit", "rater")
         assert "needs 5 of each" not in named.out
+
+
+def test_power_of_pairs_is_told_in_its_own_units(sreval: Sreval) -> None:
+    asked = ("--task", "pair", "--jod", 1, "--raters", 8, "--images", 6, "--studies", 8)
+    text = sreval("study", "power", *asked, "--methods", 3, "--ties", 0.2, "--subset", 0.5).out
+    assert "win probability   JOD" in text
+    assert "0.750  1.00" in text
+    assert "t test of the Davidson difference; unit both" in text
+    assert "3 methods; a rater sees 50% of the pairs; 20% ties between methods alike." in text
+    assert "1 JOD is preferred by 75%" in text
+    (row,) = json.loads(sreval("study", "power", *asked, "--json").out)["curve"]
+    assert (row["task"], row["win_probability"]) == ("pair", pytest.approx(0.75))
+    wrong = sreval("study", "power", "--task", "pair", "--difference", 1)
+    assert (wrong.code, "Leave out --difference" in wrong.err) == (2, True)
+
+
+def test_judgements_that_an_interval_needs(sreval: Sreval) -> None:
+    asked = ("study", "judgements", "--half-width", 0.3, "--raters", 6, "--images", 6)
+    text = sreval(*asked, "--studies", 20, "--subset", 0.5).out
+    assert "4     0.3              74" in text
+    assert "20 simulated studies of 6 raters x 6 images, each judging 50% of the pairs." in text
+    (row,) = json.loads(sreval(*asked, "--studies", 20, "--json").out)["judgements"]
+    assert row["independent"] == 74
+    assert row["judgements"] > 74

@@ -276,3 +276,45 @@ def test_a_power_of_nothing_tells_no_difference() -> None:
 def test_refuses(made: Callable[[], object], message: str) -> None:
     with pytest.raises(SrevalError, match=message):
         made()
+
+
+def test_a_scale_that_begins_elsewhere_has_the_same_power() -> None:
+    first, second = (
+        power(
+            0.4, 10, 8, RATER, model=RaterModel.on(*ends), images_like=ImageModel.on(*ends),
+            studies=40,
+        ).power
+        for ends in ((1, 5), (11, 15))
+    )  # fmt: skip
+    assert first == second
+
+
+def test_spreads_take_as_much_of_another_scale() -> None:
+    assert RaterModel.on(1, 5) == RaterModel()
+    assert ImageModel.on(1, 5) == ImageModel()
+    wide, images = RaterModel.on(0, 100), ImageModel.on(0, 100)
+    assert (wide.bias_sd, wide.taste_sd, wide.inconsistency) == (7.5, 5, 15)
+    assert (wide.low, wide.high, wide.lapse_rate) == (0, 100, 0.02)
+    assert (images.quality, images.image_sd, images.interaction_sd) == (50, 12.5, 7.5)
+    # finer steps round less away
+    made = power(10, 8, 8, RATER, model=RaterModel.on(0, 100), images_like=images, studies=60)
+    assert made.power == pytest.approx(power(0.4, 8, 8, RATER, studies=60).power, abs=0.2)
+
+
+def test_with_a_hidden_reference_votes_count_where_it_was_seen() -> None:
+    """A difference of two differences from the original is that of the votes."""
+    plan, hidden = Plan("rater"), Plan("rater", task="acr-hr")
+    assert (plan.items(12), hidden.items(12)) == (24, 36)
+    every = [power(0.25, 12, 12, one, studies=150).power for one in (plan, hidden)]
+    assert every[0] == pytest.approx(every[1], abs=0.16)
+    # of half of the pictures an image has both methods for 1 in 4 raters, all three for 1 in 8
+    part = [
+        power(0.6, 12, 12, replace(one, subset=0.5), studies=80).power for one in (plan, hidden)
+    ]
+    assert part[1] < part[0]
+    rated = power(
+        0.6, 12, 12, replace(hidden, methods=3, screening=("straight-lining",)), studies=8
+    )
+    assert rated.items == 48
+    with pytest.raises(SrevalError, match="Unknown task"):
+        Plan(task="cmr")  # type: ignore[arg-type]

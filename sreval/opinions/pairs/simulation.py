@@ -208,7 +208,8 @@ def plan_pairs(
             for (image, *_), (left, right) in zip(shown, sides, strict=True):
                 pair = (left, right) if rater % 2 == 0 else (right, left)
                 trials.append((rater, image, *pair))
-    return PairPlan(*np.array(trials, dtype=np.intp).T, n_methods)
+    rater, image, left, right = np.array(trials, dtype=np.intp).T
+    return PairPlan(rater, image, left, right, n_methods)
 
 
 def _names(letter: str, n: int) -> tuple[str, ...]:
