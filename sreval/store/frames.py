@@ -270,7 +270,11 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         design=row.design,
         design_sha256=row.design_sha256,
         manifest=manifest,
-        votes=check_votes(found["votes"]) if len(found["votes"]) else found["votes"],
+        votes=(
+            check_votes(found["votes"], row.design.scale.numbers)
+            if len(found["votes"])
+            else found["votes"]
+        ),
         sessions=_sessions_of(found["sessions"], found["votes"]),
         answers=found["answers"],
         state=row.state,
