@@ -19,6 +19,7 @@ from sreval.api import Study, read_results, read_votes
 from sreval.api.votes import Adjustment
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
+from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import CLAIMS
 
 if TYPE_CHECKING:
@@ -126,6 +127,11 @@ def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
             "1..5/0 for a slider.",
         ),
         click.option(
+            f"--task{suffix}",
+            type=click.Choice(list(TASKS)),
+            help=f"{of}What raters were asked; default: what a column task says, else acr.",
+        ),
+        click.option(
             f"--header{suffix}",
             type=_YES_OR_NO,
             callback=_truth,
@@ -209,7 +215,7 @@ def with_votes(*, means: bool) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def wrapped(ratings: Path | None, rating_scale: Scale, **others: Any) -> Any:
-            names = ["stimuli", "header", "labels", "missing", "without"]
+            names = ["task", "stimuli", "header", "labels", "missing", "without"]
             if means:
                 better = ["higher_is_better", "lower_is_better"]
                 scores, folders = others.pop("scores"), others["results"]

@@ -20,7 +20,7 @@ from sreval.opinions.comparison import MeanTest, compare_methods
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, units_of
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, task_in, units_of
 from sreval.report import paper
 from sreval.report.collect import collect, scales_of, scored, select
 from sreval.report.notes import (
@@ -75,6 +75,11 @@ def results_table(
     """
     if votes is not None and is_means(votes):
         raise needs_votes("A row of MOS")
+    if votes is not None and (task := task_in(votes)).mean != "MOS":
+        raise UsageError(
+            f"The votes are of {task.title}: their mean is {task.mean}, not MOS.",
+            "sreval opinions has it; a table takes absolute category ratings.",
+        )
     factors = scales_of(frame)
     if votes is not None and len(factors) > 1:
         raise UsageError(
