@@ -369,6 +369,12 @@ def _task(votes: pd.DataFrame, named: TaskName | None) -> TaskName:
     return own or named or "acr"
 
 
+def scale_in(votes: pd.DataFrame) -> Scale:
+    """The scale that a column ``rating_scale`` names, 1..5 where none does."""
+    texts = set(mapped(votes[RATING_SCALE], str).dropna()) if RATING_SCALE in votes else set()
+    return Scale.parse(min(texts).strip()) if texts else ACR
+
+
 def _refuse_other_scale(votes: pd.DataFrame, scale: Scale) -> None:
     """Raise StatisticsError for a column ``rating_scale`` that names another scale, or several."""
     if RATING_SCALE not in votes:

@@ -307,7 +307,8 @@ class PlanItem(Base):
 
 
 class Vote(Base):
-    """One score, on the design's scale. The primary key is what makes a second vote on a position impossible.
+    """One score, on the design's scale. The primary key makes a second vote on a position
+    impossible.
 
     Of `response_ms`, the tab was hidden for `hidden_ms`, and the window without the focus for
     `unfocused_ms`; None where the browser didn't say.

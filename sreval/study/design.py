@@ -446,7 +446,7 @@ class StudyDesign(Config):
             if set(pair) in map(set, self.analysis.comparisons[:number]):
                 raise FieldError("these two are compared already", *place)
         self._refuse_off_scale()
-        if self.task.rules.with_reference:
+        if self.task.with_reference:
             self._refuse_without_reference()
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:

@@ -141,7 +141,7 @@ class StimulusSet:
         total, subset = len(self.voted), self.design.subset
         if subset is None:
             return None
-        if self.design.task.rules.with_reference and subset <= total:
+        if self.design.task.with_reference and subset <= total:
             return self._unmet_whole_images(subset)
         if subset <= total:
             return None
@@ -187,7 +187,7 @@ class StimulusSet:
 
     def _balanced(self) -> tuple[Key, ...]:
         """All stimuli in the sequence of which every slot sees a stretch."""
-        grouped = _by_image if self.design.task.rules.with_reference else _alternating
+        grouped = _by_image if self.design.task.with_reference else _alternating
         placed = []
         for number, (dataset, keys) in enumerate(self.rated.items()):
             groups = grouped(self.design.seed, dataset, keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,13 @@ class Respondent:
     """One rater of the model, who is told no method and knows the stimuli by their hashes."""
 
     model: RaterModel
-    """On the study's scale, its steps being 1 apart."""
-    step: float
-    """The distance of neighbouring scores of the scale."""
+    """On the study's scale."""
     rater: Raters
     seen: Mapping[str, tuple[float, int]]
     """SHA-256 of a stimulus to its true quality and the number of its method."""
     generator: np.random.Generator
 
-    def respond(self, png: bytes, intended: int | None = None) -> tuple[float, float]:
+    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
         """Score and response time in ms. An example is given the score that it shows.
 
         Raises DataError for an image that isn't one of the frozen stimuli.
@@ -47,12 +45,11 @@ class Respondent:
                 "Freeze the study again.",
             )
         quality, method = self.seen[sha256]
-        quality_of, method_of = np.array([quality / self.step]), np.array([method])
+        quality_of, method_of = np.array([quality]), np.array([method])
         drawn = self.model.draw_scores(self.rater, quality_of, method_of, self.generator)[0, 0]
         median = _SPEEDER_MS if self.rater.speeder[0] else _MEDIAN_MS
         response_ms = median * np.exp(_SPREAD * self.generator.normal())
-        score = int(drawn) if self.step == 1 else round(float(drawn) * self.step, 1)
-        return (score if intended is None else intended), round(float(response_ms))
+        return (round(float(drawn)) if intended is None else intended), round(float(response_ms))
 
     def answer(self, question: Question) -> str:
         """An answer that doesn't screen the rater out, where there is one.
@@ -77,7 +74,7 @@ def respondents(
     seed: int = 0,
     model: RaterModel = _MODEL,
 ) -> list[Respondent]:
-    """``count`` raters drawn from ``model``, which is stretched from 1..5 to the design's scale.
+    """``count`` raters drawn from ``model``, which is taken to the design's scale.
 
     Raises DataError for methods without a quality.
     """
@@ -98,26 +95,12 @@ def respondents(
         quality = qualities.get((stimulus.dataset, stimulus.method), overall[stimulus.method])
         assert quality is not None
         seen.setdefault(stimulus.sha256, (quality, methods.index(stimulus.method)))
-    scale = design.scale
-    model = _stretched(model, round(scale.low / scale.step), round(scale.high / scale.step))
+    model = model.on(design.scale.numbers)
     drawn = model.draw_raters(count, len(methods), np.random.default_rng(seed))
     return [
-        Respondent(model, scale.step, drawn.one(i), seen, np.random.default_rng([seed, i]))
+        Respondent(model, drawn.one(i), seen, np.random.default_rng([seed, i]))
         for i in range(count)
     ]
-
-
-def _stretched(model: RaterModel, low: int, high: int) -> RaterModel:
-    """The model on another scale: raters differ and err by the same shares of it."""
-    times = (high - low) / (model.high - model.low)
-    return replace(
-        model,
-        low=low,
-        high=high,
-        bias_sd=model.bias_sd * times,
-        taste_sd=model.taste_sd * times,
-        inconsistency=model.inconsistency * times,
-    )
 
 
 def read_qualities(path: Path) -> Qualities:

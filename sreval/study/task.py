@@ -6,13 +6,12 @@ kinds of study: what an answer may be, how it is named, what a rater must have s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from sreval.config import Config, FieldError
+from sreval.opinions.tasks import TASKS
 
 if TYPE_CHECKING:
     from sreval.opinions import votes
@@ -28,21 +27,6 @@ _TENTH_KEYS = ("0", "x")
 """The keys of the scores above 9, as far as the scale doesn't use them otherwise."""
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What holds of one kind of task. ``with_reference``: whoever rates an image also rates its
-    original, unmarked, so that every vote has a vote on the original beside it."""
-
-    name: str
-    with_reference: bool = False
-
-
-_RULES: Mapping[Kind, Rules] = {
-    "acr": Rules("absolute category rating"),
-    "acr-hr": Rules("absolute category rating with hidden reference", with_reference=True),
-}
-
-
 class Task(Config):
     """What raters do at each item.
 
@@ -55,12 +39,12 @@ class Task(Config):
     """The kind of task, see above."""
 
     @property
-    def rules(self) -> Rules:
-        """What holds of its kind."""
-        return _RULES[self.kind]
+    def with_reference(self) -> bool:
+        """Whether whoever rates an image also rates its original, unmarked among its versions."""
+        return self.kind == "acr-hr"
 
     def __str__(self) -> str:
-        return self.rules.name
+        return TASKS[self.kind].title
 
 
 class Scale(Config):
@@ -95,11 +79,6 @@ class Scale(Config):
     def high(self) -> int:
         """The score of the best answer."""
         return _LINE_TOP if self.line else self.first + len(self.words) - 1
-
-    @property
-    def step(self) -> float:
-        """How far neighbouring scores are apart."""
-        return 10**-_DECIMALS if self.line else 1
 
     @property
     def numbers(self) -> votes.Scale:
