@@ -36,7 +36,7 @@ CURRENT = {
 }
 
 
-def stored(visitor: Visitor) -> list[tuple[int, int]]:
+def stored(visitor: Visitor) -> list[tuple[int, float]]:
     with visitor.store.read() as tx:
         return [(v.position, v.score) for v in tx.scalars(select(Vote).order_by(Vote.position))]
 

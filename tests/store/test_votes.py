@@ -24,7 +24,7 @@ from sreval.store.studies import Studies
 from tests.store.conftest import START, Race, Study
 
 
-def stored(study: Study, session: str) -> list[tuple[int, int]]:
+def stored(study: Study, session: str) -> list[tuple[int, float]]:
     with study.store.read() as tx:
         query = select(Vote.position, Vote.score).where(Vote.session_id == session)
         return [(position, score) for position, score in tx.execute(query.order_by(Vote.position))]
