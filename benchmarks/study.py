@@ -131,7 +131,7 @@ def _rows(database: str) -> pd.DataFrame:
     return frame
 
 
-def _against_acknowledged(rows: pd.DataFrame, told: dict[tuple[str, int], int]) -> dict[str, int]:
+def _against_acknowledged(rows: pd.DataFrame, told: dict[tuple[str, int], float]) -> dict[str, int]:
     keys = list(zip(rows["session"], rows["position"], strict=True))
     stored = dict(zip(keys, rows["score"], strict=True))
     return {

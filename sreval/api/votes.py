@@ -47,7 +47,7 @@ VotesLike: TypeAlias = "Votes | pd.DataFrame | Path | str"
 def read_votes(
     votes: VotesLike,
     *,
-    scale: str | Scale = "1..5",
+    scale: str | Scale | None = None,
     task: TaskName | None = None,
     stimuli: pd.DataFrame | Path | str | None = None,
     header: bool | None = None,
@@ -75,7 +75,8 @@ def read_votes(
       ``lower_is_better`` name metrics that aren't known by themselves. ``whole_methods``: the
       column image may be missing, as in a paper's table of methods; for `compare_studies` alone.
 
-    ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
+    ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider;
+    None: what a column ``rating_scale`` says, as that of an export does, else 1..5.
     ``task`` is what the raters were asked: "acr", "acr-hr" (with a hidden reference) or "dcr"
     (degradation against a shown reference); None: what a column ``task`` says, else "acr".
     ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
@@ -100,7 +101,7 @@ def read_votes(
     from sreval.opinions.reading import is_means, needs_votes, read_ratings
     from sreval.opinions.sheet import directions
     from sreval.opinions.tasks import task_of
-    from sreval.opinions.votes import Scale, left_out
+    from sreval.opinions.votes import Scale, left_out, scale_in
 
     raters = names_of(without)
     if isinstance(votes, Votes):
@@ -108,7 +109,7 @@ def read_votes(
         given = [name for name, value in named.items() if value is not None]
         given += ["missing"] if missing != () else []
         given += ["task"] if task not in (None, votes.task) else []
-        given += ["scale"] if scale not in ("1..5", votes.scale) else []
+        given += ["scale"] if scale not in (None, "1..5", votes.scale) else []
         given += ["higher_is_better"] if higher_is_better else []
         given += ["lower_is_better"] if lower_is_better else []
         if given:
@@ -124,7 +125,7 @@ def read_votes(
             f"votes can't be {kind_of(votes)}.",
             "Give a file, a DataFrame, or what read_votes returned.",
         )
-    if not isinstance(scale, str | Scale):
+    if not isinstance(scale, str | Scale | None):
         raise UsageError(f"scale can't be {scale!r}.", "Write it as text, such as '1..5'.")
     better = directions(names_of(higher_is_better), names_of(lower_is_better))
     asked = None if task is None else task_of(str(task)).name
@@ -140,6 +141,7 @@ def read_votes(
         task=asked,
     )
     table, notes = read.table, read.notes
+    on = on or scale_in(table)
     if isinstance(votes, str | Path) and not is_means(table):
         notes = (*notes, *_planned_looks(user_path(votes)))
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)

@@ -102,10 +102,10 @@ def _truth(_: click.Context, __: click.Parameter, choice: str | None) -> bool | 
     return None if choice is None else choice == "yes"
 
 
-def _scale(_: click.Context, __: click.Parameter, text: str) -> Scale:
+def _scale(_: click.Context, __: click.Parameter, text: str | None) -> Scale | None:
     from sreval.opinions.votes import Scale
 
-    return Scale.parse(text)
+    return None if text is None else Scale.parse(text)
 
 
 def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
@@ -119,12 +119,10 @@ def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
         ),
         click.option(
             f"--rating-scale{suffix}",
-            default="1..5",
-            show_default=True,
             callback=_scale,
             metavar="LOW..HIGH[/STEP]",
             help=f"{of}Step 1 up to eleven scores, else any number; 1..5/0.5 for half points, "
-            "1..5/0 for a slider.",
+            "1..5/0 for a slider. Default: what a column rating_scale says, else 1..5.",
         ),
         click.option(
             f"--task{suffix}",
@@ -214,7 +212,7 @@ def with_votes(*, means: bool) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def wrapped(ratings: Path | None, rating_scale: Scale, **others: Any) -> Any:
+        def wrapped(ratings: Path | None, rating_scale: Scale | None, **others: Any) -> Any:
             names = ["task", "stimuli", "header", "labels", "missing", "without"]
             if means:
                 better = ["higher_is_better", "lower_is_better"]

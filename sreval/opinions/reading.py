@@ -46,6 +46,7 @@ from sreval.opinions.votes import (
     on_scale,
     refuse,
     refuse_case,
+    scale_in,
 )
 from sreval.reading import from_json
 
@@ -91,7 +92,7 @@ def needs_votes(what: str) -> StatisticsError:
 def read_ratings(
     source: Source,
     *,
-    scale: Scale = ACR,
+    scale: Scale | None = None,
     stimuli: Source | None = None,
     header: bool | None = None,
     labels: bool | None = None,
@@ -113,7 +114,8 @@ def read_ratings(
     - Means: a CSV with the columns image and mos, and method, dataset, scene, study where they
       differ; with ``whole_methods`` also one with method and mos, but no image, which is then ''.
 
-    ``task`` and ``scale`` as in ``check_votes``.
+    ``task`` and ``scale`` as in ``check_votes``; without a scale it is what a column
+    ``rating_scale`` says, else 1..5.
 
     A frame is read as the CSV file that it could be written to; see ``sheet_of_frame``. Its columns
     are its first row, so ``header`` can't be given.
@@ -153,7 +155,7 @@ def read_ratings(
     if form != "matrix":
         _refuse_options(path, given)
     if form == "means":
-        return _named(path, lambda: _means(sheet, heads, scale, missing, whole_methods))
+        return _named(path, lambda: _means(sheet, heads, scale or ACR, missing, whole_methods))
     if form == "matrix":
         cells = read_matrix(sheet, heads, stimuli, header, labels, missing)
     else:
@@ -183,7 +185,7 @@ def _named(path: Path, read: Callable[[], Reading]) -> Reading:
 
 
 def _checked(
-    path: Path, found: Cells, scale: Scale, missing: Sequence[str], task: TaskName | None
+    path: Path, found: Cells, scale: Scale | None, missing: Sequence[str], task: TaskName | None
 ) -> Reading:
     """The votes that were cast."""
     told, notes = _emptied(found.frame, "score", missing, "votes not cast")
@@ -193,6 +195,7 @@ def _checked(
     without = sorted(set(told["method"].unique()) - set(frame["method"].unique()) - {""})
     if without and len(frame):
         notes.append(f"no vote was cast on {listed(without)}.")
+    scale = scale or scale_in(frame)
     votes = check_votes(frame, scale, lambda row: found.place(int(rows[row])), task)
     notes += _unused_ends(votes["score"], scale)
     return Reading(votes, tuple(f"{path}: {note}" for note in (*found.notes, *notes)))

@@ -382,11 +382,17 @@ def scores_of_all(
 
 
 def check_scales(studies: Sequence[StudyData]) -> None:
-    """Raise DataError unless all studies asked with the same words about the same upscaling."""
+    """Raise DataError unless all studies asked the same, on one scale, of one upscaling."""
     for one, other in pairwise(studies):
         names = f"{one.design.name} and {other.design.name}"
+        if one.design.task != other.design.task:
+            raise DataError(
+                f"The studies {names} have different tasks: {one.design.task}; "
+                f"{other.design.task}.",
+                "Their scores can't be compared; make a table of each.",
+            )
         if one.design.scale != other.design.scale:
-            first, second = (", ".join(data.design.scale.words) for data in (one, other))
+            first, second = (str(data.design.scale) for data in (one, other))
             raise DataError(
                 f"The studies {names} have different scales: {first}; {second}.",
                 "Their scores can't be compared; make a table of each.",
@@ -422,6 +428,7 @@ def with_studies(
             baseline=baseline,
             pairs=pairs,
             level=level,
+            scale=data.design.scale.numbers,
             study=label if len(studies) > 1 or data.state != "closed" else "",
             alpha=data.alpha,
         )

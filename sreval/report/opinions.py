@@ -87,6 +87,7 @@ class Request:
             interval=interval_of(analysis.unit),
             adjustment=analysis.correction,
             alpha=data.alpha,
+            scale=data.design.scale.numbers,
             rules=Acceptance(data.design).rules,
             scores=scores,
         )

@@ -20,7 +20,7 @@ from sreval.opinions.mos import mos_table
 from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
 from sreval.opinions.units import Unit, unit_names
-from sreval.opinions.votes import ACR, exclusions, units_of
+from sreval.opinions.votes import exclusions, units_of
 from sreval.report import paper
 from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import opinion_figure
@@ -177,7 +177,7 @@ class StudyFacts:
             )
             for row in means.to_dict("records")
         ]  # fmt: skip
-        return charts.estimates(rows, ACR.low, ACR.high, about)
+        return charts.estimates(rows, self.request.scale.low, self.request.scale.high, about)
 
     def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> str:
         """A figure of ``opinion_figures.KINDS`` as an SVG element, the report's marks on it."""
@@ -222,7 +222,8 @@ class StudyFacts:
         return frame.assign(change=frame[f"mos_{after}"] - frame[f"mos_{before}"])
 
     def _means(self, votes: pd.DataFrame) -> pd.DataFrame:
-        return mos_table(votes, interval=self.request.interval).set_index(["dataset", "method"])
+        table = mos_table(votes, interval=self.request.interval, scale=self.request.scale)
+        return table.set_index(["dataset", "method"])
 
     @property
     def decisions(self) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
@@ -255,7 +256,13 @@ class StudyFacts:
         theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
         made = score_table(scores, with_paper=theirs, level=request.level)
         return with_mos(
-            made, votes, unit=request.unit, pairs=True, level=request.level, alpha=request.alpha
+            made,
+            votes,
+            unit=request.unit,
+            pairs=True,
+            level=request.level,
+            scale=request.scale,
+            alpha=request.alpha,
         )
 
     @property
@@ -289,6 +296,7 @@ def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> 
         adjustment=analysis.correction,
         alpha=analysis.alpha,
         level=level,
+        scale=data.design.scale.numbers,
     )
     frame = made.frame()
     if not data.look or not data.look.number:

@@ -13,6 +13,8 @@ from html import escape
 
 _ROW, _LABEL, _PLOT, _VALUE = 20, 150, 360, 130
 _MOST_LETTERS = 22
+_MOST_TICKS = 11
+"""Up to this many points an axis has a tick at each, else at each tenth."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def estimates(rows: Sequence[Estimate], low: float, high: float, about: str) -> 
 
     bottom = len(rows) * _ROW + 4
     marks = [_line(_LABEL, bottom, _LABEL + _PLOT, bottom)]
-    for tick in range(math.ceil(low), math.floor(high) + 1):
+    for tick in range(math.ceil(low), math.floor(high) + 1, 1 if high - low <= _MOST_TICKS else 10):
         marks.append(_line(place(tick), bottom, place(tick), bottom + 4))
         marks.append(_text(place(tick), bottom + 17, str(tick), anchor="middle"))
     for index, row in enumerate(rows):

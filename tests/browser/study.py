@@ -171,7 +171,7 @@ class Served:
             found = tx.scalars(select(models.Vote).order_by(models.Vote.stored_at)).all()
         return [vote for vote in found if vote.session_id not in self.earlier]
 
-    def votes(self) -> list[tuple[int, int]]:
+    def votes(self) -> list[tuple[int, float]]:
         """Their positions and scores."""
         return [(vote.position, vote.score) for vote in self.stored()]
 

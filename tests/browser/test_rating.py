@@ -264,7 +264,10 @@ def test_buttons_say_that_they_wait_and_times_count_from_the_paint(
           window.addEventListener("keydown", () => note("key"), {capture: true});
         }"""
     )
-    assert page.inner_text("#hint") == "How good is the quality of this image? Press 1 to 5."
+    assert (
+        page.inner_text("#hint")
+        == "How good is the quality of this image? Press a key from 1 to 5."
+    )
     page.keyboard.press("3")
     expect(page.locator(COUNT)).to_have_text("Image 2 of 6")
     page.wait_for_selector(READY)

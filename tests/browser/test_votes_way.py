@@ -204,9 +204,9 @@ def test_practice_ends_with_its_last_image_while_votes_wait(tmp_path: Path, wind
         settle(site, page, [(1, 1), (2, 3), (3, 3), (4, 3)])
 
 
-def by_session(site: Served) -> dict[str, list[tuple[int, int]]]:
+def by_session(site: Served) -> dict[str, list[tuple[int, float]]]:
     """The stored votes of each session."""
-    found: dict[str, list[tuple[int, int]]] = {}
+    found: dict[str, list[tuple[int, float]]] = {}
     for vote in site.stored():
         found.setdefault(vote.session_id, []).append((vote.position, vote.score))
     return found

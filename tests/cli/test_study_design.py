@@ -360,18 +360,18 @@ def test_a_short_study_is_told_in_the_singular(sreval: Run, home: Path) -> None:
         ("raters = 8", "rater = 12", "line 4: unknown key 'rater'. Did you mean 'raters'?"),
         (
             "[consent]",
-            '[scale]\nwords = ["a", "b", "c", "d", "e", "f", "g"]\n[consent]',
-            "it takes 5 values, and 7 are given.",
+            '[scale]\nwords = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]\n[consent]',
+            "it has 2 to 11 words, and 12 are given.",
         ),
         (
             "[consent]",
-            '[scale]\nwords = ["a", "b"]\n[consent]',
-            "it takes 5 values, and 2 are given.",
+            '[scale]\nwords = ["a"]\n[consent]',
+            "it has 2 to 11 words, and 1 are given.",
         ),
         (
             "[consent]",
             '[[gold]]\ndataset = "demo"\nmethod = "hr"\nimages = 1\nlow = 6\nhigh = 6\n[consent]',
-            "line 15: gold.0.low = 6: it must be 5 or less.",
+            "line 15: gold.0.low = 6: it isn't on the scale. Scores are whole numbers 1..5.",
         ),
         ('version = "1"', "version = 1", "line 12: consent.version = 1: it must be a text."),
     ],

@@ -60,7 +60,7 @@ def a_visitor(study: Path, site: str, token: str, **options: Any) -> Visitor:
     return Visitor(f"{site}/r/{token}", rater.respond, **options)
 
 
-def stored(store: Store) -> list[tuple[int, int]]:
+def stored(store: Store) -> list[tuple[int, float]]:
     with store.read() as tx:
         rows = tx.execute(select(Vote.position, Vote.score).order_by(Vote.position))
         return [(position, score) for position, score in rows]

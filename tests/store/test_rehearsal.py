@@ -52,7 +52,7 @@ def test_the_command_brings_raters_to_the_end_and_marks_their_data(
             )
         ).all()
     store.dispose()
-    by_method: dict[str, list[int]] = {}
+    by_method: dict[str, list[float]] = {}
     for method, kind, intended, score in rows:
         if kind == "calibration":
             assert score == intended
@@ -77,7 +77,7 @@ def test_a_study_with_real_raters_is_refused(
 
 
 def test_the_same_seed_gives_the_same_votes_however_many_raters_follow(frozen_study: Path) -> None:
-    def votes(raters: int, seed: int, name: str) -> list[dict[int, int]]:
+    def votes(raters: int, seed: int, name: str) -> list[dict[int, float]]:
         made = rehearse(frozen_study, str(frozen_study / name), raters, QUALITIES, seed=seed)
         assert made.failures == []
         return [visit.votes for visit in made.visits]

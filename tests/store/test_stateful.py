@@ -38,7 +38,7 @@ class Model:
 
     token: str
     session: str
-    votes: list[tuple[int, str, dt.datetime]] = field(default_factory=list)
+    votes: list[tuple[float, str, dt.datetime]] = field(default_factory=list)
     waits_until: dt.datetime | None = None
     outcome: str | None = None
     deleted: bool = False
