@@ -270,7 +270,7 @@ def _part(part: Part, report: Report) -> None:
 def _sizes(part: Part) -> str:
     """How much was judged, by whom."""
     own = part.comparisons
-    ties = f" ({own.n_ties:.0f} ties)" if own.n_ties else ""
+    ties = f" ({counted(int(own.n_ties), 'tie')})" if own.n_ties else ""
     raters = counted(own.n_raters, "rater") if own.raters != ("",) else "raters not named"
     images = counted(own.n_images, "image") if own.images != ("",) else "images not named"
     return f"{counted(int(own.n_judgements), 'judgement')}{ties}, {raters}, {images}"
@@ -383,7 +383,7 @@ def _scale_notes(
     if part.request.ties == "half":
         notes.append("Ties count as half a win for each: errors and tests are too sure.")
     if part.request.ties == "drop" and part.comparisons.n_ties:
-        notes.append(f"{part.comparisons.n_ties:.0f} ties are left out.")
+        notes.append(f"{counted(int(part.comparisons.n_ties), 'tie')} left out.")
     notes += [f"{one.rstrip('.')}." for one in (compared.why, compared.warning) if one]
     return notes
 
@@ -454,7 +454,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
     }
     notes = [
         f"{_sizes(part)}. chosen: of the n judgements of a method, a tie half.",
-        found.reason,
+        f"{found.reason} Two classes are in order only where it says so.",
         f"theta in its class: {NAMES[part.model]}, sum 0 within the class; – of a class of one. "
         "No p is given.",
         "penalised (Firth): Bradley-Terry with Firth's penalty, sum 0 over all; it is finite "

@@ -170,7 +170,7 @@ def test_what_is_left_out_is_told_by_number() -> None:
         ({"without": "r99"}, "Unknown rater 'r99'"),
         ({"methods": ["srgan"]}, "One method"),
         ({"methods": ["srgan", "x"]}, "Unknown method 'x'"),
-        ({"dataset": "Set5"}, "Unknown data set 'Set5'"),
+        ({"dataset": "Set5"}, "name no data set"),
         ({"metrics": pd.DataFrame({"a": [1]})}, "lack image and method"),
         ({"metrics": pd.DataFrame({"image": ["i"], "method": ["m"], "niqe": [1]})}, "no metric"),
     ],
