@@ -201,7 +201,7 @@ def test_mos_and_preferences_side_by_side() -> None:
             for k, m in enumerate(METHODS)
         ]
     )
-    found = package.preferences(study(raters=12, images=8), votes=votes)
+    found = package.preferences(study(raters=8), votes=votes)
     beside = found.table("mos")
     assert beside.facts == {"tau": 1.0, "same": 3, "pairs": 3}
     assert "3 of 3 pairs of methods are in the same order; Kendall's tau = 1.00, n = 3" in (
