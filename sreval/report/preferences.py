@@ -191,7 +191,9 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
     for dataset in datasets:
         rows = own[own["dataset"] == dataset]
         every = judgements[judgements["dataset"] == dataset]
-        made = report.attempt(partial(_parts, dataset, rows, request), dataset or "Preferences")
+        made = report.attempt(
+            partial(_parts, dataset, rows, request, report), dataset or "Preferences"
+        )
         for part in made or ():
             _part(part, report)
         for table in (_images_agree, _raters):
@@ -213,12 +215,16 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
     return report
 
 
-def _parts(dataset: str, rows: pd.DataFrame, request: Request) -> list[Part]:
+def _parts(dataset: str, rows: pd.DataFrame, request: Request, report: Report) -> list[Part]:
     """The connected parts of a data set."""
     chosen = None if request.methods is None else tuple(request.methods)
     every = Comparisons.of(rows, chosen)
-    parts = existence(every, ties=request.ties or "half").parts
-    if len(parts) == 1:
+    found = existence(every, ties=request.ties or "half").parts
+    parts = [own for own in found if len(own) > 1]
+    if alone := [own[0] for own in found if len(own) == 1]:
+        # only without ties can a method be left without any comparison
+        report.not_done.append(f"{listed(alone)}: every judgement is a tie, and ties are left out.")
+    if len(found) == 1:
         return [Part(dataset, {"dataset": dataset, "part": 1}, every, rows, request, 1)]
     return [
         Part(

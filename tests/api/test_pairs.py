@@ -261,3 +261,10 @@ def test_names_and_numbers_as_people_write_them() -> None:
     assert sorted(found.frame["method"]) == sorted(names)
     assert "'=cmd()" in found.table().to_csv()
     assert r"G\"{a}nse \& S\"{o}hne" in found.table().to_latex()
+
+
+def test_a_method_of_ties_alone_is_named_where_ties_are_dropped() -> None:
+    tied = pd.DataFrame([("r0", "i0", "srgan", "lost", "tie")], columns=list(study().columns))
+    found = package.preferences(pd.concat([study(), tied]), ties="drop")
+    assert found.not_done == ["lost: every judgement is a tie, and ties are left out."]
+    assert sorted(found.frame["method"]) == sorted(METHODS)
