@@ -30,30 +30,25 @@ NORMAL: Final[tuple[Model, ...]] = ("thurstone", "glenn-david")
 
 
 class Distribution(NamedTuple):
-    """A symmetric distribution function, its logarithm, its density and the density's slope."""
+    """A symmetric distribution function F, ln F, the log of its density, and that log's slope."""
 
     below: Callable[[Floats], Floats]
     log_below: Callable[[Floats], Floats]
-    density: Callable[[Floats], Floats]
-    slope: Callable[[Floats], Floats]
-
-
-def _logistic_density(x: Floats) -> Floats:
-    return np.asarray(special.expit(x) * special.expit(-x))
-
-
-def _normal_density(x: Floats) -> Floats:
-    return np.asarray(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    log_density: Callable[[Floats], Floats]
+    score: Callable[[Floats], Floats]
 
 
 _LOGISTIC = Distribution(
     special.expit,
     special.log_expit,
-    _logistic_density,
-    lambda x: -_logistic_density(x) * np.tanh(x / 2),
+    lambda x: np.asarray(special.log_expit(x) + special.log_expit(-x)),
+    lambda x: -np.tanh(x / 2),
 )
 _NORMAL = Distribution(
-    special.ndtr, special.log_ndtr, _normal_density, lambda x: -x * _normal_density(x)
+    special.ndtr,
+    special.log_ndtr,
+    lambda x: -(x**2) / 2 - np.log(2 * np.pi) / 2,
+    lambda x: -x,
 )
 
 
@@ -75,8 +70,8 @@ def _ordered(z: Floats, by: Distribution, ties: bool) -> Terms:
     out = Terms(*(np.zeros((len(z), 3, *[2] * rank)) for rank in range(3)))
     for column, at, sign in ((0, a, 1), (2, -b, -1)):
         out.log_p[:, column] = by.log_below(at)
-        ratio = np.exp(np.log(by.density(at)) - out.log_p[:, column])
-        curvature = by.slope(at) / by.below(at) - ratio**2
+        ratio = np.exp(by.log_density(at) - out.log_p[:, column])
+        curvature = ratio * (by.score(at) - ratio)
         place = column // 2
         out.slopes[:, column, place] = sign * ratio
         out.curvatures[:, column, place, place] = curvature
@@ -85,9 +80,10 @@ def _ordered(z: Floats, by: Distribution, ties: bool) -> Terms:
         p = np.where(a > 0, by.below(-a) - by.below(-b), by.below(b) - by.below(a))
         p = np.where(p > 0, p, np.nan)
         out.log_p[:, 1] = np.log(p)
-        slopes = np.stack([-by.density(a) / p, by.density(b) / p], axis=1)
+        ratios = [np.exp(by.log_density(at)) / p for at in (a, b)]
+        slopes = np.stack([-ratios[0], ratios[1]], axis=1)
         out.slopes[:, 1] = slopes
-        own = np.stack([-by.slope(a) / p, by.slope(b) / p], axis=1)
+        own = slopes * by.score(z)
         out.curvatures[:, 1] = own[:, :, None] * np.eye(2) - slopes[:, :, None] * slopes[:, None, :]
     return out
 
@@ -233,7 +229,7 @@ class Likelihood:
         parameters = np.zeros(self.design.shape[2])
         if self.model in TIE_MODELS:
             total = self.counts.sum(axis=0)
-            share = total[1] / total.sum()
+            share = total[1] / (total.sum() + 1)  # below 1 also where all are ties
             if self.model == "davidson":
                 parameters[-1] = np.log(2 * share / (1 - share))
             else:
