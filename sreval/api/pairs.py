@@ -181,6 +181,11 @@ def _narrowed(
         if frame.empty:
             raise StatisticsError(f"No judgement is left: {why}.", "Name fewer, or others.")
 
+    if datasets and set(frame["dataset"]) == {""}:
+        raise UsageError(
+            f"The judgements name no data set, so {option('--dataset')} can't choose one.",
+            "Leave it out, or add a column dataset.",
+        )
     for kind, name, names in (
         *(("data set", one, set(frame["dataset"])) for one in datasets),
         *(("rater", one, set(frame["rater"])) for one in without),

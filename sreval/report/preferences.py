@@ -191,7 +191,9 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
     for dataset in datasets:
         rows = own[own["dataset"] == dataset]
         every = judgements[judgements["dataset"] == dataset]
-        made = report.attempt(partial(_parts, dataset, rows, request), dataset or "Preferences")
+        made = report.attempt(
+            partial(_parts, dataset, rows, request, report), dataset or "Preferences"
+        )
         for part in made or ():
             _part(part, report)
         for table in (_images_agree, _raters):
@@ -213,12 +215,16 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
     return report
 
 
-def _parts(dataset: str, rows: pd.DataFrame, request: Request) -> list[Part]:
+def _parts(dataset: str, rows: pd.DataFrame, request: Request, report: Report) -> list[Part]:
     """The connected parts of a data set."""
     chosen = None if request.methods is None else tuple(request.methods)
     every = Comparisons.of(rows, chosen)
-    parts = existence(every, ties=request.ties or "half").parts
-    if len(parts) == 1:
+    found = existence(every, ties=request.ties or "half").parts
+    parts = [own for own in found if len(own) > 1]
+    if alone := [own[0] for own in found if len(own) == 1]:
+        # only without ties can a method be left without any comparison
+        report.not_done.append(f"{listed(alone)}: every judgement is a tie, and ties are left out.")
+    if len(found) == 1:
         return [Part(dataset, {"dataset": dataset, "part": 1}, every, rows, request, 1)]
     return [
         Part(
@@ -270,7 +276,7 @@ def _part(part: Part, report: Report) -> None:
 def _sizes(part: Part) -> str:
     """How much was judged, by whom."""
     own = part.comparisons
-    ties = f" ({own.n_ties:.0f} ties)" if own.n_ties else ""
+    ties = f" ({counted(int(own.n_ties), 'tie')})" if own.n_ties else ""
     raters = counted(own.n_raters, "rater") if own.raters != ("",) else "raters not named"
     images = counted(own.n_images, "image") if own.images != ("",) else "images not named"
     return f"{counted(int(own.n_judgements), 'judgement')}{ties}, {raters}, {images}"
@@ -383,7 +389,7 @@ def _scale_notes(
     if part.request.ties == "half":
         notes.append("Ties count as half a win for each: errors and tests are too sure.")
     if part.request.ties == "drop" and part.comparisons.n_ties:
-        notes.append(f"{part.comparisons.n_ties:.0f} ties are left out.")
+        notes.append(f"{counted(int(part.comparisons.n_ties), 'tie')} left out.")
     notes += [f"{one.rstrip('.')}." for one in (compared.why, compared.warning) if one]
     return notes
 
@@ -454,7 +460,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
     }
     notes = [
         f"{_sizes(part)}. chosen: of the n judgements of a method, a tie half.",
-        found.reason,
+        f"{found.reason} Two classes are in order only where it says so.",
         f"theta in its class: {NAMES[part.model]}, sum 0 within the class; – of a class of one. "
         "No p is given.",
         "penalised (Firth): Bradley-Terry with Firth's penalty, sum 0 over all; it is finite "

@@ -105,7 +105,7 @@ def beside_metrics(
     """How many judgements each metric foretells, beside what another rater does."""
     own = counted_judgements(judgements)
     found = foretold.by_metrics(own, values, metrics, level)
-    others = foretold.by_others(own)
+    others = foretold.by_others(foretold.with_values(own, values, metrics)[0])
     rows = [
         {"metric": metric, **one._asdict()}
         for metric, one in sorted(found.items(), key=lambda item: -item[1].share)

@@ -170,7 +170,7 @@ def test_what_is_left_out_is_told_by_number() -> None:
         ({"without": "r99"}, "Unknown rater 'r99'"),
         ({"methods": ["srgan"]}, "One method"),
         ({"methods": ["srgan", "x"]}, "Unknown method 'x'"),
-        ({"dataset": "Set5"}, "Unknown data set 'Set5'"),
+        ({"dataset": "Set5"}, "name no data set"),
         ({"metrics": pd.DataFrame({"a": [1]})}, "lack image and method"),
         ({"metrics": pd.DataFrame({"image": ["i"], "method": ["m"], "niqe": [1]})}, "no metric"),
     ],
@@ -201,7 +201,7 @@ def test_mos_and_preferences_side_by_side() -> None:
             for k, m in enumerate(METHODS)
         ]
     )
-    found = package.preferences(study(raters=12, images=8), votes=votes)
+    found = package.preferences(study(raters=8), votes=votes)
     beside = found.table("mos")
     assert beside.facts == {"tau": 1.0, "same": 3, "pairs": 3}
     assert "3 of 3 pairs of methods are in the same order; Kendall's tau = 1.00, n = 3" in (
@@ -261,3 +261,10 @@ def test_names_and_numbers_as_people_write_them() -> None:
     assert sorted(found.frame["method"]) == sorted(names)
     assert "'=cmd()" in found.table().to_csv()
     assert r"G\"{a}nse \& S\"{o}hne" in found.table().to_latex()
+
+
+def test_a_method_of_ties_alone_is_named_where_ties_are_dropped() -> None:
+    tied = pd.DataFrame([("r0", "i0", "srgan", "lost", "tie")], columns=list(study().columns))
+    found = package.preferences(pd.concat([study(), tied]), ties="drop")
+    assert found.not_done == ["lost: every judgement is a tie, and ties are left out."]
+    assert sorted(found.frame["method"]) == sorted(METHODS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,47 +33,48 @@ class Foretold(NamedTuple):
     n_images: int
 
 
-def by_metrics(
-    judgements: pd.DataFrame,
-    values: pd.DataFrame,
-    metrics: Mapping[str, bool],
-    level: float = 0.95,
-) -> dict[str, Foretold]:
-    """What each of ``metrics``, and whether higher is better, foretells of ``judgements``.
+def with_values(
+    judgements: pd.DataFrame, values: pd.DataFrame, metrics: Iterable[str]
+) -> tuple[pd.DataFrame, Floats]:
+    """The judgements without ties that have all metrics of both pictures, and left minus right.
 
-    ``values`` has a row a (dataset, image, method). A judgement counts where all metrics are
-    there and finite, or infinite on one side (identical images), so that metrics are compared on
-    the same ones. The share is that of the judgements, each counted once.
-
-    Raises StatisticsError where no judgement has values.
+    ``values`` has a row a (dataset, image, method). The differences are of shape (judgements,
+    metrics); 0 where both are infinite, as the PSNR of identical images is. Raises StatisticsError
+    where there is none.
     """
     rows = judgements[judgements["choice"] != "tie"]
     known = values.set_index([*_STIMULUS, "method"])[list(metrics)]
-    if known.index.has_duplicates:
-        twice = known.index[known.index.duplicated()][0]
-        raise StatisticsError(
-            f"The metrics have two rows for {'/'.join(filter(None, map(str, twice)))}.",
-            "Keep one row an image and method.",
-        )
     sides = []
     for side in ("left", "right"):
         keys = pd.MultiIndex.from_frame(rows[[*_STIMULUS, side]])
         sides.append(known.reindex(keys).to_numpy(dtype=np.float64))
     with np.errstate(invalid="ignore"):
         ahead = np.where(sides[0] == sides[1], 0.0, sides[0] - sides[1])
-    ahead[np.isnan(sides[0]) | np.isnan(sides[1])] = np.nan
     kept = np.flatnonzero(~np.isnan(ahead).any(axis=1))
     if not kept.size:
-        wanted = [f"{'/'.join(filter(None, key))}" for key in known.index.unique()[:3]]
+        wanted = ["/".join(filter(None, key)) for key in known.index[:3]]
         raise StatisticsError(
             "No judgement has a metric of both pictures.",
             f"Name images and methods as the metrics do: {listed(wanted)}.",
         )
+    return rows.iloc[kept], ahead[kept]
+
+
+def by_metrics(
+    judgements: pd.DataFrame,
+    values: pd.DataFrame,
+    metrics: Mapping[str, bool],
+    level: float = 0.95,
+) -> dict[str, Foretold]:
+    """What each of ``metrics``, by whether higher is better, foretells of ``with_values``.
+
+    So all metrics are compared on the same judgements. Raises as ``with_values`` does.
+    """
+    rows, ahead = with_values(judgements, values, metrics)
     chosen = np.where(rows["choice"] == "left", 1, -1)
     signs = [1 if higher else -1 for higher in metrics.values()]
     hits = (np.sign(ahead) * np.array(signs) * chosen[:, None] + 1) / 2
-    own = rows.iloc[kept]
-    return {metric: _share(own, hits[kept, place], level) for place, metric in enumerate(metrics)}
+    return {metric: _share(rows, hits[:, place], level) for place, metric in enumerate(metrics)}
 
 
 def by_others(judgements: pd.DataFrame) -> Foretold:

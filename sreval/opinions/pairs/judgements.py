@@ -27,7 +27,7 @@ from sreval.opinions.sheet import (
     read_text,
     sheet_of_frame,
 )
-from sreval.opinions.votes import Place, flags, mapped, numbers, refuse, refuse_case
+from sreval.opinions.votes import Place, flags, mapped, refuse, refuse_case
 
 KINDS = ("real", "repeat", "trap", "same", "training")
 """What a trial was for; only ``real`` ones are opinions on a pair."""
@@ -257,20 +257,24 @@ def _check_sides(frame: pd.DataFrame, kind: pd.Series, place: Place) -> None:
 def _seconds(frame: pd.DataFrame, place: Place) -> pd.Series:
     if "seconds" not in frame:
         return pd.Series(np.nan, frame.index)
-    seconds = numbers(frame["seconds"], place)
-    refuse(
-        frame["seconds"],
-        seconds < 0,
-        "Column 'seconds' has a negative time",
-        "Leave it empty.",
-        place,
-    )
+    seconds = _numbers(frame["seconds"], "time", place)
+    what = "Column 'seconds' has a negative time"
+    refuse(frame["seconds"], seconds < 0, what, "Leave it empty.", place)
     return seconds
+
+
+def _numbers(column: pd.Series, what: str, place: Place) -> pd.Series:
+    """The column as floats, NaN where a cell is empty. Raises StatisticsError for other text."""
+    found = mapped(column, number)
+    bad = found.isna() & mapped(column, str).notna()
+    remedy = "Write plain decimal numbers, and leave a cell empty where there is none."
+    refuse(column, bad, f"Column {str(column.name)!r} has no {what}", remedy, place)
+    return found.astype(np.float64)
 
 
 def _whole(frame: pd.DataFrame, name: str, least: int, place: Place) -> pd.Series:
     """A column of counts. Raises StatisticsError for one that isn't whole, or below ``least``."""
-    found = numbers(frame[name], place).fillna(least)
+    found = _numbers(frame[name], "count", place).fillna(least)
     bad = (found < least) | (found % 1 != 0)
     remedy = f"Write whole numbers from {least}; judgements can't be shared out."
     refuse(frame[name], bad, f"Column {name!r} has no count", remedy, place)
@@ -412,8 +416,10 @@ def _wins(sheet: Sheet, heads: Heads) -> Judgements:
         return f"{sheet.place(rows[int(told['at'].iloc[row])][0])}, column {told['right'][row]}"
 
     refuse(told["left"], told["left"] == "", "A row has no name", "Name the method.", place)
+    diagonal = told["left"] == told["right"]
+    told.loc[diagonal & ~told["wins"].map(is_number), "wins"] = ""  # often a dash
     told["count"] = _whole(told, "wins", 0, place)
-    own = (told["left"] == told["right"]) & (told["count"] > 0)
+    own = diagonal & (told["count"] > 0)
     refuse(told["wins"], own, "A method beats itself", "Leave the diagonal empty.", place)
     made = told[told["count"] > 0].assign(
         dataset="", image="", rater="", choice=LEFT, seconds=np.nan, kind="real", accepted=True,

@@ -229,7 +229,7 @@ class Likelihood:
         parameters = np.zeros(self.design.shape[2])
         if self.model in TIE_MODELS:
             total = self.counts.sum(axis=0)
-            share = total[1] / total.sum()
+            share = total[1] / (total.sum() + 1)  # below 1 also where all are ties
             if self.model == "davidson":
                 parameters[-1] = np.log(2 * share / (1 - share))
             else:

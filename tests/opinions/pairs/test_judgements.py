@@ -76,7 +76,7 @@ def test_counts_give_a_row_a_choice(tmp_path: Path) -> None:
 
 
 def test_a_matrix_of_wins_knows_no_places(tmp_path: Path) -> None:
-    read = _read(tmp_path, ",a,b,c\na,,3,1\nb,2,0,4\nc,0,1,0\n")
+    read = _read(tmp_path, ",a,b,c\na,-,3,1\nb,2,0,4\nc,0,1,\n")
     assert _rows(read) == [
         ("a", "b", "left", 3), ("a", "c", "left", 1), ("b", "a", "left", 2), ("b", "c", "left", 4),
         ("c", "b", "left", 1),
