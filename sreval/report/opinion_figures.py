@@ -9,7 +9,6 @@ from functools import partial
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import scipy
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
@@ -409,12 +408,10 @@ def _metric_panel(
             rows[metric], rows["mos"], linestyle="", markersize=3, alpha=0.8,
             label=short_label(method), **look(index),
         )  # fmt: skip
-    x = stimuli[metric].to_numpy(dtype=np.float64)
+    x, mos = (stimuli[name].to_numpy(dtype=np.float64) for name in (metric, "mos"))
+    line = np.linspace(x.min(), x.max(), 200)
     sign = 1 if higher_is_better else -1
-    mapped = fit_mapped("logistic", sign * x, stimuli["mos"].to_numpy(), np.ones((1, x.size)))[0]
-    places, first = np.unique(x, return_index=True)
-    line = np.linspace(places[0], places[-1], 200)
-    curve = scipy.interpolate.PchipInterpolator(places, mapped[first])(line)
+    curve = fit_mapped("logistic", sign * x, mos, np.ones((1, x.size)), sign * line)[0]
     axes.plot(line, curve, color="#555555", linewidth=1)
     worse = "" if higher_is_better else ", lower is better"
     axes.set_xlabel(f"{name_and_unit(metric)}{worse}")
