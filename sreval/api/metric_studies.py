@@ -37,7 +37,7 @@ MapName = Literal["linear", "logistic", "third-order"]
 def metrics_study(
     studies: StudyLike | Sequence[StudyLike] | Mapping[str, StudyLike],
     *,
-    rating_scale: str | Sequence[str] = "1..5",
+    rating_scale: str | Sequence[str] | None = None,
     results: object = None,
     classes: Mapping[str, str] | None = None,
     mapping: MapName = "third-order",
@@ -103,7 +103,9 @@ def metrics_study(
     notes: list[str] = []
     scores = scores_of(results, protocol, factor, notes.append)
     better = directions(names_of(higher_is_better), names_of(lower_is_better))
-    given = _with_scales(_named(studies, allow_open), names_of(rating_scale))
+    given = _with_scales(
+        _named(studies, allow_open), (None,) if rating_scale is None else names_of(rating_scale)
+    )
     read = _read(given, better, notes)
     methods = {str(name) for votes in read.values() for name in votes.frame["method"].unique()}
     if reference not in methods | {"hr"}:
@@ -126,7 +128,7 @@ def metrics_study(
     return MetricsStudy(sections, (*not_done, *others), tuple(notes), level)
 
 
-Given = tuple[str, StudyLike, str]
+Given = tuple[str, StudyLike, str | None]
 """A study's name, the study, and its scale where it is still to be read."""
 
 
@@ -166,7 +168,9 @@ def _cast(given: StudyLike, allow_open: bool | None) -> StudyLike:
     return given.votes(allow_open=allow_open) if isinstance(given, Study) else given
 
 
-def _with_scales(named: Sequence[tuple[str, StudyLike]], scales: Sequence[str]) -> list[Given]:
+def _with_scales(
+    named: Sequence[tuple[str, StudyLike]], scales: Sequence[str | None]
+) -> list[Given]:
     """The studies, each file and frame with its scale."""
     unread = sum(not isinstance(one, Votes) for _, one in named)
     if len(scales) not in (1, unread):
@@ -176,7 +180,7 @@ def _with_scales(named: Sequence[tuple[str, StudyLike]], scales: Sequence[str]) 
             "Give it once for all, or once for each.",
         )
     left = iter([*scales] * unread if len(scales) == 1 else scales)
-    return [(name, one, "" if isinstance(one, Votes) else next(left)) for name, one in named]
+    return [(name, one, None if isinstance(one, Votes) else next(left)) for name, one in named]
 
 
 def _read(given: Sequence[Given], better: Mapping[str, bool], notes: list[str]) -> dict[str, Votes]:
@@ -202,7 +206,7 @@ def _read(given: Sequence[Given], better: Mapping[str, bool], notes: list[str]) 
     return read
 
 
-def _votes(given: StudyLike, scale: str, better: Mapping[str, bool]) -> Votes:
+def _votes(given: StudyLike, scale: str | None, better: Mapping[str, bool]) -> Votes:
     """The votes or means of one study, with the directions of the metrics that it has."""
     from sreval.opinions.reading import metric_key
 

@@ -590,14 +590,13 @@ class Study:
         log keeps. Raises UsageError for an open study, StatisticsError where nobody voted and
         before the first look.
         """
-        from sreval.opinions.votes import ACR
         from sreval.report.opinion_rows import load
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
             raise StatisticsError(f"Study {self.name} has no votes.", "Invite raters first.")
         notes = (str(data.look),) if data.look else ()
-        return Votes(data.analysed, notes, ACR)
+        return Votes(data.analysed, notes, data.design.scale.numbers)
 
     def report(
         self,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from sreval.opinions.power import Find, Plan, ScreeningRule
+    from sreval.opinions.tasks import TaskName
     from sreval.opinions.units import IntervalName, Spending, Unit
     from sreval.opinions.votes import Scale
     from sreval.report.choices import AnalysisName, FigureName
@@ -46,7 +47,8 @@ VotesLike: TypeAlias = "Votes | pd.DataFrame | Path | str"
 def read_votes(
     votes: VotesLike,
     *,
-    scale: str | Scale = "1..5",
+    scale: str | Scale | None = None,
+    task: TaskName | None = None,
     stimuli: pd.DataFrame | Path | str | None = None,
     header: bool | None = None,
     labels: bool | None = None,
@@ -73,14 +75,18 @@ def read_votes(
       ``lower_is_better`` name metrics that aren't known by themselves. ``whole_methods``: the
       column image may be missing, as in a paper's table of methods; for `compare_studies` alone.
 
-    ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider.
+    ``scale`` is LOW..HIGH or LOW..HIGH/STEP: "1..5", "1..5/0.5", "0..100/0" for a slider;
+    None: what a column ``rating_scale`` says, as that of an export does, else 1..5.
+    ``task`` is what the raters were asked: "acr", "acr-hr" (with a hidden reference) or "dcr"
+    (degradation against a shown reference); None: what a column ``task`` says, else "acr".
     ``missing`` lists what stands for a vote not cast beside an empty cell, such as "NA" or -1.
     The votes of the raters ``without`` are kept, but don't count; this works on Votes, too.
 
     Raises:
         DataError: a file that can't be read, or is none of these forms.
         UsageError: an argument that can't be meant, such as an unknown rater.
-        StatisticsError: a vote that isn't on the scale, or is there twice.
+        StatisticsError: a vote that isn't on the scale, or is there twice; votes of several tasks
+            or scales, or of others than those named.
 
     >>> import pandas as pd
     >>> import sreval
@@ -94,14 +100,16 @@ def read_votes(
     from sreval.content import user_path
     from sreval.opinions.reading import is_means, needs_votes, read_ratings
     from sreval.opinions.sheet import directions
-    from sreval.opinions.votes import Scale, left_out
+    from sreval.opinions.tasks import task_of
+    from sreval.opinions.votes import Scale, left_out, scale_in
 
     raters = names_of(without)
     if isinstance(votes, Votes):
         named = {"stimuli": stimuli, "header": header, "labels": labels}
         given = [name for name, value in named.items() if value is not None]
         given += ["missing"] if missing != () else []
-        given += ["scale"] if scale not in ("1..5", votes.scale) else []
+        given += ["task"] if task not in (None, votes.task) else []
+        given += ["scale"] if scale not in (None, "1..5", votes.scale) else []
         given += ["higher_is_better"] if higher_is_better else []
         given += ["lower_is_better"] if lower_is_better else []
         if given:
@@ -117,9 +125,10 @@ def read_votes(
             f"votes can't be {kind_of(votes)}.",
             "Give a file, a DataFrame, or what read_votes returned.",
         )
-    if not isinstance(scale, str | Scale):
+    if not isinstance(scale, str | Scale | None):
         raise UsageError(f"scale can't be {scale!r}.", "Write it as text, such as '1..5'.")
     better = directions(names_of(higher_is_better), names_of(lower_is_better))
+    asked = None if task is None else task_of(str(task)).name
     on = Scale.parse(scale) if isinstance(scale, str) else scale
     read = read_ratings(
         user_path(votes) if isinstance(votes, str | Path) else votes,
@@ -129,8 +138,10 @@ def read_votes(
         labels=labels,
         missing=names_of(missing),
         whole_methods=whole_methods,
+        task=asked,
     )
     table, notes = read.table, read.notes
+    on = on or scale_in(table)
     if isinstance(votes, str | Path) and not is_means(table):
         notes = (*notes, *_planned_looks(user_path(votes)))
     where = "The DataFrame" if not isinstance(votes, str | Path) else str(votes)
@@ -192,6 +203,13 @@ class Votes:
     notes: tuple[str, ...]
     scale: Scale
     better: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def task(self) -> TaskName:
+        """What the raters were asked: "acr", "acr-hr" or "dcr"."""
+        from sreval.opinions.votes import task_in
+
+        return task_in(self.frame).name
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -636,6 +654,7 @@ def power(
     straight_liners: float = 0.0,
     speeders: float = 0.0,
     drop_outs: float = 0.0,
+    rating_scale: str | Scale = "1..5",
     looks: int | Sequence[int] = 1,
     spending: Spending = "obrien-fleming",
     target: float = 0.8,
@@ -645,7 +664,7 @@ def power(
 ) -> pd.DataFrame:
     """How many raters and images a difference needs, by simulation of the whole analysis.
 
-    Votes of the rater model on the scale 1..5, screened, tested over the ``unit`` and adjusted
+    Votes of the rater model, screened, tested over the ``unit`` and adjusted
     for the ``comparisons`` that the study makes (None: all pairs of ``methods``). Of frames,
     sequences count as images.
 
@@ -670,6 +689,8 @@ def power(
         speeders: Share of raters who vote at random, at once.
         drop_outs: Share of raters who leave after a random part. Their votes until then count, and
             raters are those who begin; with looks they don't, and raters are those who finish.
+        rating_scale: Of the votes, as in `read_votes`. What differs between raters and images is
+            known on 1..5 and taken to grow with the length of the scale.
         looks: How often the study is looked at, equally spaced in raters and at the end; or after
             how many raters each time. Raters are counted before screening.
         spending: How alpha is divided among the looks, "obrien-fleming" or "pocock".
@@ -701,6 +722,7 @@ def power(
 
     from sreval.opinions import power as simulated
     from sreval.opinions.simulation import RaterModel
+    from sreval.opinions.votes import Scale
 
     differences = _numbers("difference", difference, 0, whole=False)
     for name, share in (("alpha", alpha), ("target", target)):
@@ -754,9 +776,14 @@ def power(
         looks=at if several else at[0],
         spending=spending,
     )
+    scale = Scale.parse(rating_scale) if isinstance(rating_scale, str) else rating_scale
     model = RaterModel(
         straight_liner_rate=straight_liners, speeder_rate=speeders, dropout_rate=drop_outs
-    )
+    ).on(scale)
+    images_like = simulated.ImageModel().on(scale)
+    simulation: dict[str, Any] = {
+        "model": model, "images_like": images_like, "studies": studies, "seed": seed,
+    }  # fmt: skip
     planned = {
         "methods": methods,
         "comparisons": plan.tests,
@@ -768,6 +795,7 @@ def power(
         "straight_liners": straight_liners,
         "speeders": speeders,
         "drop_outs": drop_outs,
+        "rating_scale": str(scale),
         "n_looks": len(at) if several else at[0],
         "spending": spending,
         "target": target,
@@ -780,14 +808,11 @@ def power(
     for place, (one, n) in enumerate(cells):
         if found is not None:
             own, told = _planned(plan, unit, *((None, n) if found == "raters" else (n, None)))
-            needed = simulated.needed(
-                found, one, n, own, target=target, model=model, studies=studies, seed=seed
-            )
+            needed = simulated.needed(found, one, n, own, target=target, **simulation)
             rows.append(needed.row(one, n) | told)
         else:
             rows += [
-                vars(simulated.power(one, r, n, own, model=model, studies=studies, seed=seed))
-                | told
+                vars(simulated.power(one, r, n, own, **simulation)) | told
                 for r in counts
                 for own, told in [_planned(plan, unit, r, n)]
             ]

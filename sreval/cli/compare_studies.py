@@ -76,12 +76,10 @@ def compare_studies(
 
 def _read(given: str, side: str, chosen: Mapping[str, Any]) -> PanelLike:
     """A side with the options that are its own. Raises UsageError for one that it can't take."""
-    from sreval.opinions.votes import ACR
-
     own = {
         name.removesuffix(f"_{side}"): one
         for name, one in chosen.items()
-        if name.endswith(f"_{side}") and one is not None and one not in ((), ACR)
+        if name.endswith(f"_{side}") and one is not None and one != ()
     }
     database = own.pop("database", None)
     wrong = [name.replace("_", "-") for name in own]
@@ -94,6 +92,6 @@ def _read(given: str, side: str, chosen: Mapping[str, Any]) -> PanelLike:
         names = [f"--{name}-{side}" for name in wrong]
         raise UsageError(f"{given} is {kind}, which can't take {listed(names)}.", "Leave it out.")
     if file:
-        own["scale"] = own.pop("rating_scale", ACR)
+        own["scale"] = own.pop("rating_scale", None)
         return api.read_votes(given, whole_methods=True, **own)
     return PAPER if given == PAPER else api.Study(given, database)

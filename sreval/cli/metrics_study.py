@@ -51,7 +51,8 @@ def _classes(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dic
     "--rating-scale",
     multiple=True,
     metavar="LOW..HIGH[/STEP]",
-    help="Of the files, default 1..5: once for all, or once for each in their order.",
+    help="Of the files: once for all, or once for each in their order. Default: what a column "
+    "rating_scale says, else 1..5.",
 )
 @click.option(
     "--class",
@@ -96,7 +97,7 @@ def metrics_study(
     """
     found = api.metrics_study(
         [*(api.Study(name, database) for name in studies), *files],
-        rating_scale=rating_scale or "1..5",
+        rating_scale=rating_scale or None,
         results=results or None,
         allow_open=allow_open or None,
         **chosen,

@@ -19,6 +19,7 @@ from sreval.api import Study, read_results, read_votes
 from sreval.api.votes import Adjustment
 from sreval.errors import UsageError
 from sreval.files import json_text, write_atomic
+from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import CLAIMS
 
 if TYPE_CHECKING:
@@ -101,10 +102,10 @@ def _truth(_: click.Context, __: click.Parameter, choice: str | None) -> bool | 
     return None if choice is None else choice == "yes"
 
 
-def _scale(_: click.Context, __: click.Parameter, text: str) -> Scale:
+def _scale(_: click.Context, __: click.Parameter, text: str | None) -> Scale | None:
     from sreval.opinions.votes import Scale
 
-    return Scale.parse(text)
+    return None if text is None else Scale.parse(text)
 
 
 def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
@@ -118,12 +119,15 @@ def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
         ),
         click.option(
             f"--rating-scale{suffix}",
-            default="1..5",
-            show_default=True,
             callback=_scale,
             metavar="LOW..HIGH[/STEP]",
             help=f"{of}Step 1 up to eleven scores, else any number; 1..5/0.5 for half points, "
-            "1..5/0 for a slider.",
+            "1..5/0 for a slider. Default: what a column rating_scale says, else 1..5.",
+        ),
+        click.option(
+            f"--task{suffix}",
+            type=click.Choice(list(TASKS)),
+            help=f"{of}What raters were asked; default: what a column task says, else acr.",
         ),
         click.option(
             f"--header{suffix}",
@@ -208,8 +212,8 @@ def with_votes(*, means: bool) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def wrapped(ratings: Path | None, rating_scale: Scale, **others: Any) -> Any:
-            names = ["stimuli", "header", "labels", "missing", "without"]
+        def wrapped(ratings: Path | None, rating_scale: Scale | None, **others: Any) -> Any:
+            names = ["task", "stimuli", "header", "labels", "missing", "without"]
             if means:
                 better = ["higher_is_better", "lower_is_better"]
                 scores, folders = others.pop("scores"), others["results"]

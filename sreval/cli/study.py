@@ -318,6 +318,13 @@ _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="Share of raters who leave after a random part.",
 )
 @click.option(
+    "--rating-scale",
+    default="1..5",
+    show_default=True,
+    metavar="LOW..HIGH[/STEP]",
+    help="Of the votes; --difference is in its points. Raters differ more on a longer one.",
+)
+@click.option(
     "--looks",
     default="1",
     show_default=True,

@@ -27,18 +27,20 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import unknown_name
+from sreval.errors import StatisticsError, unknown_name
 from sreval.opinions.arrays import Codes, Floats, Ratings, cell_means, check_level, group_mean
 from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
+    least_error,
+    limits_on_scale,
     on_scale,
     standard_error,
     student_quantile,
 )
 from sreval.opinions.units import CLAIMS, claim
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, units_of
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, task_in, units_of
 
 RESAMPLES = 2000
 
@@ -470,27 +472,85 @@ class DifferenceScores:
     """Differential votes and what was left out.
 
     ``votes``: one row per rater, image and method other than the reference, with the vote's
-    columns and ``difference``, the rater's score minus the same rater's score of the reference
-    of that image plus the scale's top: 5 is "as good as the reference", more is better.
-    ``excluded``: votes whose rater didn't rate the reference of that image.
+    columns, ``difference``, the rater's score minus the same rater's score of the reference
+    of that image plus the scale's top: 5 is "as good as the reference", more is better; and
+    ``crushed``, the same after ``crush``. ``excluded``: votes whose rater didn't rate the reference
+    of that image; ``raters_without``: of how many raters these are. ``twice``: references that a
+    rater rated more than once, whose mean counts.
     """
 
     votes: pd.DataFrame
     reference: str
     excluded: int
+    raters_without: int
+    twice: int
     scale: Scale
 
-    def interval(self, votes: pd.DataFrame, name: str = "raters", level: float = 0.95) -> Interval:
-        """DMOS of some of ``votes``, those of one method.
+    def interval(
+        self,
+        votes: pd.DataFrame,
+        name: str = "raters",
+        level: float = 0.95,
+        score: str = "difference",
+    ) -> Interval:
+        """DMOS of some of ``votes``, those of one method; ``score`` "crushed": of crushed ones.
 
         Of all ``INTERVALS`` as the MOS, kept between the least and the largest difference.
         Raises UsageError for an interval of another name.
         """
         if name not in INTERVALS:
             raise unknown_name("interval", name, INTERVALS)
-        ratings = Ratings.from_votes(votes.assign(score=votes["difference"]), ["image"])
-        ends = Scale(self.scale.low, 2 * self.scale.high - self.scale.low)
-        return on_scale(INTERVALS[name](ratings, level), self.scale, ratings.score.size, ends)
+        ratings = Ratings.from_votes(votes.assign(score=votes[score]), ["image"])
+        return on_scale(
+            INTERVALS[name](ratings, level), self.scale, ratings.score.size, self.ends(score)
+        )
+
+    def ends(self, score: str = "difference") -> Scale:
+        """The least and the largest value that a difference, or a crushed one, can have."""
+        low, high = self.scale.low, 2 * self.scale.high - self.scale.low
+        if score == "crushed":
+            high = float(crush(np.array([high], dtype=np.float64), self.scale)[0])
+        return Scale(low, high, 0)
+
+    def stimuli(self, level: float = 0.95) -> pd.DataFrame:
+        """DMOS of every stimulus over its raters, indexed by (dataset, image, method).
+
+        ``dmos``, ``sd`` (n - 1), ``n``, ``half_width`` (Student's t, NaN for fewer than
+        LEAST_UNITS votes), ``low`` and ``high`` (kept between the least and the largest
+        difference); the same of crushed ones after ``crushed_``, with ``crushed`` as their mean;
+        ``above``: how many differences lie above the top of the scale.
+        """
+        check_level(level)
+        groups = self.votes.groupby(list(STIMULUS), sort=True)
+        table = pd.DataFrame(index=groups.size().index)
+        for score, mean, lead in (("difference", "dmos", ""), ("crushed", "crushed", "crushed_")):
+            own = groups[score].agg(["mean", "std", "count"])
+            dmos, sd, n = (own[name].to_numpy(dtype=np.float64) for name in own)
+            t = _quantile(n, level)
+            half = t * sd / np.sqrt(n)
+            least = t * least_error(self.scale, 1) / np.sqrt(n)
+            low, high = limits_on_scale(dmos, half, least, self.ends(score))
+            table[mean] = dmos
+            made = {"sd": sd, "n": n.astype(int), "half_width": half, "low": low, "high": high}
+            for name in made if not lead else ("sd", "half_width", "low", "high"):
+                table[f"{lead}{name}"] = made[name]
+        table["above"] = groups["difference"].agg(lambda own: int((own > self.scale.high).sum()))
+        return table
+
+
+def crush(differences: Floats, scale: Scale = ACR) -> Floats:
+    """Differences above the top of the scale, drawn towards it: (K + 2) d / (2 + d).
+
+    d is the difference in categories counted from 1, of K. Continuous at K; it weakens what a few
+    raters say who prefer a picture to its original by far. For K = 5 it is the crushing of ITU-T
+    P.910 (2008) clause 6.2, from memory; for other K our generalisation. A slider is taken as its
+    five equal bands, so as K = 5.
+    """
+    step = scale.spacing or (scale.high - scale.low) / 4
+    k = (scale.high - scale.low) / step + 1
+    d = (differences - scale.low) / step + 1
+    crushed: Floats = scale.low + step * ((k + 2) * d / (2 + d) - 1)
+    return np.where(differences > scale.high, crushed, differences)
 
 
 def difference_scores(
@@ -498,16 +558,34 @@ def difference_scores(
 ) -> DifferenceScores:
     """Subtract from each rater's vote the same rater's vote on the hidden reference.
 
-    DV = V(processed) - V(reference) + top of scale (P.910 (2008) clause 6.2, from memory). Raises
-    UsageError when ``votes`` hold no method of that name.
+    DV = V(processed) - V(reference) + top of scale (ITU-T P.910 (2008) clause 6.2, from memory).
+    Where a rater rated the reference of an image again, as a repeat, V(reference) is the mean.
+    Raises UsageError when ``votes`` hold no method of that name, StatisticsError for degradation
+    category rating, whose votes are differences from the reference already.
     """
+    if (task := task_in(votes)).name == "dcr":
+        raise StatisticsError(
+            f"Votes of {task.title} compare with the reference already: they have no difference "
+            "scores.",
+            f"Their mean, {task.mean}, is in the analysis mos.",
+        )
     counted = opinions(votes)
     if reference not in set(counted["method"]):
         raise unknown_name("reference", reference, set(counted["method"].astype(str)))
     key = ["rater", "dataset", "image"]
-    hidden = counted[counted["method"] == reference].set_index(key)["score"]
+    again = votes["accepted"] & (votes["kind"] == "repeat") & (votes["method"] == reference)
+    of_reference = pd.concat([counted[counted["method"] == reference], votes[again]])
+    hidden = of_reference.groupby(key)["score"].agg(["mean", "size"])
     processed = counted[counted["method"] != reference]
-    own = hidden.reindex(pd.MultiIndex.from_frame(processed[key])).to_numpy()
-    differences = processed.assign(difference=processed["score"] - own + scale.high)
-    kept = differences[differences["difference"].notna()]
-    return DifferenceScores(kept, reference, len(differences) - len(kept), scale)
+    own = hidden["mean"].reindex(pd.MultiIndex.from_frame(processed[key])).to_numpy()
+    difference = processed["score"].to_numpy(dtype=np.float64) - own + scale.high
+    differences = processed.assign(difference=difference, crushed=crush(difference, scale))
+    there = differences["difference"].notna()
+    return DifferenceScores(
+        votes=differences[there],
+        reference=reference,
+        excluded=int((~there).sum()),
+        raters_without=differences.loc[~there, "rater"].nunique(),
+        twice=int((hidden["size"] > 1).sum()),
+        scale=scale,
+    )

@@ -27,6 +27,7 @@ from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.significance import ADJUSTMENTS, signed_rank
 from sreval.opinions.simulation import DrawnVotes, RaterModel, draw_votes, make_stimuli
 from sreval.opinions.units import CLAIMS, STUDIES, Spending, Unit
+from sreval.opinions.votes import ACR, Scale
 
 Find = Literal["raters", "images"]
 
@@ -53,6 +54,15 @@ class ImageModel:
     quality: float = 3.0
     image_sd: float = 0.5
     interaction_sd: float = 0.3
+
+    def on(self, scale: Scale) -> ImageModel:
+        """The same images as votes on 1 to 5 would be on another scale."""
+        factor = (scale.high - scale.low) / (ACR.high - ACR.low)
+        return ImageModel(
+            quality=scale.low + (self.quality - ACR.low) * factor,
+            image_sd=self.image_sd * factor,
+            interaction_sd=self.interaction_sd * factor,
+        )
 
 
 @dataclass(frozen=True)
@@ -532,7 +542,7 @@ class _Simulated:
             pair = np.where(self.seen[:n_images, :n_raters], pair, np.nan)
         if self.plan.screening:
             pair = pair[:, :, self._kept(first, cast, n_images)]
-        return _p(pair, self.plan.unit)
+        return _p(pair, self.plan.unit, self.model.scale)
 
     def _kept(self, votes: DrawnVotes, cast: NDArray[np.bool_], n_images: int) -> NDArray[np.bool_]:
         """Which raters the rules leave in."""
@@ -547,7 +557,7 @@ def _stimuli(methods: int, n_images: int) -> pd.DataFrame:
     return make_stimuli({f"m{number}": 0.0 for number in range(methods)}, n_images)
 
 
-def _p(pair: Floats, unit: Unit) -> float:
+def _p(pair: Floats, unit: Unit, scale: Scale = ACR) -> float:
     """The p of one comparison, as ``compare_methods`` has it, of scores (2, images, raters).
 
     NaN marks a vote that wasn't cast, and the p of a test that can't be made.
@@ -557,7 +567,7 @@ def _p(pair: Floats, unit: Unit) -> float:
         if np.isnan(pair).all(axis=(1, 2)).any():
             return math.nan
         image, rater = np.nonzero(np.ones(both.shape))
-        _, test = crossed_test(pair.reshape(2, -1).T, rater, image)
+        _, test = crossed_test(pair.reshape(2, -1).T, rater, image, scale)
         return test.p if test else math.nan
     if not both.any():
         return math.nan

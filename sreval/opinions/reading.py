@@ -32,6 +32,7 @@ from sreval.opinions.sheet import (
     read_text,
     sheet_of_frame,
 )
+from sreval.opinions.tasks import TaskName
 from sreval.opinions.votes import (
     ACR,
     FLAGS,
@@ -45,6 +46,7 @@ from sreval.opinions.votes import (
     on_scale,
     refuse,
     refuse_case,
+    scale_in,
 )
 from sreval.reading import from_json
 
@@ -90,12 +92,13 @@ def needs_votes(what: str) -> StatisticsError:
 def read_ratings(
     source: Source,
     *,
-    scale: Scale = ACR,
+    scale: Scale | None = None,
     stimuli: Source | None = None,
     header: bool | None = None,
     labels: bool | None = None,
     missing: Sequence[str] = (),
     whole_methods: bool = False,
+    task: TaskName | None = None,
 ) -> Reading:
     """The checked opinions in a file, or in a frame, whichever form it has.
 
@@ -110,6 +113,9 @@ def read_ratings(
       such [rater][image] lists by method name.
     - Means: a CSV with the columns image and mos, and method, dataset, scene, study where they
       differ; with ``whole_methods`` also one with method and mos, but no image, which is then ''.
+
+    ``task`` and ``scale`` as in ``check_votes``; without a scale it is what a column
+    ``rating_scale`` says, else 1..5.
 
     A frame is read as the CSV file that it could be written to; see ``sheet_of_frame``. Its columns
     are its first row, so ``header`` can't be given.
@@ -141,7 +147,7 @@ def read_ratings(
         elif content is not None:
             _refuse_options(path, given)
             cells = read_nested(path, content)
-            return _named(path, lambda: _checked(path, cells, scale, missing))
+            return _named(path, lambda: _checked(path, cells, scale, missing, task))
         else:
             sheet = parse(path, text, all_heads())
     heads = Heads.of(path, [plain(cell) for cell in sheet.rows[0]])
@@ -149,12 +155,12 @@ def read_ratings(
     if form != "matrix":
         _refuse_options(path, given)
     if form == "means":
-        return _named(path, lambda: _means(sheet, heads, scale, missing, whole_methods))
+        return _named(path, lambda: _means(sheet, heads, scale or ACR, missing, whole_methods))
     if form == "matrix":
         cells = read_matrix(sheet, heads, stimuli, header, labels, missing)
     else:
         cells = _long(sheet, heads)
-    return _named(path, lambda: _checked(path, cells, scale, missing))
+    return _named(path, lambda: _checked(path, cells, scale, missing, task))
 
 
 def _is_json(path: Path, text: str) -> bool:
@@ -177,7 +183,9 @@ def _named(path: Path, read: Callable[[], Reading]) -> Reading:
         raise StatisticsError(f"{path}: {error.message}", error.remedy) from None
 
 
-def _checked(path: Path, found: Cells, scale: Scale, missing: Sequence[str]) -> Reading:
+def _checked(
+    path: Path, found: Cells, scale: Scale | None, missing: Sequence[str], task: TaskName | None
+) -> Reading:
     """The votes that were cast."""
     told, notes = _emptied(found.frame, "score", missing, "votes not cast")
     scores = told["score"]
@@ -186,8 +194,26 @@ def _checked(path: Path, found: Cells, scale: Scale, missing: Sequence[str]) -> 
     without = sorted(set(told["method"].unique()) - set(frame["method"].unique()) - {""})
     if without and len(frame):
         notes.append(f"no vote was cast on {listed(without)}.")
-    votes = check_votes(frame, scale, lambda row: found.place(int(rows[row])))
+    scale = scale or scale_in(frame)
+    votes = check_votes(frame, scale, lambda row: found.place(int(rows[row])), task)
+    notes += _unused_ends(votes["score"], scale)
     return Reading(votes, tuple(f"{path}: {note}" for note in (*found.notes, *notes)))
+
+
+def _unused_ends(scores: pd.Series, scale: Scale) -> list[str]:
+    """What is said where votes on another scale than 1 to 5 leave an end out, or use a tenth of it.
+
+    A scale that was read wrongly looks so: 1 to 10 as 0 to 10, or shares as 0 to 100.
+    """
+    least, most = float(scores.min()), float(scores.max())
+    used = most - least > (scale.high - scale.low) / 10
+    fits = used if not scale.spacing else least == scale.low and most == scale.high
+    if fits or (scale.low, scale.high) == (ACR.low, ACR.high):
+        return []
+    return [
+        f"the votes run from {least:g} to {most:g} on the scale {scale}; if they were given on "
+        f"another, name it, as in {on_scale('0..100')}."
+    ]
 
 
 def _emptied(

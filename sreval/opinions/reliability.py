@@ -25,6 +25,7 @@ from sreval.opinions.correlation import pearson, spearman
 from sreval.opinions.intervals import (
     LEAST_UNITS,
     Interval,
+    category,
     on_scale,
     student_mean,
     student_quantile,
@@ -359,9 +360,10 @@ def _spearman_brown(correlation: float, times: int) -> float:
 class Retest:
     """Agreement of first and second votes.
 
-    ``exact`` and ``within_one`` are shares of ``n_pairs``; ``change`` is the mean over raters of
-    their mean second minus first vote, each on stimuli of their own; ``kappa`` Cohen's with
-    quadratic weights over all pairs, NaN when all votes are one score, its limits from the
+    ``exact`` and ``within_one``, at most a category apart, are shares of ``n_pairs``; ``change``
+    is the mean over raters of their mean second minus first vote, each on stimuli of their own;
+    ``kappa`` Cohen's with quadratic weights over all pairs, NaN when all votes are one score, its
+    limits from the
     jackknife over raters and over stimuli of Fisher's z; ``test`` the signed-rank
     test of the raters' mean second against first votes; ``unpaired`` the repeats without a first
     vote.
@@ -407,7 +409,7 @@ def retest(votes: pd.DataFrame, scale: Scale = ACR, level: float = 0.95) -> Rete
         n_pairs=len(pairs),
         n_raters=len(by_rater),
         exact=float((change == 0).mean()),
-        within_one=float((change.abs() <= 1).mean()),
+        within_one=float((change.abs() <= category(scale) * (1 + 1e-9)).mean()),
         change=_change(by_rater["second"] - by_rater["first"], len(pairs), scale, level),
         kappa=_kappa(pairs, level),
         test=signed_rank(by_rater["second"], by_rater["first"]),

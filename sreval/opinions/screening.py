@@ -27,6 +27,7 @@ from sreval.errors import StatisticsError, attempted, listed, numbered
 from sreval.opinions.arrays import Floats, Ratings, group_mean
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reliability import Reliability, repeat_pairs
+from sreval.opinions.slider import BANDS, use_of_scale
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, without_raters
 
 _BT500 = {"straying": 0.05, "lopsided": 0.3}
@@ -158,14 +159,19 @@ def default_rules(scale: Scale = ACR, reference: str = "hr") -> tuple[Rule, ...]
     """Every rule with its default limits, as votes without a design are looked at.
 
     Gold items of nearest neighbour must be rated within the lowest quarter of the scale, those of
-    ``reference`` within the highest.
+    ``reference`` within the highest; repeats may differ by a quarter. Of a slider, how much a rater
+    uses is judged as well.
     """
     quarter = (scale.high - scale.low) / 4
     answers = (
         Answer("nearest", scale.low, scale.low + quarter),
         Answer(reference, scale.high - quarter, scale.high),
     )
-    return tuple(replace(rule, answers=answers, better=reference) for rule in RULES.values())
+    rules = {**RULES, "repeats": RULES["repeats"].having(most_change=quarter)}
+    if not scale.spacing:
+        least = (scale.high - scale.low) / BANDS
+        rules["little-used"] = _LITTLE_USED.having(least_range=least)
+    return tuple(replace(rule, answers=answers, better=reference) for rule in rules.values())
 
 
 # What each rule measures
@@ -321,6 +327,14 @@ def _inverted(votes: pd.DataFrame, rule: Rule) -> Measured:
     return Measured(table.assign(found=table["inverted"] > rule.limits["most_share"]))
 
 
+def _little_used(votes: pd.DataFrame, rule: Rule) -> Measured:
+    table = use_of_scale(votes)
+    found = (table["range"] < rule.limits["least_range"]) | (
+        table["values"] < rule.limits["least_values"]
+    )
+    return Measured(table.assign(found=found))
+
+
 def _cast(votes: pd.DataFrame) -> pd.DataFrame:
     """Every vote on what is rated, accepted or not."""
     return votes[votes["kind"] == "vote"]
@@ -465,6 +479,13 @@ _TABLE = (
         source="ITU-R BT.500-15 A1-2.3.1", compares=True,
     ),
 )  # fmt: skip
+_LITTLE_USED = Rule(
+    "little-used", {"least_range": 20.0, "least_values": 4.0}, 10, "votes", _little_used,
+    lambda row, rule: (
+        f"{row['n']} votes from {row['least']:g} to {row['most']:g}, of {row['values']:.0f} values"
+    ),
+)  # fmt: skip
+"""A slider of which a rater uses less than one of its bands, or three values at most."""
 RULES: Mapping[str, Rule] = {rule.kind: rule for rule in _TABLE}
 """The table of rules, by kind."""
 

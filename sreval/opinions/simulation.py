@@ -9,7 +9,7 @@ made here carries ``simulated`` = True.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats
+from sreval.opinions.intervals import category
+from sreval.opinions.votes import Scale
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 
@@ -52,7 +54,7 @@ class RaterModel:
     are what P.910 (10/2023) Annex E recovers from Netflix' public 26 raters; the taste is assumed.
     ``lapse_rate``: share of votes cast at random. ``straight_liner_rate``, ``speeder_rate``,
     ``dropout_rate``: shares of raters who give one score throughout, who vote at random at
-    once, and who leave after a random part.
+    once, and who leave after a random part. Votes are ``low`` to ``high``, ``step`` apart.
     """
 
     bias_sd: float = 0.3
@@ -63,8 +65,9 @@ class RaterModel:
     straight_liner_rate: float = 0.0
     speeder_rate: float = 0.0
     dropout_rate: float = 0.0
-    low: int = 1
-    high: int = 5
+    low: float = 1
+    high: float = 5
+    step: float = 1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -80,6 +83,29 @@ class RaterModel:
             )
         if self.high <= self.low:
             raise StatisticsError(f"The scale {self.low}..{self.high} has no range.")
+        if not self.step > 0:
+            raise StatisticsError(f"The step of the votes can't be {self.step:g}.")
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the votes."""
+        return Scale(self.low, self.high, self.step)
+
+    def on(self, scale: Scale) -> RaterModel:
+        """The same raters on another scale: what differs between them grows with its length.
+
+        On a slider they answer in hundredths of it.
+        """
+        factor = (scale.high - scale.low) / (self.high - self.low)
+        return replace(
+            self,
+            bias_sd=self.bias_sd * factor,
+            taste_sd=self.taste_sd * factor,
+            inconsistency=self.inconsistency * factor,
+            low=scale.low,
+            high=scale.high,
+            step=category(scale),
+        )
 
     def draw_raters(self, n: int, n_methods: int, generator: np.random.Generator) -> Raters:
         """``n`` raters with a taste for each of ``n_methods`` methods."""
@@ -93,7 +119,7 @@ class RaterModel:
             bias=generator.normal(size=n) * self.bias_sd,
             inconsistency=self.inconsistency * np.exp(spread),
             taste=generator.normal(size=(n, n_methods)) * self.taste_sd,
-            constant=generator.integers(self.low, self.high + 1, n).astype(np.float64),
+            constant=self._at_random(n, generator),
         )
 
     def draw_scores(
@@ -107,11 +133,18 @@ class RaterModel:
         shape = (quality.size, raters.bias.size)
         latent = quality[:, None] + raters.bias + raters.taste[:, method].T
         latent = latent + generator.normal(size=shape) * raters.inconsistency
-        scores = np.clip(np.rint(latent), self.low, self.high)
+        steps = np.rint((latent - self.low) / self.step)
+        scores = np.clip(self.low + self.step * steps, self.low, self.high)
         at_random = generator.random(shape) < self.lapse_rate
         at_random |= raters.speeder
-        scores = np.where(at_random, generator.integers(self.low, self.high + 1, shape), scores)
+        scores = np.where(at_random, self._at_random(shape, generator), scores)
         return np.where(raters.straight_liner, raters.constant, scores)
+
+    def _at_random(self, shape: int | tuple[int, ...], generator: np.random.Generator) -> Floats:
+        """Scores of the scale that are equally likely."""
+        steps = round((self.high - self.low) / self.step)
+        drawn: Floats = self.low + self.step * generator.integers(0, steps + 1, shape)
+        return drawn
 
     def expected_score(self, quality: Floats, spread: float = 0.0) -> Floats:
         """The expected score of a rater drawn anew, after rounding and clipping, shape as quality.
@@ -140,11 +173,12 @@ class RaterModel:
         return np.where(raters.straight_liner, raters.constant, mean)
 
     def _rounded_mean(self, centre: Floats, sd: Floats) -> Floats:
-        """Mean of a normal variable rounded to integers and clipped to the scale."""
-        steps = np.arange(self.low, self.high) + 0.5
+        """Mean of a normal variable rounded to steps and clipped to the scale."""
+        count = round((self.high - self.low) / self.step)
+        steps = self.low + self.step * (np.arange(count) + 0.5)
         safe = np.maximum(sd, 1e-9)
         above = scipy.special.ndtr((centre[..., None] - steps) / safe[..., None])
-        mean: Floats = self.low + above.sum(axis=-1)
+        mean: Floats = self.low + self.step * above.sum(axis=-1)
         return mean
 
 
@@ -230,11 +264,16 @@ class DrawnVotes:
         return votes.assign(
             study="simulated",
             position=self.position[stimulus, rater],
-            score=self.scores[stimulus, rater].astype(np.int64),
+            score=_whole(self.scores[stimulus, rater]),
             kind="vote",
             response_ms=np.rint(self.response_ms[stimulus, rater]),
             simulated=True,
         )
+
+
+def _whole(scores: Floats) -> NDArray[np.int64] | Floats:
+    """Scores as integers where all are."""
+    return scores.astype(np.int64) if (scores % 1 == 0).all() else scores
 
 
 def draw_votes(

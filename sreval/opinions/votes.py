@@ -21,6 +21,7 @@ from sreval.errors import StatisticsError, UsageError, option, shown, unknown_na
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.arrays import Floats
 from sreval.opinions.cells import flag, identifier, name_in, number
+from sreval.opinions.tasks import TASKS, Task, TaskName, task_of
 from sreval.opinions.units import Chosen, Unit, default_unit
 
 REQUIRED = ("rater", "image", "method", "score")
@@ -49,6 +50,11 @@ COLUMNS = (
     "reason",
     "simulated",
 )
+TASK = "task"
+"""A column of what raters were asked, a name of ``tasks.TASKS``, the same on every row."""
+RATING_SCALE = "rating_scale"
+"""A column of the scale of the scores, as ``Scale.parse`` reads it, the same on every row."""
+
 REPETITION = "repetition"
 """A column that numbers the votes of one rater on one stimulus: 1 is the vote, 2 its repeat."""
 
@@ -157,7 +163,12 @@ def row_number(index: int) -> str:
     return f"row {index + 1}"
 
 
-def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_number) -> pd.DataFrame:
+def check_votes(
+    frame: pd.DataFrame,
+    scale: Scale = ACR,
+    place: Place = row_number,
+    task: TaskName | None = None,
+) -> pd.DataFrame:
     """A copy of ``frame`` with a plain row index, every rule kept and every default filled in.
 
     Names are text without blanks around it, in NFC; a backslash in an image's is read as ``/``.
@@ -166,14 +177,18 @@ def check_votes(frame: pd.DataFrame, scale: Scale = ACR, place: Place = row_numb
     ``repetition`` numbers the votes of a rater on a stimulus, 1 is the vote, each further a
     repeat. Defaults: study and dataset empty, scene the image, session the rater, kind 'vote',
     accepted True, simulated and stand_in False. ``place`` names the row of an index in messages.
+    ``task`` is what the raters were asked; None: what a column ``task`` says, else 'acr'. A column
+    ``rating_scale`` must name ``scale``.
 
     Raises StatisticsError for an empty table, missing columns, an empty cell among rater, image,
     method and score, a score that isn't on ``scale``, an unknown kind or flag, names that differ
-    in case alone, more than one study, and a second 'vote', or one number of ``repetition``
-    twice, of one rater on one stimulus.
+    in case alone, more than one study, task or rating scale, or another than the one named, and a
+    second 'vote', or one number of ``repetition`` twice, of one rater on one stimulus.
     """
     _check_columns(frame)
     votes = frame.reset_index(drop=True).copy()
+    _refuse_other_scale(votes, scale)
+    votes[TASK] = _task(votes, task)
     for column in [name for name in IDENTIFIERS if name in votes]:
         votes[column] = mapped(votes[column], partial(name_in, column))
     for column in REQUIRED:
@@ -329,10 +344,62 @@ def _empty() -> str:
     )
 
 
+def task_in(votes: pd.DataFrame) -> Task:
+    """What the raters of checked votes were asked; absolute category rating where nothing says."""
+    return task_of(str(votes[TASK].iloc[0])) if TASK in votes and len(votes) else TASKS["acr"]
+
+
+def _task(votes: pd.DataFrame, named: TaskName | None) -> TaskName:
+    """The one task of all rows, held against the one ``named``."""
+    if TASK not in votes:
+        return named or "acr"
+    cells = mapped(votes[TASK], identifier)
+    found = sorted({task_of(name).name for name in cells.dropna()})
+    if len(found) > 1:
+        raise StatisticsError(
+            f"The table mixes the tasks {' and '.join(found)}.",
+            "Their scores don't mean the same; split it, and analyse one task at a time.",
+        )
+    own = found[0] if found else None
+    if own and named and own != named:
+        raise StatisticsError(
+            f"The votes are of the task {own}, by their column {TASK!r}, not {named}.",
+            f"Leave {option('--task', 'task')} out, or name {own}.",
+        )
+    return own or named or "acr"
+
+
+def scale_in(votes: pd.DataFrame) -> Scale:
+    """The scale that a column ``rating_scale`` names, 1..5 where none does."""
+    texts = set(mapped(votes[RATING_SCALE], str).dropna()) if RATING_SCALE in votes else set()
+    return Scale.parse(min(texts).strip()) if texts else ACR
+
+
+def _refuse_other_scale(votes: pd.DataFrame, scale: Scale) -> None:
+    """Raise StatisticsError for a column ``rating_scale`` that names another scale, or several."""
+    if RATING_SCALE not in votes:
+        return
+    cells = mapped(votes[RATING_SCALE], lambda text: str(text).strip()).dropna()
+    texts = sorted(set(cells))
+    if len(texts) > 1:
+        raise StatisticsError(
+            f"The table mixes the rating scales {' and '.join(texts)}.",
+            "Split it, and analyse one scale at a time.",
+        )
+    for text in texts:
+        if Scale.parse(text) != scale:
+            raise StatisticsError(
+                f"The votes are on the scale {text}, by their column {RATING_SCALE!r}, not "
+                f"{scale}.",
+                f"Name {on_scale(text)}.",
+            )
+
+
 def _scores(column: pd.Series, scale: Scale, place: Place) -> pd.Series:
     scores = numbers(column, place)
     remedy = (
-        f"{_empty()} Name another scale, as in {on_scale('0..100')}; split a table that mixes two."
+        f"{_empty()} The numbers run from {scores.min():g} to {scores.max():g}. Name another "
+        f"scale, as in {on_scale('0..100')}; split a table that mixes two."
     )
     outside = (scores < scale.low) | (scores > scale.high)
     refuse(column, outside, f"Column 'score' has a number outside {scale}", remedy, place)

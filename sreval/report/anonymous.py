@@ -15,7 +15,8 @@ from sreval.study.data import StudyData
 
 VOTES = (
     "study", "rater", "position", "dataset", "image", "scene", "method", "stimulus_sha256",
-    "image_sha256", "stand_in", "score", "kind", "response_ms", "hidden_ms", "unfocused_ms",
+    "image_sha256", "stand_in", "task", "rating_scale",
+    "score", "kind", "response_ms", "hidden_ms", "unfocused_ms",
     "accepted", "simulated",
 )  # fmt: skip
 """The columns that are kept. Not among them: the session, times of day, what the browser told of

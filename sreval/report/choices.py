@@ -30,6 +30,7 @@ AnalysisName = Literal[
     "reliability",
     "retest",
     "difference",
+    "zmos",
     "metrics",
 ]
 ANALYSES: tuple[AnalysisName, ...] = get_args(AnalysisName)

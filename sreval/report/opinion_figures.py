@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -30,8 +31,10 @@ from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.recovery import recover_parts
 from sreval.opinions.reliability import Reliability
+from sreval.opinions.slider import BANDS
+from sreval.opinions.tasks import Task
 from sreval.opinions.units import unit_names
-from sreval.opinions.votes import STIMULUS, opinions, stand_ins
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, task_in
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
 from sreval.report.opinion_models import directions, join_scores, parts_notes, usable_metrics
@@ -56,6 +59,7 @@ _WIDE_ENOUGH = 0.045
 """Share of a bar from which its digit can be written into it."""
 
 _MOST_NAMED_RATERS = 40
+_MOST_PARTS = 11
 _MOST_TICKS = 12
 _SHADES = 100
 """In which the scores of a continuous scale are drawn."""
@@ -122,12 +126,11 @@ def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:
 
 def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Every method's scores as shares of a bar, its MOS and interval behind it."""
-    counted, scale = opinions(votes), request.scale
+    counted, scale, task = opinions(votes), request.scale, task_in(votes)
     methods = paper.sort_methods(list(map(str, counted["method"].unique())))
     figure = new_figure(WIDTHS_MM[request.width], 22 + _ROW_MM * len(methods))
     axes = figure.subplots()
-    values = scale.scores()
-    step = ((counted["score"] - scale.low) / scale.spacing).round().astype(int)
+    values, step = _parts(counted["score"], scale)
     shares = step.groupby(counted["method"]).value_counts(normalize=True).unstack(fill_value=0)
     left = np.zeros(len(methods))
     for index, (value, colour) in enumerate(zip(values, shades(len(values)), strict=True)):
@@ -135,7 +138,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
         axes.barh(methods, width, left=left, color=colour, edgecolor="white", linewidth=0.4)
         for place, (start, share) in enumerate(zip(left, width, strict=True)):
             if share >= _WIDE_ENOUGH:
-                write(axes, start + share / 2, place, f"{value:g}", colour)
+                write(axes, start + share / 2, place, value, colour)
         left = left + width
     table = mos_table(votes, interval=request.interval, level=request.level, scale=request.scale)
     table = table.set_index("method")
@@ -147,7 +150,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
             text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7
         )
     axes.annotate(
-        f"MOS ({percent(request.level)})",
+        f"{task.mean} ({percent(request.level)})",
         (1.01, 1.0),
         xycoords="axes fraction",
         xytext=(0, 3),
@@ -160,10 +163,33 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"Scores {scale.low:g} bad to {scale.high:g} excellent, dark to light. MOS with "
+        f"{_ends(scale, task, len(values))}, dark to light. {task.mean} with "
         f"{percent(request.level)} interval, {first['interval']}, about {first['estimand']}"
         + "".join(f". {note.rstrip('.')}" for note in image_notes(counted)),
     )
+
+
+def _parts(scores: pd.Series, scale: Scale) -> tuple[list[str], pd.Series]:
+    """What a bar is divided into, by name, and into which part each score falls.
+
+    The scores of a scale of up to eleven; else five equal bands, which hold their upper ends.
+    """
+    width = scale.high - scale.low
+    if scale.spacing and round(width / scale.spacing) < _MOST_PARTS:
+        step = ((scores - scale.low) / scale.spacing).round().astype(int)
+        return [f"{value:g}" for value in scale.scores()], step
+    edges = [scale.low + width * i / BANDS for i in range(BANDS + 1)]
+    band = np.ceil((scores - scale.low) / width * BANDS - 1e-9).clip(1, BANDS).astype(int) - 1
+    return [f"{low:g}–{high:g}" for low, high in pairwise(edges)], band
+
+
+def _ends(scale: Scale, task: Task, parts: int) -> str:
+    """The scores in words: those of the task's own five categories, or where better lies."""
+    low, high = f"{scale.low:g}", f"{scale.high:g}"
+    if scale == ACR:
+        return f"Scores {task.words(scale.low, scale.high)}"
+    bands = f" in {parts} equal bands" if parts == BANDS else ""
+    return f"Scores {low} (worst) to {high} (best){bands}"
 
 
 def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
@@ -326,7 +352,7 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     bar = figure.colorbar(shown, ax=axes, ticks=values, pad=0.01, fraction=0.03)
     bar.set_label("score")
     bar.minorticks_off()
-    axes.set_xlabel(f"{ratings.n_stimuli} stimuli by rising MOS")
+    axes.set_xlabel(f"{ratings.n_stimuli} stimuli by rising {task_in(votes).mean}")
     axes.set_ylabel(f"{ratings.n_raters} raters, the strictest at the top")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -355,13 +381,15 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
         )  # fmt: skip
     line = np.linspace(scale.low, scale.high, 200)
     axes.plot(line, a * (scale.high - line) * (line - scale.low), color="#555555", linewidth=1)
-    axes.set(xlim=(scale.low - 0.1, scale.high + 0.1), xlabel="MOS", ylabel="variance (points²)")
+    margin = (scale.high - scale.low) / 40
+    ends, mean = (scale.low - margin, scale.high + margin), task_in(votes).mean
+    axes.set(xlim=ends, xlabel=mean, ylabel="variance (points²)")
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
     return captioned(
         figure,
         votes,
-        f"A mark per stimulus with two votes or more. Line: a ({scale.high:g} − MOS)(MOS − "
+        f"A mark per stimulus with two votes or more. Line: a ({scale.high:g} − {mean})({mean} − "
         f"{scale.low:g}) with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit "
         "stimulus, no interval",
     )

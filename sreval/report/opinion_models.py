@@ -22,8 +22,15 @@ from sreval.frames import unit_name
 from sreval.metrics.metric import LIBRARY, METRICS, in_order, metric_of
 from sreval.opinions.agreement import Agreement, finite_rows, metric_agreement
 from sreval.opinions.arrays import Ratings, varies
-from sreval.opinions.intervals import LEAST_UNITS, Interval
-from sreval.opinions.mos import difference_scores, mean_of, stimulus_mos
+from sreval.opinions.intervals import LEAST_UNITS, Interval, category
+from sreval.opinions.mos import (
+    INTERVALS,
+    DifferenceScores,
+    difference_scores,
+    mean_of,
+    mos_interval,
+    stimulus_mos,
+)
 from sreval.opinions.reading import DESCRIBED, is_means, metric_key, metric_values
 from sreval.opinions.recovery import (
     ENOUGH_RATERS,
@@ -36,6 +43,7 @@ from sreval.opinions.reliability import Reliability
 from sreval.opinions.reliability import retest as retest_of
 from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
+from sreval.opinions.slider import z_scores
 from sreval.opinions.units import CLAIMS
 from sreval.opinions.votes import STIMULUS, opinions, units_of
 from sreval.report import paper
@@ -331,13 +339,17 @@ def _over_raters(test: SignedRank, alpha: float) -> str:
     return f"signed-rank test over raters{small}"
 
 
+def _within(step: float) -> str:
+    return "within one point" if step == 1 else f"within {step:g} points"
+
+
 def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
     """The same rater on the same stimulus twice."""
     found = retest_of(votes, request.scale, request.level)
     change = found.change
     rows = [
         ("exact agreement", found.exact, np.nan, np.nan, "share of pairs"),
-        ("within one point", found.within_one, np.nan, np.nan, "share of pairs"),
+        (_within(category(request.scale)), found.within_one, np.nan, np.nan, "share of pairs"),
         ("change, second - first", change.estimate, change.low, change.high, change.estimand),
         (
             "kappa, quadratic weights",
@@ -368,15 +380,24 @@ def retest(votes: pd.DataFrame, request: Request) -> list[Table]:
 
 
 def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
-    """Difference scores against the hidden reference."""
+    """Difference scores against the hidden reference, plain and crushed, and the MOS beside."""
     found = difference_scores(votes, request.reference, request.scale)
     rows = []
     defaults = units_of(votes)
     for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
         name = request.interval or CLAIMS[defaults[str(dataset)].unit].interval
         made = found.interval(group, name, request.level)
+        crushed = found.interval(group, name, request.level, "crushed")
+        plain = mos_interval(
+            Ratings.from_votes(group, ["image"]), name, request.level, request.scale
+        )
         of = unit_name(group["image"])
         fields = {**vars(made), "interval": made.method, "mean_of": mean_of(name, of)}
+        fields |= {
+            "crushed": crushed.estimate, "crushed_low": crushed.low, "crushed_high": crushed.high,
+            "mos": plain.estimate,
+            "above": int((group["difference"] > request.scale.high).sum()),
+        }  # fmt: skip
         rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     if not rows:
         raise StatisticsError("No rater rated an image and its reference.", "None can be compared.")
@@ -385,22 +406,114 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         "method": method_column(),
         "DMOS": column("estimate", 2),
         percent(request.level): interval_column(2),
+        "crushed": column("crushed", 2),
+        "MOS": column("mos", 2),
         "n": whole("n"),
         "votes": whole("n_votes"),
     }
-    top = request.scale.high
+    top, name = f"{request.scale.high:g}", paper.label(request.reference)
     notes = [
-        f"Vote - the same rater's vote on {paper.label(request.reference)} + {top}: {top} is as "
+        f"Vote - the same rater's vote on {name} + {top}: {top} is as "
         "good as the reference, more is better (ITU-T P.910 (2008) 6.2, from memory). DMOS: "
         f"{either(frame['mean_of'])}. Interval: {either(frame['interval'])}, "
         f"{units_said(frame)}, about {either(frame['estimand'])}. Votes without a reference left "
-        f"out: {found.excluded}.",
+        f"out: {_without_reference(found)}.",
+        *_crushing(frame, request),
+        "MOS: of the same votes. Tests between methods are those of the votes: in the difference "
+        "of two methods, by one rater on one image, the reference cancels.",
+        *_preferred(found, name),
         *no_interval(frame),
         *image_notes(found.votes),
         *vote_notes(votes),
     ]
     columns = with_dataset(frame, columns)
     return [table_of("difference", "Difference scores (ACR-HR)", frame, columns, notes)]
+
+
+def _without_reference(found: DifferenceScores) -> str:
+    """How many votes, and of how many raters, have no reference; how many references have two."""
+    said = str(found.excluded)
+    if found.excluded:
+        said += f", of {counted(found.raters_without, 'rater')}"
+    if found.twice:
+        said += f". Rated more than once, the mean counts: {counted(found.twice, 'reference')}"
+    return said
+
+
+def _crushing(frame: pd.DataFrame, request: Request) -> list[str]:
+    """What the crushed scores are, and of how many votes."""
+    above, votes = int(frame["above"].sum()), int(frame["n_votes"].sum())
+    scale = request.scale
+    step = scale.spacing or (scale.high - scale.low) / 4
+    k = round((scale.high - scale.low) / step) + 1
+    origin = f"as P.910 does for {k}, from memory" if k == 5 else "our generalisation of P.910's"
+    if not scale.spacing:
+        origin += ", by the slider's five bands"
+    elif (scale.low, step) != (1, 1):
+        origin += ", d counted in categories from 1"
+    share = f"{above} of {counted(votes, 'vote')} lie above {scale.high:g}"
+    return [
+        f"Crushed: where d, the difference, is above {k}, {k + 2} d / (2 + d) ({origin}). {share}."
+    ]
+
+
+_MOST_PREFERRED = 10
+
+
+def _preferred(found: DifferenceScores, name: str) -> list[str]:
+    """The note on methods that most raters put above the reference, on which images."""
+    above = found.votes["difference"] > found.scale.high
+    keys = [found.votes[key].astype(str) for key in ("method", "dataset", "image")]
+    shares = above.groupby(keys).mean()
+    most = shares[shares > 0.5]
+    if most.empty:
+        return []
+    said = []
+    for method in paper.sort_methods(list(map(str, most.index.get_level_values(0).unique()))):
+        images = [image for _, image in most.loc[method].index]
+        rated = len(shares.loc[method])
+        said.append(
+            f"{paper.label(method)} on {len(images)} of {counted(rated, 'image')} "
+            f"({listed(images, _MOST_PREFERRED)})"
+        )
+    return [f"Most raters put these above {name}: {'; '.join(said)}."]
+
+
+def zmos(votes: pd.DataFrame, request: Request) -> list[Table]:
+    """Means of z scores per rater, rescaled to 0..100, beside the MOS."""
+    found = z_scores(votes)
+    rows = []
+    defaults = units_of(votes)
+    for (dataset, method), group in found.votes.groupby(["dataset", "method"]):
+        name = request.interval or CLAIMS[defaults[str(dataset)].unit].interval
+        ratings = Ratings.from_votes(group.assign(score=group["zmos"]), ["image"])
+        made = INTERVALS[name](ratings, request.level)
+        plain = INTERVALS[name](Ratings.from_votes(group, ["image"]), request.level).estimate
+        fields = vars(made) | {"zmos": made.estimate, "mos": plain, "interval": made.method}
+        del fields["estimate"], fields["method"]
+        fields["mean_of"] = mean_of(name, unit_name(group["image"]))
+        rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
+    frame = paper.in_order(pd.DataFrame(rows))
+    columns: Columns = {
+        "method": method_column(),
+        "ZMOS": column("zmos", 2),
+        percent(request.level): interval_column(2),
+        "MOS": column("mos", 2),
+        "votes": whole("n_votes"),
+    }
+    notes = [
+        "ZMOS: each vote less its rater's mean, over its rater's standard deviation, as 100 (z + "
+        f"3) / 6: 50 is a rater's mean vote. {either(frame['mean_of']).capitalize()}. Interval: "
+        f"{either(frame['interval'])}, {units_said(frame)}, about {either(frame['estimand'])}; it "
+        "takes the raters' means and standard deviations as known. MOS: of the same votes.",
+        *no_interval(frame),
+        *image_notes(found.votes),
+    ]
+    if found.without:
+        notes.append(f"Without a z score, as their votes don't differ: {listed(found.without)}.")
+    columns = with_dataset(frame, columns)
+    notes += vote_notes(votes)
+    return [table_of("zmos", "Means of z scores, ZMOS", frame, columns, notes)]
 
 
 def metrics(votes: pd.DataFrame, request: Request) -> list[Table]:

@@ -20,7 +20,7 @@ from sreval.opinions.comparison import MeanTest, compare_methods
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, units_of
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, task_in, units_of
 from sreval.report import paper
 from sreval.report.collect import collect, scales_of, scored, select
 from sreval.report.notes import (
@@ -75,6 +75,11 @@ def results_table(
     """
     if votes is not None and is_means(votes):
         raise needs_votes("A row of MOS")
+    if votes is not None and (task := task_in(votes)).mean != "MOS":
+        raise UsageError(
+            f"The votes are of {task.title}: their mean is {task.mean}, not MOS.",
+            "sreval opinions has it; a table takes absolute category ratings.",
+        )
     factors = scales_of(frame)
     if votes is not None and len(factors) > 1:
         raise UsageError(
@@ -377,11 +382,17 @@ def scores_of_all(
 
 
 def check_scales(studies: Sequence[StudyData]) -> None:
-    """Raise DataError unless all studies asked with the same words about the same upscaling."""
+    """Raise DataError unless all studies asked the same, on one scale, of one upscaling."""
     for one, other in pairwise(studies):
         names = f"{one.design.name} and {other.design.name}"
+        if one.design.task != other.design.task:
+            raise DataError(
+                f"The studies {names} have different tasks: {one.design.task}; "
+                f"{other.design.task}.",
+                "Their scores can't be compared; make a table of each.",
+            )
         if one.design.scale != other.design.scale:
-            first, second = (", ".join(data.design.scale.words) for data in (one, other))
+            first, second = (str(data.design.scale) for data in (one, other))
             raise DataError(
                 f"The studies {names} have different scales: {first}; {second}.",
                 "Their scores can't be compared; make a table of each.",
@@ -417,6 +428,7 @@ def with_studies(
             baseline=baseline,
             pairs=pairs,
             level=level,
+            scale=data.design.scale.numbers,
             study=label if len(studies) > 1 or data.state != "closed" else "",
             alpha=data.alpha,
         )

@@ -17,6 +17,7 @@ from sreval.opinions.standards import (
     cast,
     recovered_differences,
 )
+from sreval.opinions.votes import task_in
 from sreval.report import paper
 from sreval.report.notes import image_notes, mark_notes
 from sreval.report.opinions import Request
@@ -50,7 +51,8 @@ def standards(votes: pd.DataFrame, request: Request) -> list[Table]:
         raise StatisticsError(" ".join(not_done))
     notes = [*not_done, *_vote_notes(counted_votes), *mark_notes(votes)]
     rated = request.reference in set(counted_votes["method"])
-    if P910 in found and not rated:
+    against_reference = task_in(votes).name == "dcr"
+    if P910 in found and not rated and not against_reference:
         named = option("--reference METHOD", "reference=METHOD")
         notes = [
             f"No DMOS: {paper.label(request.reference)} has no votes. The hidden reference is "
@@ -61,7 +63,7 @@ def standards(votes: pd.DataFrame, request: Request) -> list[Table]:
         _procedures(found, counted_votes, request, notes),
         _by_method(found, counted_votes, request, notes),
     ]
-    if P910 in found and rated:
+    if P910 in found and rated and not against_reference:
         tables += _differences(found[P910], request, notes)
     return tables
 

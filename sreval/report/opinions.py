@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,12 +14,14 @@ import pandas as pd
 from sreval.errors import StatisticsError, attempted, counted, listed, numbered, unknown_name
 from sreval.opinions.comparison import BESIDE, Comparison, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.mos import ESTIMAND, mos_table, stimulus_mos
+from sreval.opinions.mos import ESTIMAND, difference_scores, mos_table, stimulus_mos
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
 from sreval.opinions.significance import Zeros
+from sreval.opinions.slider import heaping
+from sreval.opinions.tasks import Task
 from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
-from sreval.opinions.votes import ACR, Scale, opinions, units_of
+from sreval.opinions.votes import ACR, Scale, opinions, task_in, units_of
 from sreval.report import paper
 from sreval.report.choices import Width
 from sreval.report.notes import (
@@ -42,7 +45,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import CORRECTIONS, NONE, p_value, percent
+from sreval.report.text import CORRECTIONS, NONE, p_value, percent, whole_percent
 from sreval.study.acceptance import Acceptance
 from sreval.study.data import StudyData
 
@@ -87,6 +90,7 @@ class Request:
             interval=interval_of(analysis.unit),
             adjustment=analysis.correction,
             alpha=data.alpha,
+            scale=data.design.scale.numbers,
             rules=Acceptance(data.design).rules,
             scores=scores,
         )
@@ -127,10 +131,74 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     )
     # all intervals but one are of the same mean
     interval = request.interval or "raters"
-    notes = [*mos_notes(frame), *image_notes(opinions(votes), interval, request.scale)]
-    notes += [*(default_notes(votes) if request.interval is None else []), *vote_notes(votes)]
-    columns = with_dataset(frame, mos_columns(request.level))
+    scale = request.scale
+    notes = [*mos_notes(frame), *image_notes(opinions(votes), interval, scale)]
+    notes += [*(default_notes(votes) if request.interval is None else [])]
+    columns = mos_columns(request.level)
+    if other := rescaled(scale):
+        frame.insert(list(frame).index("mos") + 1, other, _on_five(frame["mos"], scale))
+        columns["on 1..5"] = column(other, 2)
+        notes.append(f"On 1..5: 1 + 4 (x - {scale.low:g}) / {scale.high - scale.low:g}.")
+    notes += [*scale_notes(votes, request), *vote_notes(votes)]
+    columns = with_dataset(frame, columns)
     return [table_of("mos", "Mean opinion scores", frame, columns, notes)]
+
+
+def rescaled(scale: Scale) -> str:
+    """The column of a MOS on ``scale`` that is rescaled to 1..5, '' where it is on 1..5."""
+    return "" if (scale.low, scale.high) == (ACR.low, ACR.high) else "mos_on_1_to_5"
+
+
+def _on_five(mos: pd.Series, scale: Scale) -> pd.Series:
+    on: pd.Series = 1 + 4 * (mos - scale.low) / (scale.high - scale.low)
+    return on
+
+
+def scale_notes(votes: pd.DataFrame, request: Request) -> list[str]:
+    """What else is said of votes on a slider, or against a shown reference."""
+    scale, counted_votes = request.scale, opinions(votes)
+    task = task_in(votes)
+    notes = _against_reference(counted_votes, task, request) if task.name == "dcr" else []
+    if not scale.spacing:
+        found = heaping(counted_votes["score"].to_numpy(dtype=float), scale)
+        notes.append(
+            f"Heaping: {whole_percent(found.share)} of {counted(found.n, 'vote')} lie within "
+            f"{found.near:g} of an edge or a middle of the slider's five equal bands; of votes "
+            f"spread evenly {whole_percent(found.even)} would."
+        )
+    return notes
+
+
+def _against_reference(rated: pd.DataFrame, task: Task, request: Request) -> list[str]:
+    """What votes on degradation mean, the check by the reference itself, and a full scale."""
+    scale = request.scale
+    words = f", {task.words(scale.low, scale.high)}" if scale == ACR else ""
+    notes = [
+        f"{task.mean}: how visible the difference from the shown reference is{words}. It is no "
+        "difference of votes, and can't be compared with the DMOS of a hidden reference."
+    ]
+    itself = rated["method"] == request.reference
+    if itself.any():
+        below = rated.loc[itself, "score"] < scale.high
+        notes.append(
+            f"{paper.label(request.reference)}, rated against itself, got less than "
+            f"{scale.high:g} in {int(below.sum())} of {counted(len(below), 'vote')} "
+            f"({whole_percent(float(below.mean()))}): the noise of the scale."
+        )
+    others = rated[~itself]
+    at_top = (others["score"] == scale.high).groupby(others["method"].astype(str)).mean()
+    full = paper.sort_methods([str(method) for method in at_top.index[at_top >= _CEILING]])
+    if full:
+        shares = ", ".join(f"{paper.label(one)} {whole_percent(at_top[one])}" for one in full)
+        notes.append(
+            f"Ceiling: half of the votes or more are {scale.high:g} for {shares}. Such methods are "
+            "told apart by paired comparisons, not by this scale."
+        )
+    return notes
+
+
+_CEILING = 0.5
+"""Share of votes at the top of the scale from which it is said to be full."""
 
 
 def mos_columns(level: float) -> Columns:
@@ -160,10 +228,9 @@ def mos_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
-    """MOS of every stimulus."""
-    frame = stimulus_mos(votes, request.level, scale=request.scale).reset_index()
-    frame = paper.in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
-    columns = {
+    """MOS of every stimulus; with a hidden reference, DMOS beside it."""
+    frame = stimulus_mos(votes, request.level, scale=request.scale)
+    columns: Columns = {
         "method": method_column(),
         "image": column("image"),
         "MOS": column("mos", 2),
@@ -171,7 +238,22 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
         "sd": column("sd", 2),
         "votes": whole("n"),
     }
-    notes = [
+    notes = []
+    if task_in(votes).name == "acr-hr":
+        found = difference_scores(votes, request.reference, request.scale)
+        own = found.stimuli(request.level).drop(columns="dmos").add_prefix("dmos_")
+        own = own.rename(columns={"dmos_crushed": "crushed"})
+        frame = frame.join(found.stimuli(request.level)[["dmos"]]).join(own)
+        columns["DMOS"] = column("dmos", 2)
+        columns[f"DMOS, {percent(request.level)}"] = interval_column(2, "dmos_low", "dmos_high")
+        notes.append(
+            f"DMOS: mean over raters of the vote less the same rater's on "
+            f"{paper.label(request.reference)} + {request.scale.high:g}; Student t, kept on the "
+            "scale, unit rater."
+        )
+    frame = frame.reset_index()
+    frame = paper.in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
+    notes += [
         f"Interval: {frame['interval'].iloc[0]}, unit rater, about {ESTIMAND}.",
         *no_interval(frame.assign(unit="rater")),
         *vote_notes(votes),
@@ -585,10 +667,14 @@ ANALYSES: dict[str, Make] = {
     "screening": screen,
     "recovery": _when_asked("recovery"),
     "standards": _when_asked("standards", "opinion_standards"),
-    **{name: _when_asked(name) for name in ("reliability", "retest", "difference", "metrics")},
+    **{
+        name: _when_asked(name)
+        for name in ("reliability", "retest", "difference", "zmos", "metrics")
+    },
 }
-ON_REQUEST = ("stimuli", "standards", "ordinal")
-"""The analyses that are made only where they are named: the longest tables and the longest fit."""
+ON_REQUEST = ("stimuli", "standards", "ordinal", "zmos")
+"""The analyses that are made only where they are named: the longest tables, the longest fit, and
+what replaces votes."""
 
 _UNASKED = [name for name in ANALYSES if name not in ON_REQUEST]
 
@@ -612,8 +698,28 @@ def analyse(
         made, why = (make(), "") if len(names) == 1 else attempted(make, remedy=bool(names))
         tables += made or []
         not_done += [f"{name}: {why}"] if made is None else []
-    words = marks_of(votes)
-    return [_finished(made, words, request.level) for made in tables], not_done
+    words, task = marks_of(votes), task_in(votes)
+    return [_finished(_named(made, task), words, request.level) for made in tables], not_done
+
+
+def _named(made: Table, task: Task) -> Table:
+    """The table with its means under the name that they have of this task."""
+    if task.mean == "MOS":
+        return made
+
+    def name(text: str) -> str:
+        text = re.sub(r"[Mm]ean opinion scores?", task.mean, text)
+        return re.sub(r"\bMOS\b", task.mean, text)
+
+    key = re.sub(r"\W+", "_", task.mean.lower()).strip("_")
+    heads = {head: re.sub(r"^mos(?=_|$)", key, str(head)) for head in made.frame}
+    return replace(
+        made,
+        title=name(made.title),
+        frame=made.frame.rename(columns=heads),
+        columns=[replace(one, heading=name(one.heading)) for one in made.columns],
+        notes=[name(note) for note in made.notes],
+    )
 
 
 def _analysis(name: str, votes: pd.DataFrame, request: Request) -> list[Table]:

@@ -20,6 +20,7 @@ from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
+from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import Unit, unit_names
 from sreval.opinions.votes import exclusions, opinions, units_of
 from sreval.report import paper
@@ -152,13 +153,9 @@ class StudyFacts:
         return f"on {first}" if first == last else f"from {first} to {last}"
 
     @property
-    def task_said(self) -> str:
-        """What raters did, and on which scale."""
-        scale, words = self.request.scale, [word for word in self.data.design.scale.words if word]
-        return (
-            f"absolute category rating, every picture alone, from {scale.low:g} ({words[0]}) to "
-            f"{scale.high:g} ({words[-1]})"
-        )
+    def mean(self) -> str:
+        """What a mean of votes is called."""
+        return TASKS[self.data.design.task.kind].mean
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""
@@ -204,6 +201,7 @@ class StudyFacts:
             unit=chosen.unit,
             of=unit_name(votes["image"]),
             level=self.request.level,
+            name=self.mean,
             reference=self.request.reference,
         )
 
@@ -311,7 +309,8 @@ class StudyFacts:
         return frame.assign(change=frame[f"mos_{after}"] - frame[f"mos_{before}"])
 
     def _means(self, votes: pd.DataFrame) -> pd.DataFrame:
-        return mos_table(votes, interval=self.request.interval).set_index(["dataset", "method"])
+        table = mos_table(votes, interval=self.request.interval, scale=self.request.scale)
+        return table.set_index(["dataset", "method"])
 
     @property
     def decisions(self) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
@@ -344,7 +343,13 @@ class StudyFacts:
         theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
         made = score_table(scores, with_paper=theirs, level=request.level)
         return with_mos(
-            made, votes, unit=request.unit, pairs=True, level=request.level, alpha=request.alpha
+            made,
+            votes,
+            unit=request.unit,
+            pairs=True,
+            level=request.level,
+            scale=request.scale,
+            alpha=request.alpha,
         )
 
     @property
@@ -378,6 +383,7 @@ def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> 
         adjustment=analysis.correction,
         alpha=analysis.alpha,
         level=level,
+        scale=data.design.scale.numbers,
     )
     frame = made.frame()
     if not data.look or not data.look.number:

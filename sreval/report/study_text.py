@@ -383,6 +383,11 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
         "drop_outs": "leave after a random part",
     }
     said = [f"{first['methods']} methods"] if first["methods"] != 2 else []
+    if first["rating_scale"] != "1..5":
+        said.append(
+            f"the scale {first['rating_scale']}, on which raters and images differ as on 1..5, "
+            "stretched"
+        )
     if first["subset"] < 1:
         said.append(f"a rater sees {percent(first['subset'])} of the stimuli")
     if first["repeats"]:

@@ -105,7 +105,7 @@ class Ballot(BaseModel):
 
     position: int
     image: str
-    score: int
+    score: int | float
     key: str
     response_ms: float
     shown_at: dt.datetime

@@ -20,9 +20,12 @@ from sreval.store.database import Store
 from sreval.store.sessions import PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import STIMULI, Manifest
+from sreval.study.task import Scale
 
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 _REMEDY = "It isn't shown any more. Put the frozen file back from a backup; no restart is needed."
+_FEW, _MANY = 5, 10
+"""The most categories of a layout, see `StudyView.controls`."""
 _HEADINGS = {"calibration": "examples", "warm-up": "practice"}
 
 
@@ -33,7 +36,25 @@ class StudyView:
     title: str
     instructions: str
     language: str
-    words: tuple[str, ...]
+    scale: Scale
+
+    @property
+    def controls(self) -> str:
+        """What the page's layout must have room for: rater.css has the rules for each."""
+        if self.scale.line:
+            return "line"
+        points = len(self.scale.words)
+        return "few" if points <= _FEW else "many" if points <= _MANY else "most"
+
+    @property
+    def last_digit(self) -> int:
+        """The highest score that is given by the digit of its number."""
+        return max(n for n, key in self.scale.keys.items() if key == str(n))
+
+    @property
+    def special_keys(self) -> dict[int, str]:
+        """The scores that aren't given by the digit of their number, and the key of each."""
+        return {n: key.upper() for n, key in self.scale.keys.items() if key != str(n)}
 
     @property
     def marks(self) -> Markup:
@@ -105,7 +126,7 @@ class Site:
     def view(self) -> StudyView:
         """The study as pages may know it."""
         design = self.design
-        return StudyView(design.title, design.instructions, design.language, design.scale.words)
+        return StudyView(design.title, design.instructions, design.language, design.scale)
 
 
 def site() -> Site:
@@ -177,7 +198,6 @@ def as_told(state: SessionState) -> dict[str, Any]:
         "next": [_image(item) for item in following],
         "least_ms": here.design.viewing.least_ms,
         "grey_ms": here.design.viewing.grey_ms,
-        "words": list(here.design.scale.words),
     }
 
 

@@ -101,7 +101,7 @@ MESSAGES = {
                "saved. Thank you."),
     ),
     "ended": Message(410, _("Your session has ended"), _BACK),
-    "scale": Message(400, _("That isn't a score from 1 to 5"), _GO_ON),
+    "scale": Message(422, _("That isn't one of the scores"), _GO_ON),
     "malformed": Message(400, _("The server did not understand that"), _BACK),
     "position": Message(409, _("That isn't the current image"), _GO_ON),
     "unseen": Message(409, _("That was very quick"), _("Please look at the image first.")),

@@ -30,6 +30,7 @@ from sreval.study.check import attainable
 from sreval.study.data import StudyData
 from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Manifest, load_manifest
+from sreval.study.task import Scale
 
 _LOG_PAGE = 200
 _DIGITS = 10
@@ -267,7 +268,7 @@ def rater_page(
         made_from=made_from,
         row=row,
         session=tables["sessions"].iloc[0],
-        scores=_scores(tables["votes"]),
+        scores=_scores(tables["votes"], Studies(here.store).get(name).design.scale),
         answers=tables["answers"].to_dict("records"),
         events=tables["events"].to_dict("records"),
         error=error,
@@ -275,13 +276,16 @@ def rater_page(
     )
 
 
-def _scores(votes: pd.DataFrame) -> str:
-    """How often each score was given, on whatever was shown."""
+def _scores(votes: pd.DataFrame, scale: Scale) -> str:
+    """How often each category was chosen, or each part of the line, on whatever was shown."""
     if votes.empty:
         return ""
-    counts = votes["score"].astype(int).value_counts()
-    words = site().design.scale.words
-    rows = [(f"{n} {words[n - 1]}", float(counts.get(n, 0))) for n in range(1, 6)]
+    if scale.line:
+        counts = votes["score"].map(scale.word).value_counts()
+        rows = [(word, float(counts.get(word, 0))) for word in scale.words]
+    else:
+        counts = votes["score"].value_counts()
+        rows = [(f"{n} {word}".rstrip(), float(counts.get(n, 0))) for n, word in scale.categories]
     return charts.bars(rows, f"Scores of {len(votes)} items")
 
 
@@ -352,7 +356,11 @@ def _means(data: StudyData | None) -> list[dict[str, Any]]:
     if data is None or data.hidden or data.opinions.empty:
         return []
     try:
-        rows = mos_table(data.analysed, interval=interval_of(data.design.analysis.unit))
+        rows = mos_table(
+            data.analysed,
+            interval=interval_of(data.design.analysis.unit),
+            scale=data.design.scale.numbers,
+        )
     except StatisticsError:
         return []
     made = []
@@ -362,19 +370,23 @@ def _means(data: StudyData | None) -> list[dict[str, Any]]:
         own = own.loc[own["method"].map(order).sort_values().index]
         if len(own):
             made.append(
-                {"dataset": part.name, "rows": own.to_dict("records"), "chart": _drawn(own)}
+                {
+                    "dataset": part.name,
+                    "rows": own.to_dict("records"),
+                    "chart": _drawn(own, data.design.scale),
+                }
             )
     return made
 
 
-def _drawn(rows: pd.DataFrame) -> str:
+def _drawn(rows: pd.DataFrame, scale: Scale) -> str:
     drawn = [
         charts.Estimate(
             row["method"], row["mos"], row["low"], row["high"], f"{row['n_votes']} votes"
         )
         for row in rows.to_dict("records")
     ]
-    return charts.estimates(drawn, 1, 5, "Mean opinion scores with 95 % intervals")
+    return charts.estimates(drawn, scale.low, scale.high, "Mean opinion scores with 95 % intervals")
 
 
 def _before(text: str) -> int | None:

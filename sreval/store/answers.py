@@ -13,6 +13,7 @@ from typing import Any
 
 from sreval.store.errors import AnswerError, Fault, VoteError
 from sreval.study.design import Question, StudyDesign, When
+from sreval.study.task import Scale
 
 LONGEST, LONGEST_DEVICE = 2000, 500
 """Characters (code points) of an answer, and of what a browser tells of its window."""
@@ -24,16 +25,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def check_vote(vote: Mapping[str, Any]) -> None:
-    """Raise VoteError ('scale' or 'malformed') for a row that makes sense nowhere in a plan.
+    """Raise VoteError ('malformed') for a row that makes sense nowhere in a plan.
 
-    A score is an integer from 1 to 5. ``key`` has 8 to 64 letters, digits, _ and -; ``shown_at``
+    ``key`` has 8 to 64 letters, digits, _ and -; ``shown_at``
     a zone. ``response_ms`` and, where they are known, ``hidden_ms`` and ``unfocused_ms``, in
     milliseconds, are a day at most.
     """
-    score, position = vote["score"], vote["position"]
+    position = vote["position"]
     durations = (vote["response_ms"], vote["hidden_ms"] or 0, vote["unfocused_ms"] or 0)
-    if type(score) is not int or not 1 <= score <= 5:
-        raise VoteError("scale", f"{score!r} isn't a score.", "Scores are the integers 1 to 5.")
     if (
         type(position) is not int
         or not 1 <= position <= _LAST_POSITION
@@ -43,6 +42,14 @@ def check_vote(vote: Mapping[str, Any]) -> None:
         or len(vote["device"]) > LONGEST_DEVICE
     ):
         raise VoteError("malformed", "The vote can't be read.", "Reload the page.")
+
+
+def score_on(scale: Scale, score: object) -> int | float:
+    """A vote's score as it is stored. Raises VoteError ('scale') where it isn't on the scale."""
+    stored = scale.answer(score)
+    if stored is None:
+        raise VoteError("scale", f"{score!r} isn't a score.", f"Scores are {scale.scores}.")
+    return stored
 
 
 def appeared(shown_at: dt.datetime, response_ms: float, now: dt.datetime) -> dt.datetime:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError
-from sreval.opinions.votes import COLUMNS, check_votes
+from sreval.opinions.votes import COLUMNS, RATING_SCALE, TASK, check_votes
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.database import Store
 from sreval.store.invitations import links_of
@@ -237,7 +237,9 @@ def _judged_votes(
         reasons[name] = "" if used else why
     votes["accepted"] = votes["session"].map(accepted).astype(bool)
     votes["reason"] = votes["session"].map(reasons).astype(object)
-    return votes[[column for column in COLUMNS if column in votes]], found
+    votes = votes[[column for column in COLUMNS if column in votes]]
+    asked = {TASK: design.task.kind, RATING_SCALE: str(design.scale.numbers)}
+    return votes.assign(**asked), found
 
 
 def _decisions(study: Study) -> Select[str, int, bool | None, str]:
@@ -270,7 +272,11 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         design=row.design,
         design_sha256=row.design_sha256,
         manifest=manifest,
-        votes=check_votes(found["votes"]) if len(found["votes"]) else found["votes"],
+        votes=(
+            check_votes(found["votes"], row.design.scale.numbers, task=row.design.task.kind)
+            if len(found["votes"])
+            else found["votes"]
+        ),
         sessions=_sessions_of(found["sessions"], found["votes"]),
         answers=found["answers"],
         state=row.state,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -50,6 +51,22 @@ class Utc(TypeDecorator[dt.datetime]):
         if value is None:
             return None
         return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+class Score(TypeDecorator[float]):
+    """A score as a number: an integer where it is whole, whatever the database makes of it."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> float | None:
+        """From what the database gives."""
+        return None if value is None else plain_score(value)
+
+
+def plain_score(value: float) -> int | float:
+    """The number, as an integer where it is whole."""
+    return int(value) if float(value).is_integer() else value
 
 
 class FreeText(TypeDecorator[str]):
@@ -139,6 +156,13 @@ class Study(Base):
         if self.locked_at is not None:
             design = design.with_unit_of(self.design)
         return self.design_sha256 == design.sha256 or self.design == design
+
+    def changes_to(self, design: StudyDesign) -> list[str]:
+        """The keys and tables in which ``design`` isn't this one's, compared as in `has_design`."""
+        if self.locked_at is not None:
+            design = design.with_unit_of(self.design)
+        names = type(design).model_fields
+        return [name for name in names if getattr(self.design, name) != getattr(design, name)]
 
 
 _designs: dict[str, StudyDesign] = {}
@@ -283,7 +307,8 @@ class PlanItem(Base):
 
 
 class Vote(Base):
-    """One score. The primary key is what makes a second vote on a position impossible.
+    """One score, on the design's scale. The primary key makes a second vote on a position
+    impossible.
 
     Of `response_ms`, the tab was hidden for `hidden_ms`, and the window without the focus for
     `unfocused_ms`; None where the browser didn't say.
@@ -291,7 +316,6 @@ class Vote(Base):
 
     __tablename__ = "vote"
     __table_args__ = (
-        CheckConstraint("score BETWEEN 1 AND 5", name="score"),
         UniqueConstraint("session_id", "key"),
         ForeignKeyConstraint(
             ["session_id", "position"],
@@ -303,7 +327,7 @@ class Vote(Base):
 
     session_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    score: Mapped[int]
+    score: Mapped[float] = mapped_column(Score)
     key: Mapped[str] = mapped_column(String(80))
     response_ms: Mapped[float]
     shown_at: Mapped[dt.datetime]

@@ -33,7 +33,7 @@ class Visit:
     """One rater's way: the votes that were stored, by position, of so many that are planned."""
 
     session: str = ""
-    votes: dict[int, int] = field(default_factory=dict)
+    votes: dict[int, float] = field(default_factory=dict)
     of: int = 0
 
     @property

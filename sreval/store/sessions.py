@@ -16,7 +16,13 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.store.answers import appeared, check_answers, check_vote, screened_out
+from sreval.store.answers import (
+    appeared,
+    check_answers,
+    check_vote,
+    score_on,
+    screened_out,
+)
 from sreval.store.database import Store
 from sreval.store.errors import StateError, VoteError
 from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Vote
@@ -132,7 +138,7 @@ class Receipt:
     """
 
     position: int
-    score: int
+    score: float
     stored_at: dt.datetime
     repeated: bool
     state: SessionState
@@ -170,7 +176,7 @@ class RaterSession:
     def vote(
         self,
         position: int,
-        score: int,
+        score: float,
         *,
         key: str,
         response_ms: float,
@@ -188,9 +194,9 @@ class RaterSession:
         for ``hidden_ms``, and the window without the focus for ``unfocused_ms``. ``shown_at`` is
         kept by our clock where the browser's is a day or more off. ``image`` is the address that
         was rated; None stands for the position's own. Raises VoteError for a score
-        outside 1..5 ('scale'), what no vote can be ('malformed'), another position ('position'),
-        an image that was never sent ('unseen'), a break ('rest'), less than the design's least
-        viewing time ('too-early').
+        that isn't on the design's scale ('scale'), what no vote can be ('malformed'), another
+        position ('position'), an image that was never sent ('unseen'), a break ('rest'), less
+        than the design's least viewing time ('too-early').
         """
         asked = {"session_id": self.id, "position": position, "key": key}
         vote = {
@@ -205,6 +211,7 @@ class RaterSession:
         check_vote(vote)
         with self.store.begin() as tx:
             found = opened(self.store, tx, self.id, lock=True)
+            vote["score"] = score = score_on(found.study.design.scale, score)
             stands = tx.execute(_STANDING, asked).first()
             if stands is not None:
                 return Receipt(*stands, repeated=True, state=found.state())

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.config import validated
-from sreval.errors import DataError, StoreError, UsageError, counted, option, shown
+from sreval.errors import DataError, StoreError, UsageError, counted, listed, option, shown
 from sreval.files import (
     atomic_folder,
     parsing,
@@ -50,17 +50,20 @@ from sreval.store.models import (
     OperatorEvent,
     PlanItem,
     Rater,
+    Score,
     Session,
     Study,
     Tombstone,
     Utc,
     Vote,
+    plain_score,
 )
 from sreval.store.raters import ERASURES, bury, clear_labels
 from sreval.store.schema import revisions, schema_state, to_base, to_head
 from sreval.store.studies import Studies, by_name
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
+from sreval.study.task import Scale
 
 FORMAT = 1
 MANIFEST, DESIGN = "manifest.json", "design.json"
@@ -468,17 +471,25 @@ def _part(files: Mapping[str, Part], name: str) -> Part:
 
 def _require_whole(studies: list[Row], tables: Mapping[str, list[Row]]) -> None:
     """Raise ValueError for rows that point nowhere, and for a design that is none."""
+    scales: dict[str, Scale] = {}
     for row in studies:
         design = validated(StudyDesign, json.loads(row["design"]))
+        scales[design.name] = design.scale
         if design.name != row["name"]:
             raise ValueError(f"the design of {row['name']!r} is that of {design.name!r}")
-    names, sessions = {row["name"] for row in studies}, {r["session"] for r in tables["sessions"]}
+    names, sessions = set(scales), {r["session"] for r in tables["sessions"]}
     for name, rows in tables.items():
         for row in rows if name in frames.STORED else ():
             if row.get("session", None) not in (sessions if name != "deleted" else {None}):
                 raise ValueError(f"{name}.csv names a session that isn't in sessions.csv")
             if "study" in row and row["study"] not in names:
                 raise ValueError(f"{name}.csv names the study {row['study']!r}")
+    for row in tables["votes"]:
+        scale = scales[row["study"]]
+        if scale.answer(row["score"]) != row["score"]:
+            raise ValueError(
+                f"votes.csv has the score {row['score']:g}, and scores are {scale.scores}"
+            )
     if sessions - {row["session"] for row in tables["plan"]}:
         raise ValueError("a session has no plan")
 
@@ -601,8 +612,9 @@ def _study(tx: Transaction, row: Row) -> Study:
         study = Study(**{**values, **own})
         tx.add(study)
     elif study.manifest_sha256 != values["manifest_sha256"] or not study.has_design(design):
+        what = listed(study.changes_to(design)) or "stimuli"
         raise StateError(
-            f"The study {study.name!r} here has another design or other stimuli.",
+            f"The study {study.name!r} here has another design or other stimuli: {what}.",
             "Import it into an empty database.",
         )
     else:
@@ -720,6 +732,8 @@ def _reader(column: Column[Any]) -> Callable[[str], Any]:
             read = when
         case Integer():
             read = _integer
+        case Score():
+            read = _score
         case Float():
             read = number
         case _:
@@ -732,6 +746,10 @@ def _integer(text: str) -> int:
     if not value.is_integer() or abs(value) > _LARGEST:
         raise ValueError(f"{shown(text)} is not a whole number that fits")
     return int(value)  # 12.0 is how a column that has gaps is written
+
+
+def _score(text: str) -> int | float:
+    return plain_score(number(text))
 
 
 def _text_reader(column: Column[Any]) -> Callable[[str], str | None]:

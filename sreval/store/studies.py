@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import undefer
 
-from sreval.errors import UsageError, unknown_name
+from sreval.errors import UsageError, listed, unknown_name
 from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.errors import StateError
@@ -71,10 +71,11 @@ class Studies:
             elif study.has_design(design) and study.manifest_sha256 == manifest.sha256:
                 return study.id
             elif study.locked_at is not None:
-                what = "stimuli" if study.has_design(design) else "design"
+                changed = [] if study.has_design(design) else study.changes_to(design)
+                what, keys = ("design", f": {listed(changed)}") if changed else ("stimuli", "")
                 raise StateError(
                     f"The {what} of study {design.name!r} changed after its first rater enrolled "
-                    f"({study.locked_at:%Y-%m-%d %H:%M} UTC).",
+                    f"({study.locked_at:%Y-%m-%d %H:%M} UTC){keys}.",
                     "Put the old files back, or begin a study of another name: sreval study new.",
                 )
             study.design_json = design.as_json()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from sreval.opinions.screening import RULES, Answer, Rule, apply
+from sreval.opinions.screening import Answer, Rule, apply, default_rules
 from sreval.study import design as designs
 from sreval.study.design import ItemKind, StudyDesign
 
@@ -52,6 +52,8 @@ class Acceptance:
 
     def __init__(self, design: StudyDesign) -> None:
         self._design = design
+        found = default_rules(design.scale.numbers)
+        self._usual = {rule.kind: replace(rule, answers=()) for rule in found}
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -61,7 +63,7 @@ class Acceptance:
         the other kinds the defaults are there, with its gold answers and its viewing time.
         """
         made: list[Rule] = []
-        for kind in RULES:
+        for kind in self._usual:
             named = [planned for planned in self._design.acceptance if planned.kind == kind]
             made += [self._named(planned) for planned in named] or [self._default(kind)]
         return tuple(made)
@@ -76,7 +78,7 @@ class Acceptance:
             if planned.kind not in _NAMED:
                 continue
             rule, n = self._named(planned), counts[_NAMED[planned.kind].items]
-            usual = RULES[rule.kind].least
+            usual = self._usual[rule.kind].least
             if n < rule.least:
                 said.append(
                     f"The rule {rule.kind!r} judges nobody: it needs {rule.least} {rule.items}, "
@@ -144,7 +146,7 @@ class Acceptance:
 
     def _default(self, kind: str) -> Rule:
         """A rule of the table with the design's gold answers and viewing time."""
-        rule, gold = RULES[kind], self._design.gold
+        rule, gold = self._usual[kind], self._design.gold
         if kind == "gold":
             answers = tuple(Answer(g.method, g.low, g.high, g.dataset) for g in gold)
             return replace(rule, answers=answers)

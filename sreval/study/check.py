@@ -469,8 +469,13 @@ def _of_language(design: StudyDesign) -> Iterator[Unmet]:
 def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
     """What raters would read, but nobody could answer."""
     words = [word.strip().casefold() for word in design.scale.words]
-    if "" in words or len(set(words)) < len(words):
-        yield Unmet("scale", "two of its words are alike, or one is empty", "Give five words.")
+    given = [word for word in words if word]
+    if len(set(given)) < len(given):
+        yield Unmet("scale", "two of its words are alike", "Give each its own.")
+    elif design.scale.line and len(given) < len(words):
+        yield Unmet("scale", "a part of the line has no word", "Give every part a word.")
+    elif len(given) < 2:  # nobody could tell which end is which
+        yield Unmet("scale", "fewer than two of its categories have a word", "Name both ends.")
     if not design.title.strip():
         yield Unmet("title", "it is empty", "Say what the study is about.")
     for number, question in enumerate(design.questions):

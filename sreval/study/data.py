@@ -350,7 +350,7 @@ class Monitoring:
         """The SOS coefficient a of accepted votes (Hossfeld et al. 2011), NaN where undefined."""
         try:
             ratings = Ratings.from_votes(self.data.opinions, STIMULUS)
-            return Reliability(ratings).sos_coefficient()
+            return Reliability(ratings, self.data.design.scale.numbers).sos_coefficient()
         except StatisticsError:
             return math.nan
 

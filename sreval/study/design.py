@@ -27,10 +27,13 @@ from sreval.images.scales import UpscalingFactor
 from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
+from sreval.study.task import REFERENCE, Scale, Task
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LETTERS = 200
 """What the database holds of a study's name."""
+_APART = 2
+"""The least `order.scene_distance` with which no image stands next to itself."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
@@ -38,13 +41,6 @@ RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
 """Names of the site's own fields: no answer can be called so."""
 RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
 """The kinds of the rating part; what goes before is calibration and warm-up."""
-
-
-class Scale(Config):
-    """Absolute category rating with five words, worst first (ITU-T P.910 (2008) clause 6.1)."""
-
-    words: tuple[str, str, str, str, str] = ("bad", "poor", "fair", "good", "excellent")
-    """The words under the five buttons, from the worst (1) to the best (5)."""
 
 
 class DatasetPart(Config):
@@ -112,7 +108,7 @@ class Anchor(Config):
 
     method: str
     """The version that is shown."""
-    score: int = Field(ge=1, le=5)
+    score: int
     """The score that the rater is told."""
 
 
@@ -168,9 +164,9 @@ class Gold(Config):
     """The version that is shown."""
     images: PositiveInt
     """How many of its images, drawn by the study's seed."""
-    low: int = Field(ge=1, le=5)
+    low: int
     """The lowest score that passes."""
-    high: int = Field(ge=1, le=5)
+    high: int
     """The highest score that passes."""
 
     @model_validator(mode="after")
@@ -391,6 +387,8 @@ class StudyDesign(Config):
     """Marks every vote as a pilot's."""
     retention: datetime.date | None = None
     """The day after which raters' personal data are to be deleted."""
+    task: Task = Task()
+    """What raters do."""
     scale: Scale = Scale()
     """The rating scale."""
     images: Images
@@ -447,12 +445,50 @@ class StudyDesign(Config):
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
                 raise FieldError("these two are compared already", *place)
+        self._refuse_off_scale()
+        if self.task.with_reference:
+            self._refuse_without_reference()
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
             remedy = f"Let the last look be {self.raters}."
             raise FieldError(what, "analysis", "looks", remedy=remedy)
         return self
+
+    def _refuse_off_scale(self) -> None:
+        """Raise FieldError for a score of an example or a gold item that no rater could give."""
+        anchors = self.calibration.anchors if self.calibration else ()
+        scores = [(("calibration", "anchors", n, "score"), a.score) for n, a in enumerate(anchors)]
+        for number, gold in enumerate(self.gold):
+            scores += [(("gold", number, end), getattr(gold, end)) for end in ("low", "high")]
+        for place, score in scores:
+            if self.scale.answer(score) is None:
+                raise FieldError(
+                    "it isn't on the scale", *place, remedy=f"Scores are {self.scale.scores}."
+                )
+
+    def _refuse_without_reference(self) -> None:
+        """Raise FieldError where the original of some image isn't rated, or may stand next to
+        another version of the image."""
+        kind = self.task.kind
+        if REFERENCE not in self.images.methods:
+            remedy = f"Add {REFERENCE!r}, the original, or set task.kind to another."
+            raise FieldError(
+                f"the task {kind} needs {REFERENCE!r} among them", "images", "methods",
+                remedy=remedy,
+            )  # fmt: skip
+        for number, part in enumerate(self.images.datasets):
+            if REFERENCE in part.without:
+                place = ("images", "datasets", number, "without")
+                raise FieldError(
+                    f"the task {kind} needs {REFERENCE!r} on every data set", *place,
+                    remedy=f"Take {REFERENCE!r} out of it.",
+                )  # fmt: skip
+        if self.order.scene_distance < _APART:
+            raise FieldError(
+                f"the task {kind} keeps the original from standing next to its versions",
+                "order", "scene_distance", remedy=f"Set it to {_APART} or more.",
+            )  # fmt: skip
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
         """The comparisons planned on one data set: all pairs where the design names none."""

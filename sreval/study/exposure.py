@@ -7,6 +7,9 @@ their share, and within a data set the methods alternate, so that of any stretch
 the methods of one data set differ by at most one. The image moves on with every place, and by
 one more whenever the pairs would begin again, so that a rater sees every image as often as every
 other, give or take two, and each image meets each method in turn from slot to slot.
+
+A task with reference keeps the versions of an image together: its sequence goes image by image,
+and a subset is a number of whole images.
 """
 
 from __future__ import annotations
@@ -136,10 +139,28 @@ class StimulusSet:
     def unmet_subset(self) -> Unmet | None:
         """What is wrong with the subset's size, if anything."""
         total, subset = len(self.voted), self.design.subset
-        if subset is None or subset <= total:
+        if subset is None:
+            return None
+        if self.design.task.with_reference and subset <= total:
+            return self._unmet_whole_images(subset)
+        if subset <= total:
             return None
         what = f"{subset} stimuli per rater are asked for, but the design only has {total}"
         return Unmet("subset", what, f"Set it to {total} or less, or leave it out.")
+
+    def _unmet_whole_images(self, subset: int) -> Unmet | None:
+        """What keeps raters from seeing whole images, the original among their versions."""
+        counts = {len(self.design.images.methods_of(part)) for part in self.rated}
+        versions = max(counts)
+        if len(counts) == 1 and subset % versions == 0:
+            return None
+        kind = self.design.task.kind
+        if len(counts) > 1:
+            what = f"with {kind} a rater sees whole images, and data sets differ in their methods"
+            return Unmet("subset", what, "Leave it out, or rate the same number of methods.")
+        what = f"with {kind} a rater sees whole images, of {versions} versions each, not {subset}"
+        fit = max(versions, subset - subset % versions)
+        return Unmet("subset", what, f"Set it to {fit}, or to another multiple of {versions}.")
 
     def repeats_of(self, votes: Sequence[Key]) -> tuple[list[tuple[Key, int, int]], list[Unmet]]:
         """What a rater with these votes is shown again: (stimulus, how often more, least distance).
@@ -166,11 +187,13 @@ class StimulusSet:
 
     def _balanced(self) -> tuple[Key, ...]:
         """All stimuli in the sequence of which every slot sees a stretch."""
+        grouped = _by_image if self.design.task.with_reference else _alternating
         placed = []
         for number, (dataset, keys) in enumerate(self.rated.items()):
-            for place, key in enumerate(_alternating(self.design.seed, dataset, keys)):
-                placed.append(((2 * place + 1) / (2 * len(keys)), number, key))
-        return tuple(key for _, _, key in sorted(placed))
+            groups = grouped(self.design.seed, dataset, keys)
+            for place, group in enumerate(groups):
+                placed.append(((2 * place + 1) / (2 * len(groups)), number, group))
+        return tuple(key for _, _, group in sorted(placed) for key in group)
 
 
 def _rated(
@@ -267,12 +290,18 @@ def _kind(block: Block) -> str:
     return names[type(block)]
 
 
-def _alternating(seed: int, dataset: str, keys: Sequence[Key]) -> list[Key]:
+def _by_image(seed: int, dataset: str, keys: Sequence[Key]) -> list[tuple[Key, ...]]:
+    """The stimuli of one data set, those of an image together."""
+    images = Stream(seed, "images", dataset).shuffle(list(dict.fromkeys(key[1] for key in keys)))
+    return [tuple(key for key in keys if key[1] == image) for image in images]
+
+
+def _alternating(seed: int, dataset: str, keys: Sequence[Key]) -> list[tuple[Key, ...]]:
     """The stimuli of one data set: methods and images take turns, every pair once."""
     images = Stream(seed, "images", dataset).shuffle(list(dict.fromkeys(key[1] for key in keys)))
     methods = Stream(seed, "methods", dataset).shuffle(list(dict.fromkeys(key[2] for key in keys)))
     rounds = math.lcm(len(images), len(methods))
     return [
-        (dataset, images[(place + place // rounds) % len(images)], methods[place % len(methods)])
+        ((dataset, images[(place + place // rounds) % len(images)], methods[place % len(methods)]),)
         for place in range(len(keys))
     ]

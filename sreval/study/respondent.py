@@ -27,6 +27,7 @@ class Respondent:
     """One rater of the model, who is told no method and knows the stimuli by their hashes."""
 
     model: RaterModel
+    """On the study's scale."""
     rater: Raters
     seen: Mapping[str, tuple[float, int]]
     """SHA-256 of a stimulus to its true quality and the number of its method."""
@@ -45,10 +46,10 @@ class Respondent:
             )
         quality, method = self.seen[sha256]
         quality_of, method_of = np.array([quality]), np.array([method])
-        score = self.model.draw_scores(self.rater, quality_of, method_of, self.generator)[0, 0]
+        drawn = self.model.draw_scores(self.rater, quality_of, method_of, self.generator)[0, 0]
         median = _SPEEDER_MS if self.rater.speeder[0] else _MEDIAN_MS
         response_ms = median * np.exp(_SPREAD * self.generator.normal())
-        return (intended or int(score)), round(float(response_ms))
+        return (round(float(drawn)) if intended is None else intended), round(float(response_ms))
 
     def answer(self, question: Question) -> str:
         """An answer that doesn't screen the rater out, where there is one.
@@ -73,7 +74,10 @@ def respondents(
     seed: int = 0,
     model: RaterModel = _MODEL,
 ) -> list[Respondent]:
-    """``count`` raters drawn from the model. Raises DataError for methods without a quality."""
+    """``count`` raters drawn from ``model``, which is taken to the design's scale.
+
+    Raises DataError for methods without a quality.
+    """
     methods = sorted({stimulus.method for stimulus in manifest.stimuli})
     overall = {method: _quality_anywhere(qualities, method) for method in methods}
     unknown = [method for method, quality in overall.items() if quality is None]
@@ -81,8 +85,9 @@ def respondents(
         raise DataError(
             f"No quality is given for {', '.join(unknown)}.",
             option(
-                "Name a CSV file with the columns method and quality (1 to 5) with --qualities.",
-                "Add it to qualities=: a number from 1 to 5 a method.",
+                "Name a CSV file with the columns method and quality (on the study's scale) with "
+                "--qualities.",
+                "Add it to qualities=: a number on the study's scale a method.",
             ),
         )
     seen: dict[str, tuple[float, int]] = {}
@@ -90,6 +95,7 @@ def respondents(
         quality = qualities.get((stimulus.dataset, stimulus.method), overall[stimulus.method])
         assert quality is not None
         seen.setdefault(stimulus.sha256, (quality, methods.index(stimulus.method)))
+    model = model.on(design.scale.numbers)
     drawn = model.draw_raters(count, len(methods), np.random.default_rng(seed))
     return [
         Respondent(model, drawn.one(i), seen, np.random.default_rng([seed, i]))

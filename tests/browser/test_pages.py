@@ -417,7 +417,7 @@ def test_a_phone_is_turned_where_that_helps(phones: Served, window: Window) -> N
     page.set_viewport_size({"width": 320, "height": 568})
     expect(page.locator("#advice")).to_have_text("Your window is large enough.")
     submit(page, "device")
-    expect(page.get_by_text("Tap one of the five scores")).to_be_visible()
+    expect(page.get_by_text("Tap one of the scores")).to_be_visible()
     expect(page.get_by_text("Press the key")).to_be_hidden()
     submit(page, "instructions")
     page.wait_for_selector("#image")

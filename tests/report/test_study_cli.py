@@ -136,8 +136,9 @@ def test_two_studies_stand_in_one_table_only_on_one_scale(
     assert "MOS, second, simulated" in ran.out
     ran = sreval("table", demo_run, "--study", "small", "--study", "third")
     assert ran.code == 1
-    assert "small and third have different scales: bad, poor, fair, good, excellent; worst" in (
-        ran.err
+    assert (
+        "small and third have different scales: 5 categories, 1 bad, 2 poor, 3 fair, 4 good, 5 excellent; 5 categories, 1 worst"
+        in (ran.err)
     )
 
 

@@ -33,7 +33,6 @@ CURRENT = {
     "minutes_left",
     "least_ms",
     "grey_ms",
-    "words",
 }
 
 

@@ -62,7 +62,7 @@ def found(methods: list[str] = METHODS, **changes: Any) -> Feasibility:
         (
             {"scale": {"words": ["bad", "Bad ", "fair", "good", "excellent"]}},
             "scale",
-            "Give five words.",
+            "Give each its own.",
         ),
         ({"title": "  "}, "title", "Say what the study is about."),
         (

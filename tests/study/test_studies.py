@@ -105,7 +105,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("images.datasets.2.images", ["img_001", "img_001"], "an image is given twice"),
         ("images.datasets.2.without", ["srgn"], "'srgn' isn't rated"),
         ("calibration.anchors", [{"method": "hr", "score": 5}] * 2, "two anchors"),
-        ("calibration.anchors", [{"method": "hr", "score": 6}], "less than or equal to 5"),
+        ("calibration.anchors", [{"method": "hr", "score": 6}], "isn't on the scale"),
         ("repeats.0.method", "srgan-mse", "'srgan-mse' isn't rated"),
         ("acceptance.0.limit", 1.5, "takes a limit 0..1"),
         ("questions.0.screens_out", ["never"], "which isn't an option"),

@@ -1,4 +1,4 @@
-// Which digit a key stands for.
+// Which digit or letter a key stands for.
 
 const isDigit = (text) => /^\p{Nd}$/u.test(text);
 
@@ -6,8 +6,7 @@ const isDigit = (text) => /^\p{Nd}$/u.test(text);
  * some keyboards type digits only with Shift or Num Lock. Null for all other keys, for shortcuts
  * and while something is written. */
 export function digit(event) {
-  const shortcut = event.ctrlKey || event.altKey || event.metaKey;
-  if (shortcut || event.getModifierState?.("AltGraph") || writes(event)) return null;
+  if (meansOther(event)) return null;
   if (!isDigit(event.key)) {
     const place = /^(?:Digit|Numpad)([0-9])$/.exec(event.code);
     return place && Number(place[1]);
@@ -18,6 +17,21 @@ export function digit(event) {
   while (isDigit(String.fromCodePoint(first - 1))) first--;
   return (typed - first) % 10;
 }
+
+/** The letter on a key that was pressed, small; by where the key lies where it types another script.
+ * Null as for `digit`. */
+export function letter(event) {
+  if (meansOther(event)) return null;
+  const typed = event.key.toLowerCase();
+  return /^[a-z]$/.test(typed) ? typed : (/^Key([A-Z])$/.exec(event.code)?.[1].toLowerCase() ?? null);
+}
+
+const meansOther = (event) =>
+  event.ctrlKey ||
+  event.altKey ||
+  event.metaKey ||
+  event.getModifierState?.("AltGraph") ||
+  writes(event);
 
 const writes = ({ isComposing, target }) =>
   isComposing || target.isContentEditable || target.matches?.("input, textarea, select");

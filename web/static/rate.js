@@ -1,9 +1,9 @@
 // The rating page: shows one image after the other and takes a score for each. The server decides
 // what is current; without a connection the page goes on as far as images are loaded.
 
+import { Buttons, Line } from "./answer.js";
 import { advice, facts, judge, stageHeight, watch } from "./device.js";
 import { Images, painted, place, wait } from "./image.js";
-import { digit } from "./keys.js";
 import * as look from "./look.js";
 import { lacking } from "./needs.js";
 import { Outbox } from "./outbox.js";
@@ -16,7 +16,9 @@ const page = JSON.parse(document.getElementById("page").textContent);
 const say = (name, values = {}) =>
   page.say[name].replace(/\{(\w+)\}/g, (_, value) => values[value]);
 const element = (id) => document.getElementById(id);
-const buttons = [...document.querySelectorAll("#scores button")];
+const control = page.scale.line
+  ? new Line(page.scale, element("scores"), vote, page.unmarked)
+  : new Buttons(page.scale, element("scores"), vote);
 const stage = element("stage");
 
 const images = new Images();
@@ -118,33 +120,28 @@ function hint() {
   if (!stage.firstChild) {
     const failing = images.failures(item.image.url) >= MANY_FAILURES;
     element("hint").textContent = !item.late ? "" : say(failing ? "failing" : "waiting");
-  } else if (!open || !item.intended) {
+  } else if (!open || item.intended === null) {
     element("hint").textContent = say(open ? `ask${tap}` : "look");
   } else {
     const score = item.intended;
     const word = Object.assign(element("word").content.firstElementChild.cloneNode(), {
-      textContent: page.words[score - 1],
+      textContent: control.word(score),
     });
-    const [before, after] = say(`example${tap}`, { score, word: "\n" }).split("\n");
-    element("hint").replaceChildren(before, word, after);
+    const shown = { score, key: control.key(score), word: "\n" };
+    const text = say(`${word.textContent ? "example" : "plain"}${tap}`, shown);
+    const [before, ...after] = text.split("\n");
+    element("hint").replaceChildren(before, ...after.flatMap((rest) => [word, rest]));
   }
 }
 
 function allow(yes) {
   open = yes;
-  for (const button of buttons) button.setAttribute("aria-disabled", String(!yes));
+  control.allow(yes);
 }
 
 function clear(next) {
   stage.replaceChildren();
   greyUntil = Math.max(greyUntil, performance.now() + (next?.grey_ms ?? 0));
-}
-
-/** Nothing of the last answer may stand beside the next image. */
-function forget() {
-  for (const button of buttons) button.classList.remove("chosen");
-  const scores = element("scores");
-  if (scores.contains(document.activeElement)) scores.focus({ preventScroll: true });
 }
 
 /** Grey, then the image; from its first paint on the time counts. */
@@ -159,10 +156,10 @@ async function show(next) {
   if (!fits()) return;
   await wait(greyUntil - performance.now());
   if (mine !== turn) return;
-  forget();
+  control.forget();
   const image = await arrival(next, mine);
   if (mine !== turn) return;
-  forget();
+  control.forget();
   image.id = "image";
   image.alt = say("alt");
   image.draggable = false;
@@ -198,7 +195,7 @@ function vote(score) {
   if (!open || response < item.least_ms || element("leave").open) return;
   allow(false);
   item.voted = true;
-  buttons[score - 1].classList.add("chosen");
+  control.chosen(score);
   const voted = item;
   try {
     outbox.put({
@@ -232,7 +229,7 @@ function goOn(voted) {
     show({ ...voted, position, image, done, intended: null, voted: false, late: false });
     return;
   }
-  forget();
+  control.forget();
   voted.late = voted.done + 1 < voted.of;
   hint();
 }
@@ -281,18 +278,6 @@ function changed() {
 }
 
 function listen() {
-  document.addEventListener("keydown", (event) => {
-    const onButton = event.target.closest?.("#scores button");
-    if (event.repeat && onButton && event.key !== "Tab") event.preventDefault();
-    const score = digit(event);
-    if (!(score >= 1 && score <= buttons.length)) return;
-    event.preventDefault(); // some keyboards have a browser's shortcut on that key
-    if (!event.repeat) vote(score);
-  });
-  element("scores").addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (button && event.detail <= 1) vote(Number(button.dataset.score)); // 2: a double click
-  });
   element("leave").addEventListener("submit", (event) => {
     const keeps = new FormData(event.target).get("delete") === "no";
     leaving = keeps && outbox.pending().length > 0 ? event.target : null;

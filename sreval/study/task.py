@@ -1,0 +1,127 @@
+"""What a study asks of its raters: the task, and the scale on which they answer.
+
+Plan, store, site, export, acceptance, rehearsal and report take from here what differs between
+kinds of study: what an answer may be, how it is named, what a rater must have seen besides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from sreval.config import Config, FieldError
+from sreval.opinions.tasks import TASKS
+
+if TYPE_CHECKING:
+    from sreval.opinions import votes
+
+Kind = Literal["acr", "acr-hr"]
+REFERENCE = "hr"
+"""The method that is the original."""
+_LINE_TOP = 100
+_DECIMALS = 1
+"""To which a mark on a line is stored."""
+_TEN = 10
+_TENTH_KEYS = ("0", "x")
+"""The keys of the scores above 9, as far as the scale doesn't use them otherwise."""
+
+
+class Task(Config):
+    """What raters do at each item.
+
+    `acr`: one picture, one score (ITU-T P.910 (2008) clause 6.1, from memory). `acr-hr`: the same,
+    and the original of every image is among the pictures, unmarked; results are also given as
+    differences from the rater's own score of the original (clause 6.2, from memory).
+    """
+
+    kind: Kind = "acr"
+    """The kind of task, see above."""
+
+    @property
+    def with_reference(self) -> bool:
+        """Whether whoever rates an image also rates its original, unmarked among its versions."""
+        return self.kind == "acr-hr"
+
+    def __str__(self) -> str:
+        return TASKS[self.kind].title
+
+
+class Scale(Config):
+    """The rating scale: categories with a number each, or a line. Worst first.
+
+    Five categories are those of ITU-T P.910 (2008) clause 6.1; scales of 9 and 11 are in its
+    annexes (both from memory). A line runs from 0 to 100, and raters see none of its numbers.
+    """
+
+    words: tuple[str, ...] = Field(
+        default=("bad", "poor", "fair", "good", "excellent"), min_length=2, max_length=11
+    )
+    """One a category, from the worst to the best, "" for a category that shows its number alone.
+    On a line one for each of its parts, which are equally long."""
+    first: Literal[0, 1] = 1
+    """The number of the worst category."""
+    line: bool = False
+    """Whether raters mark a line in place of choosing a category."""
+
+    @model_validator(mode="after")
+    def _fits_a_line(self) -> Scale:
+        if self.line and self.first == 0:
+            raise FieldError("a line has no first category", "first", remedy="Leave it out.")
+        return self
+
+    @property
+    def low(self) -> int:
+        """The score of the worst answer."""
+        return 0 if self.line else self.first
+
+    @property
+    def high(self) -> int:
+        """The score of the best answer."""
+        return _LINE_TOP if self.line else self.first + len(self.words) - 1
+
+    @property
+    def numbers(self) -> votes.Scale:
+        """The scale as statistics know it."""
+        from sreval.opinions.votes import Scale as Numbers  # pandas: a vote is stored without
+
+        return Numbers(self.low, self.high, 0 if self.line else 1)
+
+    @property
+    def categories(self) -> tuple[tuple[int, str], ...]:
+        """Number and word of every category; none on a line."""
+        return () if self.line else tuple(enumerate(self.words, self.first))
+
+    @property
+    def keys(self) -> dict[int, str]:
+        """The key of every category: its digit, then 0 and x for those above 9."""
+        keys = {number: str(number) for number, _ in self.categories if number < _TEN}
+        free = [key for key in _TENTH_KEYS if key not in keys.values()]
+        above = [number for number, _ in self.categories if number not in keys]
+        return keys | dict(zip(above, free, strict=False))
+
+    def answer(self, score: object) -> int | float | None:
+        """A rater's answer as it is stored, on a line to 0.1; None where it isn't on the scale."""
+        takes = (int, float) if self.line else (int,)
+        if type(score) not in takes or not self.low <= score <= self.high:  # type: ignore[operator]
+            return None
+        stored = round(float(score), _DECIMALS)  # type: ignore[arg-type]
+        return int(stored) if stored.is_integer() else stored
+
+    def word(self, score: float) -> str:
+        """The word that stands at a score, on a line in its part; "" where none does."""
+        if not self.line:
+            return self.words[round(score) - self.first]
+        part = int(score * len(self.words) / _LINE_TOP)
+        return self.words[min(part, len(self.words) - 1)]
+
+    @property
+    def scores(self) -> str:
+        """What a score may be, in words."""
+        return f"numbers from 0 to {_LINE_TOP}" if self.line else f"whole numbers {self.numbers}"
+
+    def __str__(self) -> str:
+        if self.line:
+            return f"a line from 0 to {_LINE_TOP}, in parts {', '.join(self.words)}"
+        named = (f"{number} {word}".rstrip() for number, word in self.categories)
+        return f"{len(self.words)} categories, {', '.join(named)}"
