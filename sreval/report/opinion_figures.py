@@ -316,7 +316,7 @@ def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
         value, places, xerr=spread, fmt="s", color="#0072B2", markersize=size, elinewidth=ends
     )
     right.set_xlim(left=0)
-    right.set_xlabel("inconsistency\n(standard deviation, points)")
+    right.set_xlabel("inconsistency\n(sd, points)")
     if named:
         left.set_yticks(places, list(map(str, table.index)))
     else:
@@ -448,11 +448,11 @@ def _metric_panel(
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    """The marks of methods: beside the axes of a wide figure, above those of a narrow one."""
+    """The marks of methods: beside the axes of a wide figure, below those of a narrow one."""
     wide = figure.get_figwidth() * 25.4 > COLUMN_MM
     figure.legend(
         *axes.get_legend_handles_labels(), frameon=False, handletextpad=0.2,
-        loc="outside right center" if wide else "outside upper left", ncols=1 if wide else 2,
+        loc="outside right center" if wide else "outside lower left", ncols=1 if wide else 2,
     )  # fmt: skip
 
 

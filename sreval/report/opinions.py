@@ -276,7 +276,7 @@ def compare(votes: pd.DataFrame, request: Request) -> list[Table]:
             scale=request.scale,
             margin=request.margin,
         )
-        return [table for made in found for table in _comparison(made, votes)]
+        return [table for made in found for table in comparison_tables(made, votes)]
 
     names = sorted(opinions(votes)["dataset"].unique(), key=str)
     return each({str(name) if len(names) > 1 else "": partial(of, name) for name in names})
@@ -460,7 +460,8 @@ def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
     )
 
 
-def _comparison(made: Comparison, votes: pd.DataFrame) -> list[Table]:
+def comparison_tables(made: Comparison, votes: pd.DataFrame) -> list[Table]:
+    """All pairs of one data set; ``votes`` for what is said of them below."""
     frame = made.frame()
     how = f"{CORRECTIONS[made.adjustment]} within the data set, alpha {made.alpha:g}"
     notes = [

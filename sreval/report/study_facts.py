@@ -28,7 +28,7 @@ from sreval.report.answer import Answer
 from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import opinion_figure
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
-from sreval.report.opinions import ANALYSES, Request
+from sreval.report.opinions import ANALYSES, Request, comparison_tables
 from sreval.report.scores import score_table
 from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
@@ -184,6 +184,10 @@ class StudyFacts:
 
         return self._once("compared", dataset, make)
 
+    def pairs_tables(self, dataset: str) -> list[Table]:
+        """The tables of all pairs of methods on a data set."""
+        return comparison_tables(self.compared(dataset), self.votes_on(dataset))
+
     def answer(self, dataset: str) -> Answer:
         """What was found on a data set, as sentences; raises what its means raise."""
         votes = opinions(self.votes_on(dataset))
@@ -218,6 +222,9 @@ class StudyFacts:
         """``planned_tests`` of one data set; StatisticsError where none was rated there."""
 
         def make() -> pd.DataFrame:
+            analysis = self.data.design.analysis
+            if not analysis.comparisons and not analysis.looks:
+                return self.compared(dataset).frame()
             return planned_tests(self.votes_on(dataset), self.data, self.request.level)
 
         frame = self._once("planned", dataset, make)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sreval.errors import ImageError, counted
+from sreval.errors import ImageError
 from sreval.images.io import encode_png, read_image
 from sreval.report import paper
 from sreval.report.comparison import region_of_difference
@@ -92,5 +92,5 @@ def _gallery(versions: dict[str, Stimulus], folder: Path) -> Gallery | None:
         f"{', each pixel doubled' * (zoom > 1)}."
     )
     if left_out:
-        caption += f" {counted(len(left_out), 'method')} more than have room aren't shown."
+        caption += f" {len(left_out)} more have no room here."
     return Gallery(where, caption, crops)

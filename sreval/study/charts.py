@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_ROW = 36
+_ROW = 31
 _MOST_LETTERS = 34
 _MOST_TICKS = 11
 """Up to this many points an axis has a tick at each, else at each tenth."""
@@ -43,7 +43,7 @@ def bars(values: Sequence[tuple[str, float]], about: str, unit: str = "") -> str
         text = f"{value:g}{unit}"
         marks.append(
             _head(label, text, top)
-            + f'<rect x="0%" y="{top + 20}" width="{100 * value / most:.2f}%" height="10" '
+            + f'<rect x="0%" y="{top + 18}" width="{100 * value / most:.2f}%" height="9" '
             f'fill="currentColor" fill-opacity="0.55"><title>{escape(label)}: {text}</title></rect>'
         )
     return _svg(height, about, marks)
@@ -89,7 +89,7 @@ def estimates(rows: Sequence[Estimate], low: float, high: float, about: str) -> 
         marks.append(_text(place(tick), bottom + 17, str(tick), anchor="middle"))
     for index, row in enumerate(rows):
         top = index * _ROW
-        middle = top + 25
+        middle = top + 22
         has_interval = math.isfinite(row.low) and math.isfinite(row.high)
         span = f" ({_figure(row.low)} to {_figure(row.high)})" if has_interval else ""
         text = f"{_figure(row.value)}{span}"
@@ -121,7 +121,7 @@ def _svg(height: float, about: str, marks: Sequence[str]) -> str:
 def _head(label: str, text: str, top: float) -> str:
     """A row's label, and its figures at the other end of the line."""
     short = label if len(label) <= _MOST_LETTERS else label[: _MOST_LETTERS - 1] + "…"
-    return _text(0, top + 14, short) + _text(100, top + 14, text, anchor="end")
+    return _text(0, top + 13, short) + _text(100, top + 13, text, anchor="end")
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
