@@ -119,7 +119,7 @@ def draw(
     latent = quality[:, :, None] + bias + generator.normal(size=shape) * noise
     scores = np.clip(np.rint(latent), model.low, model.high)
     lapses = generator.random(shape) < model.lapse_rate
-    scores[lapses] = generator.integers(model.low, model.high + 1, int(lapses.sum()))
+    scores[lapses] = generator.integers(int(model.low), int(model.high) + 1, int(lapses.sum()))
     grid = np.linspace(level - 6 * SPREAD, level + 6 * SPREAD, 2001)
     by_rater = model.expected_score_of(raters, np.array([level]), 0, SPREAD)
     exactly = np.empty(studies)

@@ -26,10 +26,8 @@ from sreval.opinions.cells import identifier, name_in, plain, with_point
 from sreval.opinions.votes import (
     COLUMNS,
     IDENTIFIERS,
-    RATING_SCALE,
     REPETITION,
     REQUIRED,
-    TASK,
     Place,
     mapped,
 )
@@ -287,7 +285,7 @@ UNNAMED = "unnamed"
 """The method of a matrix or table that names none."""
 
 DESCRIBING = ("dataset", "image", "scene", "method")
-_KNOWN = (*COLUMNS, REPETITION, TASK, RATING_SCALE, MEAN)
+_KNOWN = (*COLUMNS, REPETITION, MEAN)
 _PAIRS = (
     *({"winner"}, {"preferred"}, {"preference"}, {"left", "right"}),
     *({"methoda", "methodb"}, {"method1", "method2"}),

@@ -137,8 +137,8 @@ class RaterModel:
         scores = np.clip(self.low + self.step * steps, self.low, self.high)
         at_random = generator.random(shape) < self.lapse_rate
         at_random |= raters.speeder
-        scores = np.where(at_random, self._at_random(shape, generator), scores)
-        return np.where(raters.straight_liner, raters.constant, scores)
+        drawn = np.where(at_random, self._at_random(shape, generator), scores)
+        return np.where(raters.straight_liner, raters.constant, drawn)
 
     def _at_random(self, shape: int | tuple[int, ...], generator: np.random.Generator) -> Floats:
         """Scores of the scale that are equally likely."""

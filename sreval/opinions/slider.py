@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats
@@ -38,16 +39,17 @@ def heaping(scores: Floats, scale: Scale) -> Heaping:
     """The heaping of ``scores``, (N,), within a hundredth of the scale of edges and middles."""
     near = category(Scale(scale.low, scale.high, 0))
     step = near if _in_steps(scores, scale.low, near) else near / 10
-    places = scale.low + step * np.arange(round((scale.high - scale.low) / step) + 1)
+    count = round((scale.high - scale.low) / step) + 1
+    places = scale.low + step * np.arange(count, dtype=np.float64)
     share, even = (float(_is_near(values, scale, near).mean()) for values in (scores, places))
     return Heaping(share, even, near, scores.size)
 
 
-def _is_near(scores: Floats, scale: Scale, near: float) -> Floats:
+def _is_near(scores: Floats, scale: Scale, near: float) -> NDArray[np.bool_]:
     half = (scale.high - scale.low) / (2 * BANDS)
     places = (scores - scale.low) / half
-    off: Floats = np.abs(places - np.rint(places)) * half <= near * (1 + 1e-9)
-    return off
+    off: Floats = np.abs(places - np.rint(places)) * half
+    return off <= near * (1 + 1e-9)
 
 
 def _in_steps(scores: Floats, low: float, step: float) -> bool:
@@ -100,6 +102,5 @@ def use_of_scale(votes: pd.DataFrame) -> pd.DataFrame:
     """
     own = votes[votes["kind"] == "vote"].groupby("rater")["score"]
     table = own.agg(n="size", least="min", most="max", values="nunique")
-    return table.assign(range=table["most"] - table["least"]).astype(
-        {"least": np.float64, "most": np.float64, "range": np.float64}
-    )
+    ends = table[["least", "most"]].astype(np.float64)
+    return pd.DataFrame(table.assign(**ends, range=ends["most"] - ends["least"]))

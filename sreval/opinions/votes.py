@@ -25,6 +25,10 @@ from sreval.opinions.tasks import TASKS, Task, TaskName, task_of
 from sreval.opinions.units import Chosen, Unit, default_unit
 
 REQUIRED = ("rater", "image", "method", "score")
+TASK = "task"
+"""A column of what raters were asked, a name of ``tasks.TASKS``, the same on every row."""
+RATING_SCALE = "rating_scale"
+"""A column of the scale of the scores, as ``Scale.parse`` reads it, the same on every row."""
 COLUMNS = (
     "study",
     "rater",
@@ -49,12 +53,9 @@ COLUMNS = (
     "accepted",
     "reason",
     "simulated",
+    TASK,
+    RATING_SCALE,
 )
-TASK = "task"
-"""A column of what raters were asked, a name of ``tasks.TASKS``, the same on every row."""
-RATING_SCALE = "rating_scale"
-"""A column of the scale of the scores, as ``Scale.parse`` reads it, the same on every row."""
-
 REPETITION = "repetition"
 """A column that numbers the votes of one rater on one stimulus: 1 is the vote, 2 its repeat."""
 

@@ -464,14 +464,14 @@ def _preferred(found: DifferenceScores, name: str) -> list[str]:
     """The note on methods that most raters put above the reference, on which images."""
     above = found.votes["difference"] > found.scale.high
     keys = [found.votes[key].astype(str) for key in ("method", "dataset", "image")]
-    shares = above.groupby(keys).mean()
-    most = shares[shares > 0.5]
+    shares = above.groupby(keys).mean().reset_index(name="share")
+    most = shares[shares["share"] > 0.5]
     if most.empty:
         return []
     said = []
-    for method in paper.sort_methods(list(map(str, most.index.get_level_values(0).unique()))):
-        images = [image for _, image in most.loc[method].index]
-        rated = len(shares.loc[method])
+    for method in paper.sort_methods(list(map(str, most["method"].unique()))):
+        images = list(map(str, most.loc[most["method"] == method, "image"]))
+        rated = int((shares["method"] == method).sum())
         said.append(
             f"{paper.label(method)} on {len(images)} of {counted(rated, 'image')} "
             f"({listed(images, _MOST_PREFERRED)})"

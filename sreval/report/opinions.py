@@ -134,14 +134,14 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     scale = request.scale
     notes = [*mos_notes(frame), *image_notes(opinions(votes), interval, scale)]
     notes += [*(default_notes(votes) if request.interval is None else [])]
-    columns = mos_columns(request.level)
+    columns = dict(mos_columns(request.level))
     if other := rescaled(scale):
         frame.insert(list(frame).index("mos") + 1, other, _on_five(frame["mos"], scale))
         columns["on 1..5"] = column(other, 2)
         notes.append(f"On 1..5: 1 + 4 (x - {scale.low:g}) / {scale.high - scale.low:g}.")
     notes += [*scale_notes(votes, request), *vote_notes(votes)]
-    columns = with_dataset(frame, columns)
-    return [table_of("mos", "Mean opinion scores", frame, columns, notes)]
+    printed = with_dataset(frame, columns)
+    return [table_of("mos", "Mean opinion scores", frame, printed, notes)]
 
 
 def rescaled(scale: Scale) -> str:
@@ -230,7 +230,7 @@ def mos_notes(frame: pd.DataFrame) -> list[str]:
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
     """MOS of every stimulus; with a hidden reference, DMOS beside it."""
     frame = stimulus_mos(votes, request.level, scale=request.scale)
-    columns: Columns = {
+    columns = {
         "method": method_column(),
         "image": column("image"),
         "MOS": column("mos", 2),

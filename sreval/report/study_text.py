@@ -73,6 +73,7 @@ def _check_lines(
     votes = votes if least == most else f"{least} or {votes}"
     rows = [
         ["study", f"{design.name}: {design.title} ({state})"],
+        ["task", f"{design.task}; {design.scale}"],
         ["raters", f"{design.raters}; every stimulus gets {votes}"],
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *_sitting_rows(found),

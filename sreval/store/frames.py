@@ -237,9 +237,8 @@ def _judged_votes(
         reasons[name] = "" if used else why
     votes["accepted"] = votes["session"].map(accepted).astype(bool)
     votes["reason"] = votes["session"].map(reasons).astype(object)
-    votes = votes[[column for column in COLUMNS if column in votes]]
-    asked = {TASK: design.task.kind, RATING_SCALE: str(design.scale.numbers)}
-    return votes.assign(**asked), found
+    votes[TASK], votes[RATING_SCALE] = design.task.kind, str(design.scale.numbers)
+    return votes[[column for column in COLUMNS if column in votes]], found
 
 
 def _decisions(study: Study) -> Select[str, int, bool | None, str]:

@@ -458,9 +458,12 @@ class StudyDesign(Config):
     def _refuse_off_scale(self) -> None:
         """Raise FieldError for a score of an example or a gold item that no rater could give."""
         anchors = self.calibration.anchors if self.calibration else ()
-        scores = [(("calibration", "anchors", n, "score"), a.score) for n, a in enumerate(anchors)]
+        scores: list[tuple[tuple[str | int, ...], int]] = [
+            (("calibration", "anchors", number, "score"), anchor.score)
+            for number, anchor in enumerate(anchors)
+        ]
         for number, gold in enumerate(self.gold):
-            scores += [(("gold", number, end), getattr(gold, end)) for end in ("low", "high")]
+            scores += [(("gold", number, "low"), gold.low), (("gold", number, "high"), gold.high)]
         for place, score in scores:
             if self.scale.answer(score) is None:
                 raise FieldError(

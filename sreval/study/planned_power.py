@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from sreval.frames import unit_of
-from sreval.opinions.power import MOST, Plan, difference_found, power
+from sreval.opinions.power import MOST, ImageModel, Plan, difference_found, power
+from sreval.opinions.simulation import RaterModel
 from sreval.opinions.units import Spending, Unit
+from sreval.opinions.votes import ACR, Scale
 from sreval.study.exposure import StimulusSet
 
 DIFFERENCE = 0.3
-"""The difference in points whose power is told."""
+"""The difference whose power is told, in points of 1..5; as much of another scale's length."""
 _TARGET = 0.8
 _VOTES = 150_000
 """Pairs of votes drawn for one figure, about: so many studies as they make, 20 to 100."""
 _TRIED = (DIFFERENCE, 0.8, 2.0)
-"""Differences that are tried until some of the studies find one, and not all."""
+"""Differences that are tried until some of the studies find one, and not all; likewise."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class PlannedPower:
     Of the pair that the fewest raters see on one image; ``seen``: those pairs of votes. ``looks``:
     after how many raters, and below which level p must lie there, alpha divided among comparisons
     and looks. ``smallest`` has about the power ``target`` (``power.difference_found``), from the
-    power of 0.3, 0.8 or 2 points; None where these tell nothing. All raters are
+    power of 0.3, 0.8 or 2 points of 1..5; None where these tell nothing. All raters are
     taken to rate all of their plan, and frames of a sequence to be one image.
     """
 
@@ -72,7 +74,8 @@ def _of_datasets(stimuli: StimulusSet) -> Iterator[PlannedPower]:
             looks=analysis.looks or 1,
             spending=analysis.spending,
         )
-        yield _simulated(dataset, design.raters, len(images), plan, seen)
+        scale = design.scale.numbers
+        yield _simulated(dataset, design.raters, len(images), plan, seen, scale)
 
 
 def _least_seen(stimuli: StimulusSet, dataset: str, images: list[str]) -> bytes:
@@ -93,21 +96,29 @@ def _least_seen(stimuli: StimulusSet, dataset: str, images: list[str]) -> bytes:
 
 @lru_cache
 def _simulated(
-    dataset: str, n_raters: int, n_images: int, plan: Plan, seen: bytes | None
+    dataset: str, n_raters: int, n_images: int, plan: Plan, seen: bytes | None, scale: Scale
 ) -> PlannedPower:
     shape = (n_images, n_raters)
     both = None if seen is None else np.frombuffer(seen, dtype=bool).reshape(shape)
     studies = min(max(_VOTES // (n_images * n_raters), 20), 100)
+    length = (scale.high - scale.low) / (ACR.high - ACR.low)
+    find = partial(
+        power,
+        model=RaterModel().on(scale),
+        images_like=ImageModel().on(scale),
+        studies=studies,
+        seen=both,
+    )
     tried = []
     for difference in _TRIED:
-        tried.append(power(difference, n_raters, n_images, plan, studies=studies, seen=both))
+        tried.append(find(difference * length, n_raters, n_images, plan))
         if tried[-1].power:
             break
     return PlannedPower(
         dataset=dataset,
         unit=plan.unit,
         seen=n_images * n_raters if both is None else int(both.sum()),
-        difference=DIFFERENCE,
+        difference=DIFFERENCE * length,
         power=tried[0].power,
         standard_error=tried[0].standard_error,
         target=_TARGET,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from sreval.config import Config, FieldError
 from sreval.opinions.tasks import TASKS
@@ -22,6 +22,8 @@ REFERENCE = "hr"
 _LINE_TOP = 100
 _DECIMALS = 1
 """To which a mark on a line is stored."""
+_FEWEST, _MOST = 2, 11
+"""Words of a scale."""
 _TEN = 10
 _TENTH_KEYS = ("0", "x")
 """The keys of the scores above 9, as far as the scale doesn't use them otherwise."""
@@ -54,18 +56,19 @@ class Scale(Config):
     annexes (both from memory). A line runs from 0 to 100, and raters see none of its numbers.
     """
 
-    words: tuple[str, ...] = Field(
-        default=("bad", "poor", "fair", "good", "excellent"), min_length=2, max_length=11
-    )
-    """One a category, from the worst to the best, "" for a category that shows its number alone.
-    On a line one for each of its parts, which are equally long."""
+    words: tuple[str, ...] = ("bad", "poor", "fair", "good", "excellent")
+    """Two to eleven, one a category, from the worst to the best, "" for a category that shows its
+    number alone. On a line one for each of its parts, which are equally long."""
     first: Literal[0, 1] = 1
     """The number of the worst category."""
     line: bool = False
     """Whether raters mark a line in place of choosing a category."""
 
     @model_validator(mode="after")
-    def _fits_a_line(self) -> Scale:
+    def _can_be_answered(self) -> Scale:
+        if not _FEWEST <= len(self.words) <= _MOST:
+            reason = f"it has {_FEWEST} to {_MOST} words, and {len(self.words)} are given"
+            raise FieldError(reason, "words")
         if self.line and self.first == 0:
             raise FieldError("a line has no first category", "first", remedy="Leave it out.")
         return self

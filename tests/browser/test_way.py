@@ -71,7 +71,7 @@ def test_a_whole_way_pixel_for_pixel(
 
 def assert_pixel_for_pixel(seen: Watched, screen: UInt8, stimuli: Path) -> None:
     """The PNG as it was frozen stands on the screen, every pixel of it, and grey around it."""
-    data = _shown(seen.page)
+    data = shown(seen.page)
     assert data in [path.read_bytes() for path in stimuli.iterdir()]
     wanted = np.asarray(Image.open(io.BytesIO(data)))
     box = seen.page.locator("#image").bounding_box()
@@ -85,7 +85,7 @@ def assert_pixel_for_pixel(seen: Watched, screen: UInt8, stimuli: Path) -> None:
     assert (ring == 119).all()
 
 
-def _shown(page: Page) -> bytes:
+def shown(page: Page) -> bytes:
     """The file of the image on the page, asked for once more."""
     return base64.b64decode(
         page.evaluate(

@@ -37,7 +37,7 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
 
 
 Respond = Callable[[bytes, int | None], tuple[int, float]]
-"""A score from 1 to 5 and the response time in ms, by an image and the score that it shows."""
+"""A score and the response time in ms, by an image and the score that it shows."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from sreval.errors import UsageError
+from sreval.errors import StatisticsError, UsageError
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.mos import (
@@ -18,6 +18,7 @@ from sreval.opinions.mos import (
     binomial_sos,
     bootstrap_two_way,
     crowdmos,
+    crush,
     difference_scores,
     mean_of,
     mos_interval,
@@ -511,3 +512,64 @@ def test_the_warnings_say_what_the_committed_simulations_found() -> None:
             if int(row["where"].split()[0]) >= 8 and row["where"].split()[3] != "100"
         ]
         assert f"covered {100 * min(near):.0f} to 95%" in warning_of(interval, 1.1)
+
+
+def test_differences_of_public_votes_are_those_computed_elsewhere(
+    ratings_folder: Path, nflx: Floats
+) -> None:
+    """DV and crushed DV of 70 stimuli: acr_hr_expected.json; plain DMOS equals sureal's."""
+    stimuli = pd.read_csv(ratings_folder / "nflx_public.stimuli.csv")
+    method = np.where(stimuli["is_reference"] == 1, "hr", stimuli["name"])
+    stimulus, rater = np.indices(nflx.shape).reshape(2, -1)
+    frame = pd.DataFrame(
+        {
+            "rater": [f"r{number}" for number in rater],
+            "image": stimuli["content_id"].astype(str).to_numpy()[stimulus],
+            "method": method[stimulus],
+            "score": nflx.ravel(),
+        }
+    )
+    found = difference_scores(check_votes(frame)).stimuli().droplevel(["dataset", "image"])
+    path = ratings_folder.parent / "pairs" / "acr_hr_expected.json"
+    known = [one for one in json.loads(path.read_text())["stimuli"] if not one["is_reference"]]
+    assert len(found) == len(known) == 70
+    for one in known:
+        row = found.loc[one["name"]]
+        for lead, mean, of in (("", "dmos", "dv"), ("crushed_", "crushed", "dv_crushed")):
+            own = [row[mean], row[f"{lead}sd"], row[f"{lead}half_width"]]
+            assert own == pytest.approx(list(one[of].values()), abs=1e-12)
+        assert (row["n"], row["above"]) == (one["n"], one["votes_above_5"])
+
+
+def test_a_reference_rated_twice_counts_with_its_mean() -> None:
+    frame = pd.DataFrame(
+        [("r", "hr", 5, "vote"), ("r", "hr", 2, "repeat"), ("r", "m", 4, "vote")],
+        columns=["rater", "method", "score", "kind"],
+    ).assign(image="i")
+    found = difference_scores(check_votes(frame))
+    assert (found.votes["difference"].item(), found.twice) == (4 - 3.5 + 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("scale", "difference", "crushed"),
+    [
+        (Scale(1, 5), [3, 5, 6, 9], [3, 5, 7 * 6 / 8, 7 * 9 / 11]),
+        (Scale(1, 9), [9, 10], [9, 11 * 10 / 12]),
+        (Scale(0, 10), [10, 12], [10, 13 * 13 / 15 - 1]),
+        (Scale(0, 100, 0), [100, 200], [100, 25 * (7 * 9 / 11 - 1)]),
+    ],
+)
+def test_crushing_is_continuous_at_the_top(
+    scale: Scale, difference: list[float], crushed: list[float]
+) -> None:
+    found = crush(np.array(difference, dtype=float), scale)
+    assert found == pytest.approx(np.array(crushed))
+    assert crush(np.array([scale.high + 1e-9]), scale) == pytest.approx(scale.high)
+
+
+def test_degradation_has_no_differences_of_votes() -> None:
+    frame = pd.DataFrame(
+        [("r", "hr", 5), ("r", "m", 4)], columns=["rater", "method", "score"]
+    ).assign(image="i", task="dcr")
+    with pytest.raises(StatisticsError, match="compare with the reference already"):
+        difference_scores(check_votes(frame))

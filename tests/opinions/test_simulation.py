@@ -114,7 +114,7 @@ def test_recovery_finds_the_models_bias_and_inconsistency() -> None:
 )
 def test_a_model_that_cannot_be_meant_is_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
-        RaterModel(**options)  # type: ignore[arg-type]
+        RaterModel(**options)
 
 
 def test_nobody_to_simulate_is_refused() -> None:

@@ -165,13 +165,33 @@ def test_only_who_looked_is_paid_whatever_is_claimed(
     )
 
 
-@pytest.mark.parametrize("score", [0, 6, -1, 10**30, 3.5, "3", True, None, [3], {"a": 1}])
+@pytest.mark.parametrize("score", [0, 6, -1, 10**30, 3.5, 3.0, "3", True, None, [3], {"a": 1}])
 def test_score_outside_the_scale_is_refused(visitor: Visitor, score: Any) -> None:
     visitor.to_rating()
     answer = visitor.vote(1, score)
-    assert answer.status_code == 400
+    assert answer.status_code == (422 if type(score) in (int, float) else 400)
     assert "error" in answer.get_json()
     assert stored(visitor) == []
+
+
+@pytest.mark.parametrize(
+    ("scale", "bad", "good"),
+    [
+        ({"words": ["bad", *[""] * 9, "good"], "first": 0}, [-1, 11, 2.5], [0, 10]),
+        ({"line": True}, [-0.1, 100.1], [0, 62.5]),
+    ],
+)
+def test_a_vote_off_the_scale_is_refused_and_the_next_one_counts(
+    make_site: MakeSite, scale: dict[str, Any], bad: list[float], good: list[float]
+) -> None:
+    visitor = make_site(scale=scale)
+    visitor.to_rating()
+    for position, score in enumerate(good, 1):
+        for wrong in bad:
+            answer = visitor.vote(position, wrong)
+            assert (answer.status_code, answer.get_json()["kind"]) == (422, "scale")
+        assert visitor.vote(position, score).status_code == 200
+    assert stored(visitor) == list(enumerate(good, 1))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def place(visitor: Visitor) -> str:
     return visitor.here.rpartition("/")[2]
 
 
-def votes(visitor: Visitor) -> list[tuple[str, int, int]]:
+def votes(visitor: Visitor) -> list[tuple[str, int, float]]:
     with visitor.store.read() as tx:
         return [(v.session_id, v.position, v.score) for v in tx.scalars(select(Vote))]
 
