@@ -620,12 +620,16 @@ class Study:
         from sreval.content import user_path
         from sreval.report.opinion_rows import load
         from sreval.report.study_report import write_report
+        from sreval.study.manifest import STIMULI
 
         data = load(self.folder, self.database, allow_open=allow_open)
         place = Path(f"{data.design.name}-report") if out is None else user_path(out)
         step()
         folders = result_folders(results)
-        return write_report(data, place, folders, protocol, study=self.given, step=step)
+        return write_report(
+            data, place, folders, protocol, study=self.given, stimuli=self.folder / STIMULI,
+            step=step,
+        )  # fmt: skip
 
     def export(self, out: Path | str | None = None) -> Path:
         """Write votes, plans, sessions, answers and events as CSV, with the design.

@@ -46,11 +46,14 @@ _PATIENCE = 3
 _GRID = 201
 
 
-def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -> Floats:
+def fit_mapped(
+    mapping: Mapping, metric: Floats, mos: Floats, weights: Floats, at: Floats | None = None
+) -> Floats:
     """The metric's values on the scale of ``mos``, fitted anew for each row of ``weights``.
 
     ``metric`` and ``mos`` are of shape (n,), ``weights`` (B, n), non-negative; the result is
-    (B, n). 'linear' is b0 + b1 x. 'logistic' is the four-parameter b0 + b1 / (1 + exp(-(x -
+    (B, n), or (B, m) where the fitted functions are wanted ``at`` other values, shape (m,), within
+    the metric's. 'linear' is b0 + b1 x. 'logistic' is the four-parameter b0 + b1 / (1 + exp(-(x -
     b2) / b3)) with b3 > 0 (VQEG FR-TV Phase I, 2000), monotone for every parameter; b3 is at
     least an eighth of the metric's standard deviation, so that the curve is never a mere step.
     'third-order' is the cubic polynomial of ITU-T P.1401 (01/2020) 7.3.2, monotone between the
@@ -59,12 +62,18 @@ def fit_mapped(mapping: Mapping, metric: Floats, mos: Floats, weights: Floats) -
     """
     deviation = metric.std()
     x = (metric - metric.mean()) / deviation if deviation else np.zeros_like(metric)
-    if mapping == "linear":
-        return _linear(np.broadcast_to(x, weights.shape), mos, weights)
-    if mapping == "third-order":
-        return np.stack([_third_order(x, mos, row) for row in weights])
-    start = np.repeat(_start(x, mos), weights.shape[0], axis=1)
-    return _logistic(x, mos, weights, start)
+    start = np.repeat(_start(x, mos), weights.shape[0], axis=1) if mapping == "logistic" else None
+    if at is not None:  # what has no weight doesn't move the fit
+        x = np.append(x, (at - metric.mean()) / deviation if deviation else np.zeros_like(at))
+        mos = np.append(mos, np.zeros_like(at))
+        weights = np.pad(weights, ((0, 0), (0, at.size)))
+    if start is not None:
+        fitted = _logistic(x, mos, weights, start)
+    elif mapping == "linear":
+        fitted = _linear(np.broadcast_to(x, weights.shape), mos, weights)
+    else:
+        fitted = np.stack([_third_order(x, mos, row) for row in weights])
+    return fitted if at is None else fitted[:, metric.size :]
 
 
 def _third_order(x: Floats, mos: Floats, weights: Floats) -> Floats:

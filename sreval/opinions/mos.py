@@ -51,10 +51,10 @@ POOLED_WARNING = (
 
 NEAR_END_WARNINGS = {
     name: f"A MOS within a sixteenth of the scale from its end: over {over}, intervals that claim "
-    f"95 % covered {covered} in simulations of 5 and 14 images."
+    f"95% covered {covered} in simulations of 5 and 14 images."
     for name, over, covered in (
-        ("images", "images", "91 to 95 %"),
-        ("crossed", "raters and images", "86 to 95 %"),
+        ("images", "images", "91 to 95%"),
+        ("crossed", "raters and images", "86 to 95%"),
     )
 }
 """By the name of the interval; benchmarks/coverage.py has the figures, of 8 raters or more."""

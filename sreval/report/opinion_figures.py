@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,7 +11,6 @@ from itertools import pairwise
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import scipy
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
@@ -43,6 +43,7 @@ from sreval.report.scores import TOO_SMALL
 from sreval.report.style import (
     COLUMN_MM,
     PAGE_MM,
+    WIDTHS_MM,
     describe,
     house_style,
     look,
@@ -127,7 +128,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Every method's scores as shares of a bar, its MOS and interval behind it."""
     counted, scale, task = opinions(votes), request.scale, task_in(votes)
     methods = paper.sort_methods(list(map(str, counted["method"].unique())))
-    figure = new_figure(PAGE_MM, 22 + _ROW_MM * len(methods))
+    figure = new_figure(WIDTHS_MM[request.width], 22 + _ROW_MM * len(methods))
     axes = figure.subplots()
     values, step = _parts(counted["score"], scale)
     shares = step.groupby(counted["method"]).value_counts(normalize=True).unstack(fill_value=0)
@@ -207,7 +208,7 @@ def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
             "No rater rated every method on one image.", "Ranks need complete rows; leave it out."
         )
     shares = rank_shares(complete)
-    figure = new_figure(PAGE_MM, 26 + _ROW_MM * len(methods))
+    figure = new_figure(WIDTHS_MM[request.width], 26 + _ROW_MM * len(methods))
     axes = figure.subplots()
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=max(0.5, float(shares.max())), aspect="auto")
     for (row, place), share in np.ndenumerate(shares):
@@ -302,7 +303,7 @@ def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     tables = [part.raters[["bias", "inconsistency"]].join(part.rater_limits) for part in parts]
     table = pd.concat([one.sort_values("bias") for one in tables])
     named = len(table) <= _MOST_NAMED_RATERS
-    figure = new_figure(PAGE_MM, 30 + (3.4 * len(table) if named else 90))
+    figure = new_figure(WIDTHS_MM[request.width], 30 + (3.4 * len(table) if named else 90))
     left, right = figure.subplots(1, 2, sharey=True)
     places = np.arange(len(table))
     size, ends = (3.5, 0.8) if named else (2.0, 0.4)
@@ -313,14 +314,14 @@ def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
         markersize=size, elinewidth=ends,
     )  # fmt: skip
     left.axvline(0, color="#888888", linewidth=0.6)
-    left.set_xlabel("bias (points; right: more generous)")
+    left.set_xlabel("bias (points;\nright: more generous)")
     value = table["inconsistency"].to_numpy()
     spread = np.stack([value - table["inconsistency_low"], table["inconsistency_high"] - value])
     right.errorbar(
         value, places, xerr=spread, fmt="s", color="#0072B2", markersize=size, elinewidth=ends
     )
     right.set_xlim(left=0)
-    right.set_xlabel("inconsistency (standard deviation, points)")
+    right.set_xlabel("inconsistency\n(sd, points)")
     if named:
         left.set_yticks(places, list(map(str, table.index)))
     else:
@@ -345,7 +346,7 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     step = scale.spacing or (scale.high - scale.low) / _SHADES
     edges = np.arange(scale.low - step / 2, scale.high + step, step)
     values = scale.scores() if len(edges) <= _MOST_TICKS else [scale.low, scale.high]
-    figure = new_figure(PAGE_MM, 95)
+    figure = new_figure(WIDTHS_MM[request.width], 95)
     axes = figure.subplots()
     colours = ListedColormap(shades(len(edges) - 1)).with_extremes(bad="#ffffff")
     norm = BoundaryNorm(edges, len(edges) - 1)
@@ -374,7 +375,7 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     table = table[table["count"] > 1].reset_index()
     if table.empty:
         raise StatisticsError("No stimulus has two votes.", "A variance needs two.")
-    figure = new_figure(PAGE_MM, 95)
+    figure = new_figure(WIDTHS_MM[request.width], 95)
     axes = figure.subplots()
     methods = paper.sort_methods(list(map(str, table["method"].unique())))
     for index, method in enumerate(methods):
@@ -389,7 +390,7 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     ends, mean = (scale.low - margin, scale.high + margin), task_in(votes).mean
     axes.set(xlim=ends, xlabel=mean, ylabel="variance (points²)")
     axes.set_ylim(bottom=0)
-    figure.legend(loc="outside right center", frameon=False, handletextpad=0.2)
+    _legend(figure, axes)
     return captioned(
         figure,
         votes,
@@ -410,19 +411,19 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     better = directions(metrics, request)
     found = metric_agreement(finite, better, level=request.level, mapping="linear")
     methods = paper.sort_methods(list(map(str, finite["method"].unique())))
-    figure = new_figure(PAGE_MM, 82)
-    panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+    across = len(metrics) if request.width == "page" else 1
+    down = math.ceil(len(metrics) / across)
+    figure = new_figure(WIDTHS_MM[request.width], 25 + 57 * down)
+    panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
     for axes, metric in zip(panels, metrics, strict=True):
         _metric_panel(axes, finite, metric, methods, better[metric])
         rho = found.statistics[metric]["srocc"]
         known = np.isfinite(rho.low)
         limits = f"{fixed(rho.low, 2)} to {fixed(rho.high, 2)}" if known else NONE
         axes.set_title(with_minus(f"ρ = {fixed(rho.estimate, 2)} ({limits})"), loc="left")
-    panels[0].set_ylabel("MOS")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside right center", frameon=False,
-        handletextpad=0.2,
-    )  # fmt: skip
+    for axes in panels[::across]:
+        axes.set_ylabel("MOS")
+    _legend(figure, panels[0])
     return captioned(
         figure,
         votes,
@@ -442,15 +443,22 @@ def _metric_panel(
             rows[metric], rows["mos"], linestyle="", markersize=3, alpha=0.8,
             label=short_label(method), **look(index),
         )  # fmt: skip
-    x = stimuli[metric].to_numpy(dtype=np.float64)
+    x, mos = (stimuli[name].to_numpy(dtype=np.float64) for name in (metric, "mos"))
+    line = np.linspace(x.min(), x.max(), 200)
     sign = 1 if higher_is_better else -1
-    mapped = fit_mapped("logistic", sign * x, stimuli["mos"].to_numpy(), np.ones((1, x.size)))[0]
-    places, first = np.unique(x, return_index=True)
-    line = np.linspace(places[0], places[-1], 200)
-    curve = scipy.interpolate.PchipInterpolator(places, mapped[first])(line)
+    curve = fit_mapped("logistic", sign * x, mos, np.ones((1, x.size)), sign * line)[0]
     axes.plot(line, curve, color="#555555", linewidth=1)
     worse = "" if higher_is_better else ", lower is better"
     axes.set_xlabel(f"{name_and_unit(metric)}{worse}")
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """The marks of methods: beside the axes of a wide figure, below those of a narrow one."""
+    wide = figure.get_figwidth() * 25.4 > COLUMN_MM
+    figure.legend(
+        *axes.get_legend_handles_labels(), frameon=False, handletextpad=0.2,
+        loc="outside right center" if wide else "outside lower left", ncols=1 if wide else 2,
+    )  # fmt: skip
 
 
 KINDS: dict[str, Callable[[pd.DataFrame, Request], Figure]] = {

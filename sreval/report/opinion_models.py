@@ -172,7 +172,7 @@ def recovery_warnings(found: Recovery) -> list[str]:
         said.append(
             f"{counted(found.of.n_raters, 'rater')}: Annex E is unreliable below {ENOUGH_RATERS}. "
             "In simulations of 3 to 8 raters on 14 stimuli it collapsed in most studies, and the "
-            "published half widths covered 75 % or less where 95 % were claimed. No interval of "
+            "published half widths covered 75% or less where 95% were claimed. No interval of "
             "the inconsistency is given."
         )
     return said
@@ -246,7 +246,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
 _Figure = tuple[str, float, float, float, str, int]
 """The figure, its value and limits, what they are about, and on how many stimuli it rests."""
 _COVERED = (
-    "in simulations of 8 to 26 raters on 14 and 100 stimuli, intervals that claim 95 % covered {} %"
+    "in simulations of 8 to 26 raters on 14 and 100 stimuli, intervals that claim 95% covered {}%"
 )
 _NO_VALUE = "on these votes its formula gives no number from -1 to 1."
 _ENOUGH_FOR_ICC = 15
@@ -325,7 +325,7 @@ def _icc_notes(ratings: Ratings) -> list[str]:
     if ratings.n_raters < _ENOUGH_FOR_ICC:
         notes.append(
             f"The ICC's intervals fall short below {_ENOUGH_FOR_ICC} raters: in simulations of 3 "
-            "to 8 raters on 100 stimuli those that claim 95 % covered 90 to 92 %."
+            "to 8 raters on 100 stimuli those that claim 95% covered 90 to 92%."
         )
     return notes
 

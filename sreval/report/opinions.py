@@ -23,6 +23,7 @@ from sreval.opinions.tasks import Task
 from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
 from sreval.opinions.votes import ACR, Scale, opinions, task_in, units_of
 from sreval.report import paper
+from sreval.report.choices import Width
 from sreval.report.notes import (
     either,
     image_notes,
@@ -75,6 +76,8 @@ class Request:
     """Those that are compared with each other; None: all."""
     better: Mapping[str, bool] = field(default_factory=dict)
     """Further metrics among the columns of a table of means, and whether higher is better."""
+    width: Width = "page"
+    """How wide figures are: 85 or 175 mm."""
     progress: Callable[[int, int], object] | None = None
     """Told how many votes of how many a long analysis has done."""
 
@@ -273,7 +276,7 @@ def compare(votes: pd.DataFrame, request: Request) -> list[Table]:
             scale=request.scale,
             margin=request.margin,
         )
-        return [table for made in found for table in _comparison(made, votes)]
+        return [table for made in found for table in comparison_tables(made, votes)]
 
     names = sorted(opinions(votes)["dataset"].unique(), key=str)
     return each({str(name) if len(names) > 1 else "": partial(of, name) for name in names})
@@ -309,7 +312,7 @@ def pair_columns(frame: pd.DataFrame) -> Columns:
         }
     return {
         **names,
-        f"{percent(1 - first['alpha'])}{_matching(frame)[0]}": interval_column(
+        f"{percent(1 - first['alpha'])}{matching(frame)[0]}": interval_column(
             2, signed=True, low="low_adjusted", high="high_adjusted"
         ),
         "p both": lambda row: p_value(row["p_adjusted"]),
@@ -349,7 +352,8 @@ def _adjusted(frame: pd.DataFrame) -> bool:
     return bool(frame["p"].notna().sum() > 1 and frame["adjustment"].iloc[0] != "none")
 
 
-def _matching(frame: pd.DataFrame) -> tuple[str, str]:
+def matching(frame: pd.DataFrame) -> tuple[str, str]:
+    """The head and the note of intervals that match the adjusted test of these pairs."""
     return _MATCHING[frame["adjustment"].iloc[0] if _adjusted(frame) else "none"]
 
 
@@ -359,7 +363,7 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
     both, adjusted = first["unit"] == "both", _adjusted(frame)
     note = "Intervals: Student's t, kept within the scale's differences, "
     if both:
-        note += _matching(frame)[1].format(alpha=percent(first["alpha"]))
+        note += matching(frame)[1].format(alpha=percent(first["alpha"]))
     else:
         note += f"{percent(first['level'])} for each difference alone"
         if adjusted:
@@ -456,7 +460,8 @@ def pair_test(unit: Unit, of: str, how: str, zeros: Zeros = "wilcox") -> str:
     )
 
 
-def _comparison(made: Comparison, votes: pd.DataFrame) -> list[Table]:
+def comparison_tables(made: Comparison, votes: pd.DataFrame) -> list[Table]:
+    """All pairs of one data set; ``votes`` for what is said of them below."""
     frame = made.frame()
     how = f"{CORRECTIONS[made.adjustment]} within the data set, alpha {made.alpha:g}"
     notes = [

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, counted, numbered
 from sreval.files import sha256_bytes
-from sreval.frames import unit_name
-from sreval.opinions.comparison import compare_methods
+from sreval.frames import unit_name, unit_of
+from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
+from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import Unit, unit_names
-from sreval.opinions.votes import exclusions, units_of
+from sreval.opinions.votes import exclusions, opinions, units_of
 from sreval.report import paper
+from sreval.report.answer import Answer
 from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import opinion_figure
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
-from sreval.report.opinions import ANALYSES, Request
+from sreval.report.opinions import ANALYSES, Request, comparison_tables
 from sreval.report.scores import score_table
 from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
@@ -33,6 +36,8 @@ from sreval.report.text import TESTS
 from sreval.study import charts
 from sreval.study.data import StudyData
 from sreval.study.design import Question
+
+T = TypeVar("T")
 
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
@@ -51,6 +56,15 @@ class StudyFacts:
         self.datasets = [part.name for part in data.design.images.datasets]
         self.by_paper = paper.sort_datasets(self.datasets)
         """The data sets in the order of the paper's tables."""
+        self._found: dict[tuple[str, str], Any] = {}
+
+    def _once(self, what: str, dataset: str, make: Callable[[], T]) -> T:
+        """``what`` of a data set, computed the first time that it is asked for."""
+        key = (what, dataset)
+        if key not in self._found:
+            self._found[key] = make()
+        made: T = self._found[key]
+        return made
 
     @property
     def counts(self) -> dict[str, int]:
@@ -127,10 +141,73 @@ class StudyFacts:
         """Rows that aren't opinions, by reason: why, rows."""
         return pd.DataFrame(exclusions(self.data.votes).items(), columns=["why", "rows"])
 
+    @property
+    def period(self) -> str:
+        """The days on which raters began and ended, '' where that isn't known."""
+        own = self.data.sessions
+        given = [own[name].dropna() for name in ("started_at", "ended_at") if name in own]
+        days = [f"{pd.Timestamp(when):%Y-%m-%d}" for when in pd.concat(given)] if given else []
+        if not days:
+            return ""
+        first, last = min(days), max(days)
+        return f"on {first}" if first == last else f"from {first} to {last}"
+
+    @property
+    def mean(self) -> str:
+        """What a mean of votes is called."""
+        return TASKS[self.data.design.task.kind].mean
+
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""
         votes = self.data.analysed
         return votes[votes["dataset"] == dataset]
+
+    def mos(self, dataset: str) -> Table:
+        """The mean opinion scores of a data set, with the paper's, NaN where it gives none."""
+
+        def make() -> Table:
+            (made,) = self.asked("mos", self.votes_on(dataset))
+            return replace(made, frame=self.with_paper(made.frame))
+
+        return self._once("mos", dataset, make)
+
+    def compared(self, dataset: str) -> Comparison:
+        """All pairs of methods on a data set, planned or not."""
+
+        def make() -> Comparison:
+            asked = self.request
+            (made,) = compare_methods(
+                self.votes_on(dataset), unit=asked.unit, adjustment=asked.adjustment,
+                alpha=asked.alpha, level=asked.level, scale=asked.scale,
+            )  # fmt: skip
+            return made
+
+        return self._once("compared", dataset, make)
+
+    def pairs_tables(self, dataset: str) -> list[Table]:
+        """The tables of all pairs of methods on a data set."""
+        return comparison_tables(self.compared(dataset), self.votes_on(dataset))
+
+    def answer(self, dataset: str) -> Answer:
+        """What was found on a data set, as sentences; raises what its means raise."""
+        votes = opinions(self.votes_on(dataset))
+        (chosen,) = units_of(votes, self.request.unit).values()
+        planned, _ = attempted(lambda: self.planned_tests(dataset))
+        every, _ = attempted(lambda: self.compared(dataset).frame())
+        none = pd.DataFrame()
+        return Answer(
+            dataset,
+            self.mos(dataset).frame,
+            none if planned is None else planned,
+            none if every is None else every,
+            raters=votes["rater"].nunique(),
+            images=votes["image"].map(unit_of).nunique(),
+            unit=chosen.unit,
+            of=unit_name(votes["image"]),
+            level=self.request.level,
+            name=self.mean,
+            reference=self.request.reference,
+        )
 
     def unit_of(self, votes: pd.DataFrame) -> Unit:
         """The unit of the tests of one data set's votes."""
@@ -141,9 +218,16 @@ class StudyFacts:
         """The tables of one of ``ANALYSES``, as the design plans it."""
         return ANALYSES[analysis](votes, self.request)
 
-    def planned_tests(self, votes: pd.DataFrame) -> pd.DataFrame:
+    def planned_tests(self, dataset: str) -> pd.DataFrame:
         """``planned_tests`` of one data set; StatisticsError where none was rated there."""
-        frame = planned_tests(votes, self.data, self.request.level)
+
+        def make() -> pd.DataFrame:
+            analysis = self.data.design.analysis
+            if not analysis.comparisons and not analysis.looks:
+                return self.compared(dataset).frame()
+            return planned_tests(self.votes_on(dataset), self.data, self.request.level)
+
+        frame = self._once("planned", dataset, make)
         if frame.empty:
             raise StatisticsError("None of the planned comparisons was rated here.", "")
         return frame
@@ -168,25 +252,35 @@ class StudyFacts:
             "opposite": int((gaps[0] * gaps[1] < 0).sum()) // 2,
         }
 
-    def mos_chart(self, means: pd.DataFrame, about: str) -> str:
-        """Means with their intervals as an SVG element that is labelled with ``about``."""
+    def mos_chart(self, dataset: str, about: str) -> str:
+        """Means with their intervals and letters as an SVG element, labelled with ``about``."""
+        letters = self.letters(dataset)
         rows = [
             charts.Estimate(
                 paper.label(str(row["method"])), row["mos"], row["low"], row["high"],
                 f"{counted(row['n_votes'], 'vote')}, {counted(row['n_raters'], 'rater')}",
+                letters.get(row["method"], ""),
             )
-            for row in means.to_dict("records")
+            for row in self.mos(dataset).frame.to_dict("records")
         ]  # fmt: skip
-        return charts.estimates(rows, self.request.scale.low, self.request.scale.high, about)
+        scale = self.request.scale
+        return charts.estimates(rows, scale.low, scale.high, about)
 
-    def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> str:
-        """A figure of ``opinion_figures.KINDS`` as an SVG element, the report's marks on it."""
-        figure = opinion_figure(votes, kind, self.request, dataset)
+    def letters(self, dataset: str) -> dict[str, str]:
+        """Letters by method, two of which share one where no difference was shown; may be empty."""
+        found, _ = attempted(lambda: self.compared(dataset))
+        return found.letters if found else {}
+
+    def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> tuple[str, str]:
+        """A figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
+        figure = opinion_figure(votes, kind, replace(self.request, width="column"), dataset)
+        caption = " ".join(figure.get_supxlabel().split())
+        figure.supxlabel("")
         words = " · ".join(study_marks(self.data)).upper()
         if words:
             with house_style():
                 figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
-        return figure_svg(figure)
+        return figure_svg(figure), caption
 
     @property
     def _analysed(self) -> pd.DataFrame:

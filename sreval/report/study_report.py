@@ -38,6 +38,7 @@ from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
 from sreval.report.text import CORRECTIONS, fixed, percent, whole_percent
+from sreval.report.thumbnails import Gallery, galleries
 from sreval.study import charts
 from sreval.study.data import StudyData
 
@@ -85,11 +86,15 @@ class Picture:
 
 @dataclass
 class Part:
-    """One part of the report under its heading. ``not_done``: what can't be computed, and why."""
+    """One part of the report under its heading. ``not_done``: what can't be computed, and why.
+
+    A page folds it behind its heading unless it is ``first``, of those that a reader sees at once.
+    """
 
     title: str
+    first: bool = False
     sentences: list[str] = field(default_factory=list)
-    blocks: list[Table | Picture] = field(default_factory=list)
+    blocks: list[Table | Picture | Gallery] = field(default_factory=list)
     not_done: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
@@ -135,17 +140,18 @@ class Report:
         return [table for part in self.parts for table in part.tables]
 
     def summary(self, caller: Said) -> str:
-        """A sentence for the head of the report."""
-        self.lead.append(_line(caller()))
+        """A sentence for the head of the report, or why it can't be had."""
+        said, why = attempted(caller)
+        self.lead.append(why if said is None else _line(said))
         return ""
 
-    def part(self, title: str, caller: Said) -> str:
+    def part(self, title: str, caller: Said, first: bool = False) -> str:
         """A part, or one in its place that says why it can't be had."""
         place = len(self.parts)
-        self.parts.append(Part(title))
+        self.parts.append(Part(title, first))
         made, why = attempted(caller)
         if made is None:
-            self.parts[place:] = [Part(title, not_done=[why])]
+            self.parts[place:] = [Part(title, first, not_done=[why])]
         return ""
 
     def attempt(self, what: str, caller: Said) -> str:
@@ -202,6 +208,10 @@ class Report:
         """A figure."""
         self.parts[-1].blocks.append(Picture(title, svg, caption))
 
+    def gallery(self, made: Gallery) -> None:
+        """Crops of the pictures that were rated."""
+        self.parts[-1].blocks.append(made)
+
 
 def study_report(
     data: StudyData,
@@ -209,8 +219,9 @@ def study_report(
     score_notes: Sequence[str] = (),
     sources: Sequence[tuple[str, str]] = (),
     command: str = "",
+    stimuli: Path | None = None,
 ) -> Report:
-    """The report of a study.
+    """The report of a study; of the frozen pictures in the folder ``stimuli`` it shows a few.
 
     ``scores`` and ``score_notes`` as ``study_scores`` gives them; ``sources``: what else is to
     be named with its hash; ``command``: what makes the report again. What the votes don't allow
@@ -225,6 +236,7 @@ def study_report(
         score_notes=score_notes,
         sources=sources,
         again=command,
+        galleries=list(galleries(data, stimuli)) if stimuli else [],
         **_WORDS,
     )
     return report
@@ -291,12 +303,14 @@ def write_report(
     protocol: str | None = None,
     *,
     study: str,
+    stimuli: Path | None = None,
     step: Callable[[], object] = lambda: None,
 ) -> WrittenReport:
     """Write the report of ``data`` as the folder ``out``; an older one of the study is replaced.
 
     ``folders`` hold benchmark results of the rated images; ``study`` is the name or folder by
-    which the command that is printed in the report finds the study. Raises what ``check_folder``,
+    which the command that is printed in the report finds the study, ``stimuli`` the folder of its
+    frozen pictures. Raises what ``check_folder``,
     ``study_scores`` and ``write_folder`` raise.
     """
     name = data.design.name
@@ -309,7 +323,9 @@ def write_report(
         chosen = scores.iloc[0]
         sources.append((f"protocol {chosen['protocol']}, SHA-256", chosen["protocol_sha256"]))
         sources += [("scored by sreval", code) for code in sorted(scores["code"].unique())]
-    made = study_report(data, scores, notes, sources, _command(study, folders, protocol, out))
+    made = study_report(
+        data, scores, notes, sources, _command(study, folders, protocol, out), stimuli
+    )
     step()
     files = _files(made)
     step()

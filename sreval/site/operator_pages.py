@@ -386,7 +386,7 @@ def _drawn(rows: pd.DataFrame, scale: Scale) -> str:
         )
         for row in rows.to_dict("records")
     ]
-    return charts.estimates(drawn, scale.low, scale.high, "Mean opinion scores with 95 % intervals")
+    return charts.estimates(drawn, scale.low, scale.high, "Mean opinion scores with 95% intervals")
 
 
 def _before(text: str) -> int | None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from sreval.opinions.agreement import MAPPINGS, fit_mapped
+from sreval.opinions.agreement import MAPPINGS, Mapping, fit_mapped
 from sreval.opinions.arrays import Floats
 
 
@@ -95,3 +95,19 @@ def test_a_metric_that_does_not_vary_maps_to_the_mean() -> None:
     for mapping in MAPPINGS:
         fitted = fit_mapped(mapping, np.full(80, 3.0), mos, np.ones((2, 80)))
         assert fitted == pytest.approx(np.full((2, 80), mos.mean()))
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_between_the_points_is_the_fitted_function_itself(mapping: Mapping) -> None:
+    """The function that goes through the fitted points: found from them alone, by its formula."""
+    x, mos = points(3)
+    fitted = fit_mapped(mapping, x, mos, np.ones((1, 80)))[0]
+    between = np.linspace(x.min(), x.max(), 201)
+    found = fit_mapped(mapping, x, mos, np.ones((2, 80)), between)
+    if mapping == "logistic":
+        own, _ = optimize.curve_fit(curve, x, fitted, p0=[1, 4, 29, 2.5], maxfev=20_000)
+        expected = curve(between, *own)
+    else:
+        expected = np.polyval(np.polyfit(x, fitted, 1 if mapping == "linear" else 3), between)
+    assert found.shape == (2, 201)
+    assert found == pytest.approx(np.stack([expected, expected]), abs=1e-6)

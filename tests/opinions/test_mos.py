@@ -253,7 +253,7 @@ def test_an_unknown_interval_is_named() -> None:
 
 def test_what_is_known_to_fall_short_near_the_end_says_so() -> None:
     votes = check_votes(random_votes(images=5)).assign(score=1)
-    for name, said in (("raters", ""), ("images", "91 to 95 %"), ("pooled", "not independent")):
+    for name, said in (("raters", ""), ("images", "91 to 95%"), ("pooled", "not independent")):
         (warning,) = mos_table(votes, interval=name)["warning"].unique()
         assert said in warning
         assert bool(said) == bool(warning)
@@ -511,7 +511,7 @@ def test_the_warnings_say_what_the_committed_simulations_found() -> None:
             if row["name"] == interval and row["part"].startswith("mean score")
             if int(row["where"].split()[0]) >= 8 and row["where"].split()[3] != "100"
         ]
-        assert f"covered {100 * min(near):.0f} to 95 %" in warning_of(interval, 1.1)
+        assert f"covered {100 * min(near):.0f} to 95%" in warning_of(interval, 1.1)
 
 
 def test_differences_of_public_votes_are_those_computed_elsewhere(

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from scipy import optimize, special
 
 from sreval.errors import UsageError
+from sreval.opinions.arrays import Floats
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.opinions.votes import check_votes
 from sreval.report.opinion_figures import KINDS, all_figures, opinion_figure, rank_shares, shades
@@ -57,6 +59,22 @@ def test_the_metrics_figure_gives_the_intervals_of_the_table(
     }
     assert len(wanted) == 2
     assert {axes.get_title(loc="left") for axes in figure.axes} == wanted
+
+
+def test_the_drawn_curve_is_the_four_parameter_logistic_function(
+    votes: pd.DataFrame, request_with_scores: Request
+) -> None:
+    """Every point of the line lies on one b0 + b1 / (1 + exp(-(x - b2) / b3)), as captioned."""
+
+    def logistic(x: Floats, *b: float) -> Floats:
+        value: Floats = b[0] + b[1] * special.expit((x - b[2]) / b[3])
+        return value
+
+    for axes in opinion_figure(votes, "metrics", request_with_scores).axes:
+        x, y = np.asarray(axes.get_lines()[-1].get_xydata()).T
+        start = [y.min(), np.ptp(y), x.mean(), np.copysign(x.std(), y[-1] - y[0])]
+        b, _ = optimize.curve_fit(logistic, x, y, p0=start, maxfev=20_000)
+        assert y == pytest.approx(logistic(x, *b), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

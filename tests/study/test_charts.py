@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from sreval.study import charts
@@ -38,7 +38,7 @@ def test_charts_are_well_formed_and_hold_neither_script_nor_style(chart: str) ->
 
 def test_bars_are_as_long_as_their_values() -> None:
     root = ElementTree.fromstring(charts.bars([("a", 8.0), ("b", 2.0), ("c", 0.0)], "about"))
-    lengths = [float(bar.get("width", "")) for bar in root.iter(f"{SVG}rect")]
+    lengths = [float(bar.get("width", "").rstrip("%")) for bar in root.iter(f"{SVG}rect")]
     assert lengths[1] == pytest.approx(lengths[0] / 4, abs=0.1)
     assert lengths[2] == 0
     assert [t.text for t in root.iter(f"{SVG}title")] == ["a: 8", "b: 2", "c: 0"]
@@ -50,14 +50,33 @@ def test_columns_are_as_high_as_their_counts() -> None:
     assert heights[1] == pytest.approx(heights[0] / 2)
 
 
-def test_estimates_stand_where_the_axis_says() -> None:
-    rows = [charts.Estimate("a", 2.0, 1.5, 2.5), charts.Estimate("b", 4.0)]
-    root = ElementTree.fromstring(charts.estimates(rows, 1, 5, "about"))
-    ticks = {text.text: float(text.get("x", "")) for text in root.iter(f"{SVG}text") if text.text}
-    places = [float(circle.get("cx", "")) for circle in root.iter(f"{SVG}circle")]
-    assert places == [ticks["2"], ticks["4"]]
-    (group, alone) = root.iter(f"{SVG}g")
+def percent(element: ElementTree.Element, name: str) -> float:
+    """A place across: in per cent, so that a narrow window has the chart drawn narrower."""
+    given = element.get(name, "")
+    assert given.endswith("%")
+    return float(given.rstrip("%"))
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 5), (0, 100), (-2, 2)])
+def test_estimates_stand_where_the_axis_says(low: float, high: float) -> None:
+    quarter, end = low + (high - low) / 4, high
+    rows = [
+        charts.Estimate("a", quarter, low, (low + high) / 2, mark="ab"),
+        charts.Estimate("b", end),
+        charts.Estimate("c", -0.001),
+    ]
+    root = ElementTree.fromstring(charts.estimates(rows, low, high, "about"))
+    middles = [t for t in root.iter(f"{SVG}text") if t.get("text-anchor") == "middle"]
+    ticks = {float(text.text or ""): percent(text, "x") for text in middles}
+    ends = np.array(list(ticks)), np.array(list(ticks.values()))
+    places = [percent(circle, "cx") for circle in root.iter(f"{SVG}circle")]
+    assert places[:2] == pytest.approx(np.interp([quarter, end], *ends), abs=0.01)
+    (group, alone, _) = root.iter(f"{SVG}g")
     (bar,) = group.iter(f"{SVG}line")
-    assert float(bar.get("x1", "")) == pytest.approx((ticks["1"] + ticks["2"]) / 2, abs=0.1)
+    assert percent(bar, "x1") == pytest.approx(ticks[low], abs=0.01)
+    assert percent(bar, "x2") == pytest.approx(np.interp((low + high) / 2, *ends), abs=0.01)
     assert list(alone.iter(f"{SVG}line")) == []
-    assert math.isnan(rows[1].low)
+    told = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert any(text.endswith(" ab") for text in told)
+    assert "0.00" in told
+    assert not any("-0.00" in text for text in told)
