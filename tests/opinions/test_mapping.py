@@ -106,8 +106,9 @@ def test_between_the_points_is_the_fitted_function_itself(mapping: Mapping) -> N
     found = fit_mapped(mapping, x, mos, np.ones((2, 80)), between)
     if mapping == "logistic":
         own, _ = optimize.curve_fit(curve, x, fitted, p0=[1, 4, 29, 2.5], maxfev=20_000)
-        expected = curve(between, *own)
+        expected = np.asarray(curve(between, *own), np.float64)
     else:
-        expected = np.polyval(np.polyfit(x, fitted, 1 if mapping == "linear" else 3), between)
+        degree = 1 if mapping == "linear" else 3
+        expected = np.asarray(np.polyval(np.polyfit(x, fitted, degree), between), np.float64)
     assert found.shape == (2, 201)
     assert found == pytest.approx(np.stack([expected, expected]), abs=1e-6)

@@ -16,7 +16,7 @@ from sreval.opinions.power import ImageModel, Plan, _p, difference_found, needed
 from sreval.opinions.significance import benjamini_hochberg, holm
 from sreval.opinions.simulation import RaterModel, draw_votes
 from sreval.opinions.units import Unit
-from sreval.opinions.votes import check_votes
+from sreval.opinions.votes import ACR, Scale, check_votes
 
 RATER, IMAGE = Plan("rater"), Plan("image")
 UNITS: tuple[Unit, ...] = ("rater", "image", "both")
@@ -281,23 +281,24 @@ def test_refuses(made: Callable[[], object], message: str) -> None:
 def test_a_scale_that_begins_elsewhere_has_the_same_power() -> None:
     first, second = (
         power(
-            0.4, 10, 8, RATER, model=RaterModel.on(*ends), images_like=ImageModel.on(*ends),
+            0.4, 10, 8, RATER, model=RaterModel().on(scale), images_like=ImageModel().on(scale),
             studies=40,
         ).power
-        for ends in ((1, 5), (11, 15))
+        for scale in (ACR, Scale(11, 15))
     )  # fmt: skip
     assert first == second
 
 
 def test_spreads_take_as_much_of_another_scale() -> None:
-    assert RaterModel.on(1, 5) == RaterModel()
-    assert ImageModel.on(1, 5) == ImageModel()
-    wide, images = RaterModel.on(0, 100), ImageModel.on(0, 100)
+    assert RaterModel().on(ACR) == RaterModel()
+    assert ImageModel().on(ACR) == ImageModel()
+    slider = Scale(0, 100, 0)
+    wide, images = RaterModel().on(slider), ImageModel().on(slider)
     assert (wide.bias_sd, wide.taste_sd, wide.inconsistency) == (7.5, 5, 15)
     assert (wide.low, wide.high, wide.lapse_rate) == (0, 100, 0.02)
     assert (images.quality, images.image_sd, images.interaction_sd) == (50, 12.5, 7.5)
     # finer steps round less away
-    made = power(10, 8, 8, RATER, model=RaterModel.on(0, 100), images_like=images, studies=60)
+    made = power(10, 8, 8, RATER, model=wide, images_like=images, studies=60)
     assert made.power == pytest.approx(power(0.4, 8, 8, RATER, studies=60).power, abs=0.2)
 
 
