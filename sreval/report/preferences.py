@@ -425,7 +425,7 @@ def _undecided(part: Part) -> Table:
 def _bounded(part: Part, found: Existence) -> list[Table]:
     """What can be said where the estimate has no end: the classes, and what is finite in them."""
     ties: Ties = "half" if part.comparisons.n_ties and part.ties == "refuse" else part.ties
-    penalised = models.firth(part.comparisons, part.request.order, ties)
+    penalised = models.firth(part.comparisons, ties=ties)
     firth = dict(zip(part.comparisons.methods, penalised.theta, strict=True))
     shares = _chosen(part.comparisons)
     rows = []
@@ -463,8 +463,10 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
         f"{found.reason} Two classes are in order only where it says so.",
         f"theta in its class: {NAMES[part.model]}, sum 0 within the class; – of a class of one. "
         "No p is given.",
-        "penalised (Firth): Bradley-Terry with Firth's penalty, sum 0 over all; it is finite "
-        "by its penalty" + (", ties half" if ties == "half" else "") + ". No p is made from it.",
+        "penalised (Firth): Bradley-Terry with Firth's penalty, without an advantage of the left, "
+        "sum 0 over all; it is finite by its penalty"
+        + (", ties half" if ties == "half" else "")
+        + ". No p is made from it.",
     ]
     title = "Preferences without a common finite scale"
     return [part.table("scale", title, frame, columns, notes), _shares(part)]
