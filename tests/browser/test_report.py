@@ -55,7 +55,7 @@ def test_on_paper_all_is_unfolded_and_text_in_figures_is_found(
     page.goto(address)
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     page.close()
-    command = ["pdftotext", tmp_path / "report.pdf", "-"]
+    command = ["pdftotext", str(tmp_path / "report.pdf"), "-"]
     try:
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     except FileNotFoundError:
