@@ -22,7 +22,7 @@ from sreval.opinions.sequential import p_of_look
 from sreval.opinions.significance import judge
 from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import Unit, unit_names
-from sreval.opinions.votes import exclusions, opinions, units_of
+from sreval.opinions.votes import accepted_votes, exclusions, units_of
 from sreval.report import paper
 from sreval.report.answer import Answer
 from sreval.report.notes import study_marks
@@ -190,7 +190,10 @@ class StudyFacts:
 
     def answer(self, dataset: str) -> Answer:
         """What was found on a data set, as sentences; raises what its means raise."""
-        votes = opinions(self.votes_on(dataset))
+        votes = accepted_votes(self.votes_on(dataset))
+        if votes.empty:
+            none = pd.DataFrame()
+            return Answer(dataset, none, none, none, 0, 0, self.request.unit or "both")
         (chosen,) = units_of(votes, self.request.unit).values()
         planned, _ = attempted(lambda: self.planned_tests(dataset))
         every, _ = attempted(lambda: self.compared(dataset).frame())

@@ -345,10 +345,43 @@ def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
 def test_a_study_that_nobody_began_gets_a_report(simulated: StudyData) -> None:
     empty = replace(simulated, votes=simulated.votes.iloc[:0], sessions=simulated.sessions.iloc[:0])
     report = study_report(empty)
+    assert report.lead[0].startswith(
+        "No votes count so far. Pictures: Set5, 5 images by 4 methods;"
+    )
+    assert report.parts[0].sentences == ["Nobody's votes count on Set5."]
     assert "Nobody has enrolled." in [said for part in report.parts for said in part.not_done]
     assert "Results on Set5" in titles(report)
     to_latex(report)
     to_html(report)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        ({"task": {"kind": "acr-hr"}}, "rating with hidden reference, 5 categories, 1 bad, 2 poor"),
+        ({"scale": {"words": ["low", "high"], "line": True}}, "a line from 0 to 100, in parts low"),
+    ],
+)
+def test_a_report_begins_with_who_rated_what_and_what_was_found(
+    design: dict[str, object], said: str
+) -> None:
+    data = make_study({"Set14": 6, "Set5": 5}, **design)  # type: ignore[arg-type]
+    report = study_report(data)
+    n = len(data.opinions)
+    assert report.lead[0] == (
+        f"6 raters gave the {n} votes that count on 2026-03-01, on 44 stimuli. Pictures: "
+        "Set5, 5 images by 4 methods; Set14, 6 images by 4 methods."
+    )
+    assert said in report.lead[1]
+    first = [part for part in report.parts if part.first]
+    assert [part.title for part in first] == ["In brief: Set5", "In brief: Set14"]
+    for part, dataset in zip(first, ("Set5", "Set14"), strict=True):
+        assert part.sentences == StudyFacts(data).answer(dataset).sentences
+        assert len(part.sentences) == 3
+    folded = to_html(report).split("<details>")
+    assert len(folded) == len(report.parts) - len(first) + 1
+    assert titles(report)[-2:] == ["Design", "Versions and commands"]
 
 
 @pytest.mark.usefixtures("undrawn")
