@@ -360,7 +360,7 @@ def test_a_short_study_is_told_in_the_singular(sreval: Run, home: Path) -> None:
         ("raters = 8", "rater = 12", "line 4: unknown key 'rater'. Did you mean 'raters'?"),
         (
             "[consent]",
-            '[scale]\nwords = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]\n[consent]',
+            f"[scale]\nwords = {list('abcdefghijkl')}\n[consent]",
             "it has 2 to 11 words, and 12 are given.",
         ),
         (
