@@ -501,16 +501,12 @@ class DifferenceScores:
         if name not in INTERVALS:
             raise unknown_name("interval", name, INTERVALS)
         ratings = Ratings.from_votes(votes.assign(score=votes[score]), ["image"])
-        return on_scale(
-            INTERVALS[name](ratings, level), self.scale, ratings.score.size, self.ends(score)
-        )
+        return on_scale(INTERVALS[name](ratings, level), self.scale, ratings.score.size, self.ends)
 
-    def ends(self, score: str = "difference") -> Scale:
-        """The least and the largest value that a difference, or a crushed one, can have."""
-        low, high = self.scale.low, 2 * self.scale.high - self.scale.low
-        if score == "crushed":
-            high = float(crush(np.array([high], dtype=np.float64), self.scale)[0])
-        return Scale(low, high, 0)
+    @property
+    def ends(self) -> Scale:
+        """The least and the largest difference."""
+        return Scale(self.scale.low, 2 * self.scale.high - self.scale.low, 0)
 
     def stimuli(self, level: float = 0.95) -> pd.DataFrame:
         """DMOS of every stimulus over its raters, indexed by (dataset, image, method).
@@ -529,7 +525,7 @@ class DifferenceScores:
             t = _quantile(n, level)
             half = t * sd / np.sqrt(n)
             least = t * least_error(self.scale, 1) / np.sqrt(n)
-            low, high = limits_on_scale(dmos, half, least, self.ends(score))
+            low, high = limits_on_scale(dmos, half, least, self.ends)
             table[mean] = dmos
             made = {"sd": sd, "n": n.astype(int), "half_width": half, "low": low, "high": high}
             for name in made if not lead else ("sd", "half_width", "low", "high"):

@@ -142,9 +142,9 @@ class RaterModel:
 
     def _at_random(self, shape: int | tuple[int, ...], generator: np.random.Generator) -> Floats:
         """Scores of the scale that are equally likely."""
-        steps = round((self.high - self.low) / self.step)
-        drawn: Floats = self.low + self.step * generator.integers(0, steps + 1, shape)
-        return drawn
+        most = round((self.high - self.low) / self.step)
+        steps = generator.integers(0, most + 1, shape).astype(np.float64)
+        return self.low + self.step * steps
 
     def expected_score(self, quality: Floats, spread: float = 0.0) -> Floats:
         """The expected score of a rater drawn anew, after rounding and clipping, shape as quality.

@@ -162,7 +162,7 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"{_ends(scale, task, len(values))}, dark to light. {task.mean} with "
+        f"{_ends(scale, task)}, dark to light. {task.mean} with "
         f"{percent(request.level)} interval, {first['interval']}, about {first['estimand']}"
         + "".join(f". {note.rstrip('.')}" for note in image_notes(counted)),
     )
@@ -174,7 +174,7 @@ def _parts(scores: pd.Series, scale: Scale) -> tuple[list[str], pd.Series]:
     The scores of a scale of up to eleven; else five equal bands, which hold their upper ends.
     """
     width = scale.high - scale.low
-    if scale.spacing and round(width / scale.spacing) < _MOST_PARTS:
+    if not _in_bands(scale):
         step = ((scores - scale.low) / scale.spacing).round().astype(int)
         return [f"{value:g}" for value in scale.scores()], step
     edges = [scale.low + width * i / BANDS for i in range(BANDS + 1)]
@@ -182,12 +182,17 @@ def _parts(scores: pd.Series, scale: Scale) -> tuple[list[str], pd.Series]:
     return [f"{low:g}–{high:g}" for low, high in pairwise(edges)], band
 
 
-def _ends(scale: Scale, task: Task, parts: int) -> str:
+def _in_bands(scale: Scale) -> bool:
+    """Whether the scores are too many to be shown one by one."""
+    return not scale.spacing or (scale.high - scale.low) / scale.spacing > _MOST_PARTS - 0.5
+
+
+def _ends(scale: Scale, task: Task) -> str:
     """The scores in words: those of the task's own five categories, or where better lies."""
     low, high = f"{scale.low:g}", f"{scale.high:g}"
     if scale == ACR:
         return f"Scores {task.words(scale.low, scale.high)}"
-    bands = f" in {parts} equal bands" if parts == BANDS else ""
+    bands = f" in {BANDS} equal bands" if _in_bands(scale) else ""
     return f"Scores {low} (worst) to {high} (best){bands}"
 
 

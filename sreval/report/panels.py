@@ -34,7 +34,7 @@ from sreval.opinions.panels import (
 )
 from sreval.opinions.reading import is_means, metric_key, metric_values
 from sreval.opinions.sheet import MEAN
-from sreval.opinions.votes import ACR, Scale, opinions
+from sreval.opinions.votes import ACR, Scale, opinions, task_in
 from sreval.report import paper
 from sreval.report.notes import mark_notes, marks_of, uncounted
 from sreval.report.table import (
@@ -655,8 +655,10 @@ def _described(side: Side) -> str:
         raters = f", {side.raters} raters" if side.raters else ""
         said = f"{counted(len(side.table), 'mean opinion score')}{raters}"
     else:
+        task = task_in(side.table)
+        of = "" if task.mean == "MOS" else f" of {task.title}"
         said = (
-            f"{counted(len(side.table), 'vote')} by "
+            f"{counted(len(side.table), 'vote')}{of} by "
             f"{counted(side.table['rater'].nunique(), 'rater')} on what is common"
         )
     scale = "" if side.scale == ACR else f", on {side.scale}"

@@ -189,7 +189,7 @@ def test_two_panels_agree_as_they_do_on_another_scale() -> None:
 
 @pytest.mark.parametrize("kind", FIGURES)
 def test_a_figure_shows_the_same_on_another_scale(kind: FigureName) -> None:
-    scale = COPIES["11"]
+    scale = COPIES["slider's fifths"]
     analysis: AnalysisName = "metrics" if kind == "metrics" else "mos"
     one, other = (on(of(analysis), to).figure(kind) for to in (Scale(1, 5), scale))
     lengths = [
@@ -205,6 +205,7 @@ def test_a_figure_shows_the_same_on_another_scale(kind: FigureName) -> None:
     written = " ".join(text.get_text() for text in other.findobj(Text))
     assert "excellent" not in written
     if kind == "scores":
+        assert "bands" not in written
         ends = [f"{scale.low:g} (worst)", f"{scale.high:g} (best)"]
         assert all(end in written.replace("\n", " ") for end in ends)
 

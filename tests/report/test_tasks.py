@@ -26,7 +26,7 @@ def rated(seed: int = 0) -> pd.DataFrame:
 def test_means_of_degradation_have_a_name_of_their_own() -> None:
     """Everywhere: no table of these votes may be taken for one of MOS."""
     votes = sreval.read_votes(rated(), task="dcr")
-    for analysis in ("mos", "stimuli", "compare", "screening", "recovery", "standards", "ordinal"):
+    for analysis in ("mos", "stimuli", "compare", "screening", "recovery", "standards"):
         found = votes.analyse(analysis)
         assert " MOS" not in found.text.replace("MOS of all raters", "")
         assert not [name for frame in found.frames.values() for name in frame if name == "mos"]
@@ -62,6 +62,21 @@ def test_the_reference_below_a_method_is_said() -> None:
     assert "16 of 47 votes lie above 5." in found.text
     assert found.frame["method"].tolist() == ["a"]
     assert (found.frame["crushed"] < found.frame["estimate"]).all()
+
+
+def test_what_crushing_leaves_alone_keeps_its_limits() -> None:
+    frame = rated()
+    frame.loc[frame["method"] == "hr", "score"] = 5
+    found = sreval.read_votes(frame, task="acr-hr").analyse("difference").frame
+    for plain, crushed in (("estimate", "crushed"), ("low", "crushed_low")):
+        assert found[plain].tolist() == found[crushed].tolist()
+
+
+def test_two_panels_say_what_their_raters_were_asked() -> None:
+    found = sreval.compare_studies(
+        sreval.read_votes(rated(), task="dcr"), sreval.read_votes(rated(1))
+    )
+    assert "192 votes of degradation category rating by 8 raters" in found.text
 
 
 def test_stimuli_of_a_hidden_reference_have_their_differences() -> None:
