@@ -16,9 +16,7 @@ const page = JSON.parse(document.getElementById("page").textContent);
 const say = (name, values = {}) =>
   page.say[name].replace(/\{(\w+)\}/g, (_, value) => values[value]);
 const element = (id) => document.getElementById(id);
-const control = page.scale.line
-  ? new Line(page.scale, element("scores"), vote, page.unmarked)
-  : new Buttons(page.scale, element("scores"), vote);
+let control; // what takes the rater's answers
 const stage = element("stage");
 
 const images = new Images();
@@ -301,6 +299,9 @@ function listen() {
 }
 
 if (!lacking) {
+  control = page.scale.line
+    ? new Line(page.scale, element("scores"), vote, page.unmarked)
+    : new Buttons(page.scale, element("scores"), vote);
   listen();
   fits();
   follow(page.current);
