@@ -695,7 +695,8 @@ def power(
         adjustment: For the p values of all comparisons. A difference counts as found where it is
             whatever the other comparisons show.
         alpha: Level of the tests, between 0 and 1.
-        subset: Share of the stimuli that each rater sees, drawn for each; of pairs a balanced part.
+        subset: Share of the stimuli that each rater sees, drawn for each; of pairs a balanced part;
+            with a hidden reference of the images, each whole.
         repeats: Hidden repeats, which a rater judges besides and which count in no test.
         screening: Rules of `sreval opinions --analyse screening` that leave raters out: "too-fast",
             "straight-lining", "correlation-with-rest", "bt500".

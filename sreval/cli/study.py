@@ -311,7 +311,7 @@ _INSIDE = click.FloatRange(0, 1, min_open=True, max_open=True)
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="Share of the stimuli that each rater sees.",
+    help="Share of the stimuli that each rater sees; with acr-hr of the images, each whole.",
 )
 @click.option(
     "--repeats",

@@ -83,8 +83,9 @@ class Plan:
     those who finish, as `study report` takes them: who leaves is replaced and counts in nothing.
 
     ``task``: with "acr-hr" raters see the original of each image among the methods, and their votes
-    on an image count where they saw it, as differences from it; with "pair" they see pairs of
-    methods, and ``subset`` is a share of all pairs. "dcr" is "acr" to a test.
+    on an image count where they saw it, as differences from it, and ``subset`` is a share of the
+    images, each seen whole; with "pair" they see pairs of methods, and ``subset`` is a share of all
+    pairs. "dcr" is "acr" to a test.
 
     Raises UsageError for an unknown name, StatisticsError for a number that can't be meant.
     """
@@ -214,7 +215,13 @@ class Plan:
 
     def shown(self, n_images: int) -> int:
         """How many stimuli, or pairs, a rater sees."""
+        if self.task == "acr-hr":
+            return self.of_an_image * self.whole_images(n_images)
         return max(1, round(self.subset * self.of_an_image * n_images))
+
+    def whole_images(self, n_images: int) -> int:
+        """How many images a rater sees where ``subset`` is a share of images."""
+        return max(1, round(self.subset * n_images))
 
     @property
     def of_an_image(self) -> int:
@@ -581,26 +588,27 @@ class _Simulated:
         rows = shown_here[: len(drawn.scores)]
         position = drawn.position[:, :n_raters]
         if n_images < self.n_images:
-            here = np.zeros(position.shape, dtype=np.intp)
-            np.put_along_axis(here, position, shown_here[:, None].astype(np.intp), axis=0)
-            before = here.cumsum(axis=0) - here
-            position = np.take_along_axis(before, position[shown_here], axis=0)
-        first = DrawnVotes(
+            position = _places(position, shown_here[:, None])[shown_here]
+        if self.plan.task == "acr-hr" and self.plan.subset < 1:
+            reference = position[(self._methods - 1) * n_images : self._methods * n_images]
+            first = reference.argsort(axis=0).argsort(axis=0) < self.plan.whole_images(n_images)
+            position = _places(position, np.tile(first, (self.plan.of_an_image, 1)))
+        votes = DrawnVotes(
             drawn.scores[rows, :n_raters],
             position,
             drawn.response_ms[rows, :n_raters],
             drawn.rated[:n_raters],
         )
         shown = len(position) if self.seen is not None else self.plan.shown(n_images)
-        cast = first.cast(min(shown, len(position)))
-        scores = np.where(cast, first.scores, np.nan).reshape(self._methods, n_images, n_raters)
+        cast = votes.cast(min(shown, len(position)))
+        scores = np.where(cast, votes.scores, np.nan).reshape(self._methods, n_images, n_raters)
         pair = scores[:2]
         if self.plan.task == "acr-hr":
             pair = np.where(np.isnan(scores[-1]), np.nan, pair)
         if self.seen is not None:
             pair = np.where(self.seen[:n_images, :n_raters], pair, np.nan)
         if self.plan.screening:
-            pair = pair[:, :, self._kept(first, cast, n_images)]
+            pair = pair[:, :, self._kept(votes, cast, n_images)]
         return _p(pair, self.plan.unit, self.model.scale)
 
     def _kept(self, votes: DrawnVotes, cast: NDArray[np.bool_], n_images: int) -> NDArray[np.bool_]:
@@ -609,6 +617,15 @@ class _Simulated:
         found, _ = apply([RULES[name] for name in self.plan.screening], frame)
         rejected = {rater for made in found for rater in made.rejected}
         return np.array([f"sim-{n + 1:03}" not in rejected for n in range(votes.rated.size)])
+
+
+def _places(position: NDArray[np.intp], listed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The places, (J, I), in raters' orders of those that are ``listed``; the others come after."""
+    listed = np.broadcast_to(listed, position.shape)
+    here = np.zeros(position.shape, dtype=np.intp)
+    np.put_along_axis(here, position, listed.astype(np.intp), axis=0)
+    before = here.cumsum(axis=0) - here
+    return np.where(listed, np.take_along_axis(before, position, axis=0), len(position))
 
 
 @lru_cache(maxsize=64)

@@ -439,7 +439,8 @@ def _look_notes(known: pd.DataFrame) -> list[str]:
     return notes
 
 
-_SHOWN = ("stimuli", "pairs")
+_SHOWN = {"pair": "pairs", "acr-hr": "images, whole"}
+"""What a rater sees a share of, if not of the stimuli."""
 
 
 def _assumed(first: pd.Series[Any]) -> list[str]:
@@ -458,7 +459,9 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
     if first["task"] == "acr-hr":
         said.append("the original of each image among the pictures")
     if first["subset"] < 1:
-        said.append(f"a rater sees {percent(first['subset'])} of the {_SHOWN[pairs]}")
+        said.append(
+            f"a rater sees {percent(first['subset'])} of the {_SHOWN.get(first['task'], 'stimuli')}"
+        )
     if first["ties"]:
         said.append(f"{percent(first['ties'])} ties between methods alike")
     if first["repeats"]:
@@ -493,16 +496,18 @@ def _seen_notes(known: pd.DataFrame) -> list[str]:
     votes = known[(known["subset"] < 1) & (known["task"] != "pair")]
     for row in votes.drop_duplicates("n_images").to_dict("records"):
         shown, images = row["items"] - row["repeats"], int(row["n_images"])
-        hidden = row["task"] == "acr-hr"
-        stimuli, together = images * (row["methods"] + hidden), 2 + hidden
-        both = images * math.prod((shown - k) / (stimuli - k) for k in range(together))
         of = f"of {counted(images, 'image')}"
-        what = "both methods and the original" if hidden else "both methods"
+        if row["task"] == "acr-hr":
+            whole = int(shown) // (row["methods"] + 1)
+            notes.append(f"A rater sees every method and the original on {whole} {of}.")
+            continue
+        stimuli = images * row["methods"]
+        both = images * math.prod((shown - k) / (stimuli - k) for k in range(2))
         if both:
-            notes.append(f"A rater sees {what} on {both:.2g} {of} on average.")
+            notes.append(f"A rater sees both methods on {both:.2g} {of} on average.")
         else:
             notes.append(
-                f"A rater sees {counted(int(shown), 'stimulus')} {of}, and none sees {what} "
-                f"on one image. Give a larger share by {option('--subset')}."
+                f"A rater sees {counted(int(shown), 'stimulus')} {of}, and none sees both "
+                f"methods on one image. Give a larger share by {option('--subset')}."
             )
     return notes

@@ -12,7 +12,15 @@ from scipy import stats
 
 from sreval.errors import SrevalError
 from sreval.opinions.comparison import compare_methods
-from sreval.opinions.power import ImageModel, Plan, _p, difference_found, needed, power
+from sreval.opinions.power import (
+    ImageModel,
+    Plan,
+    _p,
+    _Simulated,
+    difference_found,
+    needed,
+    power,
+)
 from sreval.opinions.significance import benjamini_hochberg, holm
 from sreval.opinions.simulation import RaterModel, draw_votes
 from sreval.opinions.units import Unit
@@ -308,14 +316,36 @@ def test_with_a_hidden_reference_votes_count_where_it_was_seen() -> None:
     assert (plan.items(12), hidden.items(12)) == (24, 36)
     every = [power(0.25, 12, 12, one, studies=150).power for one in (plan, hidden)]
     assert every[0] == pytest.approx(every[1], abs=0.16)
-    # of half of the pictures an image has both methods for 1 in 4 raters, all three for 1 in 8
-    part = [
-        power(0.6, 12, 12, replace(one, subset=0.5), studies=80).power for one in (plan, hidden)
-    ]
-    assert part[1] < part[0]
     rated = power(
         0.6, 12, 12, replace(hidden, methods=3, screening=("straight-lining",)), studies=8
     )
     assert rated.items == 48
     with pytest.raises(SrevalError, match="Unknown task"):
         Plan(task="cmr")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rest", [{}, {"methods": 3}, {"screening": ("straight-lining",)}])
+def test_a_part_with_a_hidden_reference_is_of_whole_images(rest: dict[str, Any]) -> None:
+    """Over raters who see half of 12 images the test is that of 6 images that all see."""
+    half = Plan("rater", task="acr-hr", subset=0.5, adjustment="none", **rest)
+    raters, studies = 10, 12 if rest else 120
+    part = power(0.35, raters, 12, half, studies=studies)
+    assert part.items == 6 * half.of_an_image
+    whole = power(0.35, raters, 6, replace(half, subset=1.0), studies=studies)
+    assert whole.items == part.items
+    assert part.power == pytest.approx(whole.power, abs=3 * math.sqrt(0.5 / studies))
+
+
+def test_of_a_part_of_whole_images_every_vote_counts() -> None:
+    """Whoever sees an image sees both methods on it, whatever number of images was drawn."""
+    plan = Plan("rater", methods=3, task="acr-hr", subset=0.5)
+    made = _Simulated(0.3, 5, 9, plan, RaterModel(), ImageModel(), 0, None)
+    drawn = made._draw(np.random.default_rng(0))
+    seen: list[Any] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sreval.opinions.power._p", lambda pair, *_: seen.append(pair) or 1.0)
+        for images in (9, 4):
+            made._p(drawn, 5, images)
+    for pair, images in zip(seen, (9, 4), strict=True):
+        assert (np.isnan(pair[0]) == np.isnan(pair[1])).all()
+        assert (~np.isnan(pair[0])).sum(axis=0).tolist() == [round(images / 2)] * 5
