@@ -422,7 +422,7 @@ def power(
     click.echo(power_text(made), nl=False)
 
 
-@click.command(epilog="Example: sreval study judgements --half-width 0.3 --methods 4")
+@click.command(epilog="Example: sreval study judgements --half-width 0.3 --images 40")
 @click.option(
     "--half-width",
     multiple=True,
@@ -441,33 +441,29 @@ def power(
 )
 @click.option(
     "--raters",
-    type=click.IntRange(1),
+    type=click.IntRange(2),
     default=15,
     show_default=True,
-    help="Of the study by whose simulation errors are larger than of independent judgements.",
+    help="Of the study: how many images do they need?",
 )
 @click.option(
-    "--images", type=click.IntRange(1), default=10, show_default=True, help="Of that study."
+    "--images",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    help="Of the study: how many raters do they need?",
 )
 @click.option(
     "--subset",
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="Share of all pairs that each of its raters judges.",
+    help="Share of all pairs that each rater judges.",
 )
 @click.option("--level", type=_INSIDE, default=0.95, show_default=True, help="Of the interval.")
-@click.option(
-    "--studies",
-    type=click.IntRange(2),
-    default=STUDIES,
-    show_default=True,
-    help="Studies that are simulated.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option("Every value in full.")
 def judgements(half_width: tuple[float, ...], as_json: bool, **chosen: Any) -> None:
-    """How many judgements of each pair an interval of a difference needs.
+    """How many raters, or images, an interval of a difference of two methods needs.
 
     JOD is the unit: a method that is better by 1 JOD is preferred by 75 %.
     """

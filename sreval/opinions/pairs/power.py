@@ -1,4 +1,4 @@
-"""Power of paired comparisons by simulation, and how many judgements an interval needs.
+"""Power of paired comparisons by simulation, and how many raters an interval needs.
 
 Every simulated study is the whole analysis: the answers of raters who differ, to a plan with
 balanced sides; the fit; the test of the planned unit; the level that looks and the other
@@ -7,10 +7,12 @@ comparisons leave to it.
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,14 @@ from sreval.opinions.arrays import Floats
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.inference import compare
 from sreval.opinions.pairs.models import JOD, fit
-from sreval.opinions.pairs.simulation import PairModel, PairPlan, plan_pairs
+from sreval.opinions.pairs.simulation import (
+    NODES,
+    WEIGHTS,
+    PairModel,
+    PairPlan,
+    plan_pairs,
+    rounds_taken,
+)
 from sreval.opinions.power import Find, Needed, Plan, Power, search
 from sreval.opinions.units import STUDIES, Unit
 
@@ -159,6 +168,10 @@ def _p(answers: Comparisons, unit: Unit) -> float:
     return next(test.p for test in tests if {test.first, test.second} == both)
 
 
+LEAST_HALF_WIDTH: Final = 0.001
+"""The narrowest interval that is asked for, in JOD to each side."""
+
+
 def judgements_needed(
     methods: Iterable[int] = (4,),
     half_widths: Iterable[float] = (0.1, 0.2, 0.3, 0.5),
@@ -168,77 +181,148 @@ def judgements_needed(
     share: float = 1.0,
     model: PairModel | None = None,
     level: float = 0.95,
-    studies: int = STUDIES,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """How many judgements of each pair an interval of a difference so narrow needs.
+    """How many raters, or images, an interval of a difference so narrow needs.
 
     Of n nearly equal methods whose pairs are all judged m times, the standard error of a difference
     is sqrt(8 / (m n)) logits, or sqrt(pi / (m n)) / 0.6745 JOD, if judgements are independent.
-    Those of one rater, or on one image, aren't: ``design_factor`` is by how much the error of a
-    simulated study of ``n_raters`` and ``n_images`` is larger.
+    Those of one rater, or on one image, aren't: ``design_factor`` is by how much the error of one
+    study of ``n_raters`` and ``n_images`` is larger (``error_parts``). Its interval over both is
+    Student's, with min(raters, images) - 1 degrees of freedom.
 
     Returns a row for each number of ``methods`` and each of ``half_widths`` in JOD: ``methods``,
-    ``half_width``, ``independent`` judgements of each pair, ``design_factor`` with its
-    ``standard_error``, and ``judgements`` of each pair by it. Raises StatisticsError for numbers
-    that can't be meant.
+    ``half_width``, ``independent`` judgements of each pair; of the study its ``judged``, judgements
+    of each pair, its ``design_factor`` and ``reached``, its half width; ``n_raters_needed`` on its
+    images, and ``n_images_needed`` with its raters: inf where no number is enough. Raises
+    StatisticsError for numbers that can't be meant.
     """
     z = float(scipy.special.ndtri((1 + level) / 2))
     rows = []
     for n in methods:
-        factor, error = design_factor(
-            n, n_raters, n_images, share=share, model=model, studies=studies, seed=seed
-        )
+        parts = error_parts(n, n_raters, n_images, share=share, model=model)
         for half_width in half_widths:
-            if not half_width > 0:
+            if not half_width >= LEAST_HALF_WIDTH:
                 raise StatisticsError(
                     f"An interval can't be {half_width:g} JOD to each side.",
-                    "Give a number above 0.",
+                    f"Give a number of {LEAST_HALF_WIDTH:g} or more.",
                 )
-            exact = math.pi / n * (z / (JOD * half_width)) ** 2
-            rows.append((n, half_width, exact, factor, error))
-    names = ["methods", "half_width", "independent", "design_factor", "standard_error"]
-    made = pd.DataFrame(rows, columns=names)
-    made["judgements"] = np.ceil(made["independent"] * made["design_factor"] ** 2).astype(int)
-    return made.assign(independent=np.ceil(made["independent"]).astype(int))
+            independent = math.ceil(math.pi / n * (z / (JOD * half_width)) ** 2)
+            rows.append({
+                "methods": n,
+                "half_width": half_width,
+                "independent": independent,
+                "judged": share * n_raters * n_images,
+                "design_factor": parts.design_factor(n_raters, n_images),
+                "reached": parts.half_width(n_raters, n_images, level),
+                "n_raters_needed": parts.raters(half_width, n_images, level),
+                "n_images_needed": parts.images(half_width, n_raters, level),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
-def design_factor(
+@dataclass(frozen=True)
+class ErrorParts:
+    """The variance of a difference in logits: rater / R + image / J + rest / (R J).
+
+    ``independent`` / (R J) is what it were if no judgements went together.
+    """
+
+    rater: float
+    image: float
+    rest: float
+    independent: float
+
+    def variance(self, n_raters: float, n_images: float) -> float:
+        """That of a study of so many raters and images, of which one may be infinite."""
+        return self.rater / n_raters + self.image / n_images + self.rest / (n_raters * n_images)
+
+    def design_factor(self, n_raters: int, n_images: int) -> float:
+        """By how much the error is larger than of independent judgements."""
+        units = n_raters * n_images
+        return math.sqrt(self.variance(n_raters, n_images) * units / self.independent)
+
+    def half_width(self, n_raters: float, n_images: float, level: float = 0.95) -> float:
+        """Of the interval over both, in JOD."""
+        t = scipy.stats.t.ppf((1 + level) / 2, min(n_raters, n_images) - 1)
+        return float(t) * _JOD_PER_LOGIT * math.sqrt(self.variance(n_raters, n_images))
+
+    def raters(self, half_width: float, n_images: int, level: float = 0.95) -> float:
+        """The fewest raters whose interval is no wider, inf where no number is enough."""
+        return _fewest(lambda n: self.half_width(n, n_images, level) <= half_width)
+
+    def images(self, half_width: float, n_raters: int, level: float = 0.95) -> float:
+        """The fewest images, as ``raters``."""
+        return _fewest(lambda n: self.half_width(n_raters, n, level) <= half_width)
+
+
+_JOD_PER_LOGIT = math.sqrt(math.pi / 8) / JOD
+"""At a difference of zero, where a normal and a logistic chance have the same slope."""
+_WITHOUT_END = 2**40
+"""More than any number that is asked for: where it isn't enough, none is taken to be."""
+
+
+def _fewest(enough: Callable[[float], bool]) -> float:
+    """The least whole number from 2 that is enough, where all larger ones are; else inf."""
+    if not enough(_WITHOUT_END):
+        return math.inf
+    return 2 + bisect.bisect_left(range(2, _WITHOUT_END), True, key=enough)
+
+
+def error_parts(
     n_methods: int,
     n_raters: int,
     n_images: int,
     *,
     share: float = 1.0,
     model: PairModel | None = None,
-    studies: int = STUDIES,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """By how much errors are larger than of independent judgements, and its standard error.
+) -> ErrorParts:
+    """The parts of the error of a difference between methods that are alike, by Bradley-Terry.
 
-    The root mean square of the differences of methods that are alike, in studies of so many raters
-    and images, over sqrt(8 / (m n)). Studies without an estimate are left out. Raises
-    StatisticsError where none has one, and for a plan that can't be.
+    To the first order in 1 / judgements: a value is 4 / n times the mean, over raters and images,
+    of a method's wins less half of its pairs. Parts are what of a judgement's chance, and of that
+    of two judgements with a method in common, is left by a rater, by an image, and by both
+    (Gauss and Hermite's quadrature). benchmarks/results/pairs.md has simulated errors beside them.
+
+    Raises StatisticsError for fewer than two raters or images, and for a plan that can't be.
     """
     model = model or PairModel()
-    plan = _plan(n_raters, n_images, n_methods, share)
-    squares = []
-    for study in range(studies):
-        generator = np.random.default_rng([seed, study])
-        drawn = model.draw(np.zeros(n_methods), n_raters, n_images, generator)
-        try:
-            theta = fit(drawn.answers(plan)).theta
-        except StatisticsError:
-            continue
-        # the mean over pairs of squared differences of values that sum to zero
-        squares.append(2 * float((theta**2).sum()) / (n_methods - 1))
-    if len(squares) < 2:
+    if min(n_raters, n_images) < 2:
         raise StatisticsError(
-            f"No estimate exists in {studies} simulated studies of {n_raters} raters and "
-            f"{n_images} images.",
-            "Simulate larger studies, or more of them.",
+            f"Of {n_raters} raters and {n_images} images no error over both can be told.",
+            "Each must be at least 2.",
         )
-    each = plan.left.size / math.comb(n_methods, 2)
-    independent = 8 / (each * n_methods)
-    factor = math.sqrt(np.mean(squares) / independent)
-    error = float(np.std(squares, ddof=1)) / math.sqrt(len(squares)) / independent
-    return factor, error / (2 * factor)
+    taken = rounds_taken(n_raters, n_images, n_methods, share)
+    rater, both_raters = _shared(model.rater_sd, model.image_sd)
+    image, both_images = _shared(model.image_sd, model.rater_sd)
+    _, both = _shared(math.hypot(model.rater_sd, model.image_sd), 0.0)
+    others = n_methods - 2
+    # how many further pairs with the method a rater judges on the image, on average over judgements
+    floor = math.floor(taken)
+    beside = floor * (2 * taken - floor - 1) / taken
+    beside *= others / max(1, round(taken / share) - 1)
+    of_rater, of_image = rater + others * both_raters, image + others * both_images
+    in_all = (1 / 4 + beside * both) / share
+    size = 32 / n_methods
+    return ErrorParts(
+        rater=size * of_rater,
+        image=size * of_image,
+        rest=size * (in_all - of_rater - of_image),
+        independent=size / (4 * share),
+    )
+
+
+def _shared(shared_sd: float, other_sd: float) -> tuple[float, float]:
+    """Covariances of the chances of two judgements that share effects of ``shared_sd``.
+
+    Of one pair of methods; and of two pairs with a method in common, whose differences correlate
+    by a half. Effects of ``other_sd`` are not shared. Methods are alike, so that the mean is 1/2.
+    """
+
+    def chance(x: Floats) -> Floats:
+        spread = math.sqrt(2) * other_sd * NODES
+        return np.asarray(scipy.special.expit(x[..., None] + spread) @ WEIGHTS - 0.5)
+
+    one = math.sqrt(2) * shared_sd * NODES
+    other = math.sqrt(2) * shared_sd * (NODES[:, None] + math.sqrt(3) * NODES) / 2
+    here = chance(one)
+    return float(here**2 @ WEIGHTS), float((WEIGHTS * here) @ chance(other) @ WEIGHTS)

@@ -21,8 +21,9 @@ from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.likelihood import Model, probabilities
 from sreval.opinions.pairs.models import fit
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+"""Of the quadrature over a standard normal effect."""
 _FAR = 50.0
 """Beyond any difference, and any tie parameter, that a share of judgements can tell."""
 
@@ -118,9 +119,9 @@ class PairModel:
         Gauss and Hermite's quadrature over the effects, which are normal.
         """
         spread = math.sqrt(2 * (self.rater_sd**2 + self.image_sd**2))
-        spread_out = np.asarray(x)[:, None] + spread * _NODES
+        spread_out = np.asarray(x)[:, None] + spread * NODES
         chances = self.chances(spread_out.ravel()).reshape(*spread_out.shape, 3)
-        return np.asarray(np.einsum("nqo,q->no", chances, _WEIGHTS))
+        return np.asarray(np.einsum("nqo,q->no", chances, WEIGHTS))
 
     def average(self, theta: Floats) -> Floats:
         """The scale values (n,) of the average judgement of all pairs, sum zero.
@@ -169,6 +170,28 @@ class PairModel:
         return replace(self, tie_parameter=float(scipy.optimize.brentq(missing, low, _FAR)))
 
 
+def rounds_taken(n_raters: int, n_images: int, n_methods: int, share: float) -> float:
+    """How many rounds of a round robin a rater judges on an image, on average.
+
+    Raises what ``plan_pairs`` raises.
+    """
+    if min(n_raters, n_images) < 1 or n_methods < 2:
+        raise StatisticsError(
+            f"{n_raters} raters can't judge pairs of {n_methods} methods on {n_images} images.",
+            "Give at least one rater and image, and two methods.",
+        )
+    rounds = n_methods - 1 + n_methods % 2
+    if not 0 < share <= 1 or share * rounds * n_images < 1:
+        # rounded up, so that the share that is named is large enough
+        least = math.ceil(10_000 / (rounds * n_images)) / 10_000
+        raise StatisticsError(
+            f"A rater can't judge a share of {share:g} of the pairs of {n_methods} methods on "
+            f"{n_images} images.",
+            f"Give a share from {min(1.0, least):g} to 1.",
+        )
+    return share * rounds
+
+
 def plan_pairs(
     n_raters: int, n_images: int, n_methods: int, share: float = 1.0, seed: int = 0
 ) -> PairPlan:
@@ -182,15 +205,8 @@ def plan_pairs(
     Raises StatisticsError for fewer than one rater or image, fewer than two methods, or a share
     outside 0..1 or so small that a rater would judge nothing.
     """
-    rounds = round_robin(n_methods) if n_methods > 1 else []
-    taken = share * len(rounds)
-    if min(n_raters, n_images) < 1 or n_methods < 2 or not 0 < share <= 1 or taken * n_images < 1:
-        raise StatisticsError(
-            f"{n_raters} raters can't judge a share of {share:g} of the pairs of {n_methods} "
-            f"methods on {n_images} images.",
-            f"Give a share from {min(1.0, 1 / max(1, len(rounds) * n_images)):.3g} to 1, at least "
-            "one rater and image, and two methods.",
-        )
+    taken = rounds_taken(n_raters, n_images, n_methods, share)
+    rounds = round_robin(n_methods)
     generator = np.random.default_rng(seed)
     order = np.array([generator.permutation(len(rounds)) for _ in range(n_images)])
     trials: list[tuple[int, int, int, int]] = []

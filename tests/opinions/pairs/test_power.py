@@ -5,15 +5,16 @@ import pytest
 import scipy
 
 from sreval.errors import SrevalError
+from sreval.opinions.pairs.models import fit
 from sreval.opinions.pairs.power import (
-    design_factor,
+    error_parts,
     jod_of,
     judgements_needed,
     pair_needed,
     pair_power,
     win_probability_of,
 )
-from sreval.opinions.pairs.simulation import PairModel
+from sreval.opinions.pairs.simulation import PairModel, plan_pairs
 from sreval.opinions.power import Plan
 
 ALIKE = PairModel(rater_sd=0.0, image_sd=0.0)
@@ -86,31 +87,73 @@ def test_a_win_probability_lies_between_a_half_and_one(chance: float) -> None:
 
 
 def test_judgements_are_those_of_the_formula_where_nothing_goes_together() -> None:
-    made = judgements_needed((4,), (0.3, 0.15), n_raters=15, n_images=10, model=ALIKE, studies=200)
+    made = judgements_needed((4,), (0.3, 0.15), n_raters=15, n_images=10, model=ALIKE)
     # SE = 2.63 / sqrt(m n) JOD, so that +-0.3 at 95 % needs m = 74 of n = 4
     assert made["independent"].tolist() == [74, 295]
-    factor, error = made[["design_factor", "standard_error"]].iloc[0]
-    assert factor == pytest.approx(1, abs=3 * error + 0.02)
-    assert 0 < error < 0.05
-    assert (made["judgements"] / made["independent"]).to_numpy() == pytest.approx(
-        factor**2, abs=0.03
-    )
+    assert made["design_factor"].tolist() == pytest.approx([1, 1])
 
 
-def test_the_design_factor_is_that_of_the_effects() -> None:
-    """Two methods, one image: the variance of a mean of R raters, each of one answer, and J = 1."""
-    model = PairModel(rater_sd=0.0, image_sd=0.7)
-    factor, error = design_factor(2, 60, 6, model=model, studies=150)
-    share = scipy.special.expit(np.random.default_rng(0).normal(size=200_000) * 0.7 * math.sqrt(2))
-    # within the raters' answers, and between images
-    variance = (share * (1 - share)).mean() / 360 + share.var() / 6
-    assert factor == pytest.approx(math.sqrt(variance * 4 * 360), abs=4 * error + 0.1)
+@pytest.mark.parametrize(
+    ("size", "model"),
+    [
+        ((4, 12, 10, 1.0), PairModel()),
+        ((2, 10, 14, 1.0), PairModel(rater_sd=0.2, image_sd=0.7)),
+        ((5, 16, 12, 0.3), PairModel(rater_sd=0.8, image_sd=0.3)),
+        ((6, 10, 10, 0.5), PairModel(rater_sd=0.6)),
+    ],
+)
+def test_the_error_is_that_of_simulated_studies(
+    size: tuple[int, int, int, float], model: PairModel
+) -> None:
+    methods, raters, images, share = size
+    plan = plan_pairs(raters, images, methods, share)
+    squares = []
+    for study in range(120):
+        generator = np.random.default_rng(study)
+        drawn = model.draw(np.zeros(methods), raters, images, generator)
+        # the mean over pairs of squared differences of values that sum to zero
+        squares.append(2 * (fit(drawn.answers(plan)).theta ** 2).sum() / (methods - 1))
+    parts = error_parts(methods, raters, images, share=share, model=model)
+    error = np.std(squares) / math.sqrt(len(squares))
+    expected = parts.variance(raters, images)
+    assert np.mean(squares) == pytest.approx(expected, abs=3 * error + 0.04 * expected)
 
 
-def test_what_cannot_be_simulated_is_refused() -> None:
+@pytest.mark.parametrize("half_width", [0.2, 0.5, 1.0])
+def test_the_fewest_reach_the_half_width_and_one_less_does_not(half_width: float) -> None:
+    parts = error_parts(4, 15, 30)
+    for found, reached in (
+        (parts.raters(half_width, 30), lambda n: parts.half_width(n, 30)),
+        (parts.images(half_width, 15), lambda n: parts.half_width(15, n)),
+    ):
+        if found == math.inf:
+            assert reached(1e9) > half_width
+        else:
+            assert reached(found) <= half_width
+            assert found == 2 or reached(found - 1) > half_width
+
+
+def test_what_images_differ_in_no_number_of_raters_makes_good() -> None:
+    made = judgements_needed((4,), (0.3,), n_raters=15, n_images=10)
+    assert made["n_raters_needed"].tolist() == [math.inf]
+    assert judgements_needed((300,), (0.001,))["reached"][0] > 0.001
+
+
+def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(SrevalError, match="Can't simulate"):
         pair_power(0.6, 0, 5)
-    with pytest.raises(SrevalError, match="JOD to each side"):
-        judgements_needed((2,), (0,), studies=20)
-    with pytest.raises(SrevalError, match="No estimate exists"):
-        design_factor(4, 1, 1, share=1 / 3, studies=3)
+    for half_width in (0, 1e-9, math.nan):
+        with pytest.raises(SrevalError, match=r"JOD to each side.*0\.001 or more"):
+            judgements_needed((2,), (half_width,))
+    for size in ((1, 10), (10, 1)):
+        with pytest.raises(SrevalError, match="at least 2"):
+            error_parts(4, *size)
+
+
+@pytest.mark.parametrize("size", [(4, 10), (3, 7), (5, 9), (2, 3), (9, 100)])
+def test_the_share_that_a_remedy_names_is_large_enough(size: tuple[int, int]) -> None:
+    methods, images = size
+    with pytest.raises(SrevalError) as caught:
+        plan_pairs(2, images, methods, 1e-6)
+    share = float(str(caught.value).split(" to 1.")[0].split()[-1])
+    assert plan_pairs(2, images, methods, share).left.size
