@@ -16,6 +16,8 @@ import pytest
 import sreval as package
 from sreval import api
 from sreval.errors import SrevalError, StatisticsError, UsageError, as_command
+from sreval.opinions.pairs.consistency import agreement, most_circular, triads
+from sreval.opinions.pairs.judgements import read_judgements
 from sreval.report.choices import Width
 from tests.conftest import Ran
 
@@ -107,6 +109,35 @@ def test_conformance_of_the_models_of_ties(shared: Path) -> None:
     aic = found.frames["models"].set_index("model")["aic"].round(2).to_dict()
     assert aic == {"davidson": 2007.15, "rao-kupper": 1990.62, "glenn-david": 2002.05}
     assert set(found.frame["model"]) == {"davidson"}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["sr4", "tmo", "llm_ties"])
+def test_conformance_of_circular_triads_and_agreement(shared: Path, name: str) -> None:
+    expected = json.loads((shared / "expected.json").read_text())[name]
+    frame = read_judgements(shared / f"{name}.csv").frame
+    found = triads(frame).set_index("rater")
+    assert found["complete_blocks"].sum() == expected["circular_triads"]["complete_blocks"]
+    for rater, golden in expected["circular_triads"]["per_rater"].items():
+        own = found.loc[rater]
+        assert own["circular"] == golden["circular"]
+        assert own["triples"] == golden["judged_triples"]
+        assert own["complete_blocks"] == golden["complete_blocks"]
+        wanted = math.nan if golden["zeta_mean"] is None else golden["zeta_mean"]
+        assert own["zeta"] == pytest.approx(wanted, nan_ok=True)
+    u = agreement(frame).set_index("image")
+    for image, golden in expected.get("kendall_u_per_image", {}).items():
+        assert u.loc[image, "raters"] == golden["m"]
+        assert u.loc[image, "u"] == pytest.approx(golden["u"], abs=1e-9)
+
+
+@pytest.mark.data
+def test_conformance_of_the_most_circular_triads(shared: Path) -> None:
+    for name, golden in json.loads((shared / "triad_table.json").read_text()).items():
+        n = int(name.removeprefix("n="))
+        assert most_circular(n) == golden["max_circular"]
+        # a triple is circular by chance in 2 of its 8 outcomes
+        assert math.comb(n, 3) / 4 == golden["expected_by_chance"]
 
 
 def test_ties_need_a_model_or_a_word() -> None:
