@@ -744,7 +744,7 @@ def power(
     _refuse_of_other_task(
         task,
         {"difference": difference, "screening": screening, **of_votes}
-        | {"scale": None if on == ACR else scale},
+        | {"rating_scale": None if on == ACR else scale},
         {"win_probability": win_probability, "jod": jod, "ties": ties},
     )
     differences = _asked_differences(task, difference, win_probability, jod, on)
@@ -839,16 +839,29 @@ def power(
     return pd.DataFrame([row | planned for row in rows]).assign(simulated=True)
 
 
+_ARGUMENTS = {"rating_scale": "scale="}
+"""What the library calls an argument whose option has another name."""
+
+
 def _refuse_of_other_task(
     task: str, of_votes: dict[str, object], of_pairs: dict[str, object]
 ) -> None:
     """Raise UsageError for an argument that isn't of the task."""
     for name, value in (of_votes if task == "pair" else of_pairs).items():
         if value not in (None, 0, (), []):
-            other = "the task pair" if task == "pair" else f"add {option('--task')} pair"
+            given = option("--" + name.replace("_", "-"), _ARGUMENTS.get(name))
+            pairs, pictures = "pairs of pictures", "votes on single pictures"
+            of, here = (pictures, pairs) if task == "pair" else (pairs, pictures)
+            differences = (option("--win-probability"), option("--jod"), option("--difference"))
+            instead = {
+                "difference": f"Give {differences[0]} or {differences[1]}",
+                "win_probability": f"Give {differences[2]}",
+                "jod": f"Give {differences[2]}",
+            }.get(name, "Leave it out")
+            to = option("--task") + (" acr" if task == "pair" else " pair")
             raise UsageError(
-                f"Simulated studies of the task {task} have no {name.replace('_', ' ')}.",
-                f"Leave out {option('--' + name.replace('_', '-'))}, or {other}.",
+                f"{given} is for {of}; the task {task} simulates {here}.",
+                f"{instead}, or take {to}.",
             )
 
 
@@ -889,6 +902,10 @@ def _of_pair(row: dict[str, Any], win_probability: float) -> dict[str, Any]:
     return row | own
 
 
+_MOST_JOD = 5
+"""The largest difference whose power is asked; at it the worse method wins 1 in 2,700."""
+
+
 def _asked_differences(
     task: str, difference: object, win_probability: object, jod: object, scale: Scale
 ) -> list[float]:
@@ -904,7 +921,15 @@ def _asked_differences(
             f"Leave out {option('--win-probability')} or {option('--jod')}.",
         )
     if jod is not None:
-        return [win_probability_of(one) for one in _numbers("jod", jod, 0, whole=False)]
+        found = _numbers("jod", jod, 0, whole=False)
+        # beyond it the chance that the worse method is preferred is of no account
+        if max(found) > _MOST_JOD:
+            raise StatisticsError(
+                f"{option('--jod')} can't be {max(found):g}: the better method would be preferred "
+                "always.",
+                f"Give {_MOST_JOD:g} or less, or {option('--win-probability')}.",
+            )
+        return [win_probability_of(one) for one in found]
     shares = (0.55, 0.6, 0.65) if win_probability is None else win_probability
     return _numbers("win_probability", shares, 0.5, whole=False)
 
@@ -917,42 +942,40 @@ def judgements_needed(
     images: int = 10,
     subset: float = 1.0,
     level: float = 0.95,
-    studies: int = STUDIES,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """How many judgements of each pair an interval of a difference so narrow needs.
+    """How many raters, or images, an interval of a difference of two methods needs.
 
     Args:
-        half_width: Of the interval, in JOD.
+        half_width: Of the interval, in JOD, 0.001 or more.
         methods: How many methods are compared, all pairs of them equally often, nearly equal.
-        raters: Those of the simulated study that says by how much errors are larger than of
-            independent judgements.
-        images: Those of that study.
+        raters: Of the study that is planned, 2 or more.
+        images: Of that study, 2 or more.
         subset: The share of all pairs that each of its raters judges.
         level: Of the interval.
-        studies: How many are simulated.
-        seed: Decides all chance.
 
     Returns:
         A row for each number of methods and half width: ``independent``, the judgements of each
-        pair that were enough if none went together; ``design_factor`` with its
-        ``standard_error``, by simulation; ``judgements`` of each pair with it.
+        pair that were enough if none went together; of one study of ``raters`` and ``images``
+        ``judged``, its judgements of each pair, ``design_factor``, by how much its errors are
+        larger than of independent ones, and ``reached``, its half width over raters and images in
+        general. ``n_raters_needed`` on these images, ``n_images_needed`` with these raters: the
+        fewest that reach the half width, inf (in JSON null) where no number does. By a formula of
+        the first order, not by simulation.
 
     Raises:
         StatisticsError: numbers that can't be meant.
 
     >>> import sreval
-    >>> sreval.judgements_needed(0.3, studies=50)["independent"].tolist()
-    [74]
+    >>> sreval.judgements_needed(0.3, images=40)[["independent", "n_raters_needed"]]
+       independent  n_raters_needed
+    0           74             27.0
     """
     from sreval.opinions.arrays import check_level
     from sreval.opinions.pairs import power as of_pairs
 
     check_level(level)
-    for name, count, least in (
-        ("raters", raters, 1), ("images", images, 1), ("studies", studies, 2), ("seed", seed, 0),
-    ):  # fmt: skip
-        _numbers(name, count, least, whole=True)
+    for name, count in (("raters", raters), ("images", images)):
+        _numbers(name, count, 2, whole=True)
     return of_pairs.judgements_needed(
         _numbers("methods", methods, 2, whole=True),
         _numbers("half_width", half_width, 0, whole=False),
@@ -960,11 +983,7 @@ def judgements_needed(
         n_images=images,
         share=subset,
         level=level,
-        studies=studies,
-        seed=seed,
-    ).assign(
-        raters=raters, images=images, subset=subset, level=level, studies=studies, simulated=True
-    )
+    ).assign(raters=raters, images=images, subset=subset, level=level)
 
 
 @functools.lru_cache(maxsize=64)

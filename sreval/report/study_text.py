@@ -201,35 +201,48 @@ def power_text(made: pd.DataFrame) -> str:
 
 
 def judgements_text(made: pd.DataFrame) -> str:
-    """How many judgements intervals need: a frame of ``sreval.judgements_needed``."""
+    """How many raters or images intervals need: a frame of ``sreval.judgements_needed``."""
     from sreval.report.table import text_table
 
     first = made.iloc[0]
+    raters, images = int(first["raters"]), int(first["images"])
+    on, by = counted(images, "image"), counted(raters, "rater")
     rows = [
         [
             str(row["methods"]),
             f"{row['half_width']:g}",
             str(row["independent"]),
-            f"{row['design_factor']:.2f} (SE {row['standard_error']:.2f})",
-            str(row["judgements"]),
+            *(
+                "no number does" if n == math.inf else str(int(n))
+                for n in (row["n_raters_needed"], row["n_images_needed"])
+            ),
+            f"{row['reached']:.2f}",
+            f"{row['design_factor']:.2f}",
         ]
         for row in made.to_dict("records")
     ]
-    heads = ["methods", "+- JOD", "if independent", "design factor", "judgements of each pair"]
-    part = f", each judging {percent(first['subset'])} of the pairs" if first["subset"] < 1 else ""
+    study = f"{raters} x {images}"
+    heads = [
+        "methods", "+- JOD", "judgements of a pair, if independent", f"raters on {on}",
+        f"images with {by}", f"{study} reaches +- JOD", "design factor",
+    ]  # fmt: skip
+    part = f"{percent(first['subset'])} of the pairs" if first["subset"] < 1 else "all pairs"
     notes = [
-        f"For an interval of {percent(first['level'])} of a difference of two methods, all nearly "
-        "equal and all pairs judged equally often. 1 JOD is preferred by 75%.",
-        "Judgements of one rater, or on one image, go together: errors are larger than of "
-        "independent ones by the design factor, "
-        f"from {first['studies']} simulated studies of {counted(int(first['raters']), 'rater')} x "
-        f"{counted(int(first['images']), 'image')}{part}. {_pair_effects()}",
-        "More raters and images lower the error; more judgements by the same raters on the same "
-        "images raise the factor.",
+        f"For an interval of {percent(first['level'])} of a difference of two methods, over raters "
+        "and images in general, all methods nearly equal and all pairs judged equally often. 1 JOD "
+        "is preferred by 75%.",
+        f"{study}: one study of {by}, each judging {part} on {on}, {first['judged']:.4g} "
+        "judgements of a pair. Judgements of one rater, or on one image, go together: its error is "
+        "larger than of so many independent ones by the design factor. A larger study has a larger "
+        f"factor. {_pair_effects()}",
+        "By a formula that holds for many judgements; with few the error is larger.",
     ]
-    return text_table(
-        "judgements", "Judgements needed (simulated raters)", made, heads, rows, notes
-    ).to_text()
+    if math.inf in {*made["n_raters_needed"], *made["n_images_needed"]}:
+        notes.append(
+            "Where no number does, what the given images, or raters, differ in is too much by "
+            f"itself: give more by {option('--images')} or {option('--raters')}."
+        )
+    return text_table("judgements", "Raters and images needed", made, heads, rows, notes).to_text()
 
 
 def _pair_effects() -> str:
@@ -418,8 +431,9 @@ def _look_notes(known: pd.DataFrame) -> list[str]:
             continue
         own = known[known["looks"] == looks]
         levels = listed([f"{level:.2g} after {counted(n, 'rater')}" for n, level in looks], 20)
+        heads, cells = _asked(own)
         stops = [
-            f"{row['mean_raters']:.1f} raters on average at a difference of {row['difference']:g}"
+            f"{row['mean_raters']:.1f} raters on average at a {heads[0]} of {cells(row)[0]}"
             for row in own.to_dict("records")
         ]
         notes.append(

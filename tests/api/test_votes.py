@@ -21,7 +21,7 @@ import scipy.stats
 import sreval
 from sreval import api
 from sreval.api.votes import Adjustment
-from sreval.errors import DataError, SrevalError, StatisticsError, UsageError
+from sreval.errors import DataError, SrevalError, StatisticsError, UsageError, as_command
 from sreval.opinions.arrays import Floats
 from sreval.opinions.significance import ADJUSTMENTS
 from tests.opinions.builders import random_votes, votes_table
@@ -431,10 +431,12 @@ def test_power_is_one_tidy_frame(sreval: Sreval) -> None:
         ({"subset": 1.5}, "a share of 1.5"),
         ({"drop_outs": -0.1}, "dropout_rate must lie within"),
         ({"task": "cmr"}, "Unknown task 'cmr'"),
-        ({"task": "pair"}, "the task pair have no difference"),
-        ({"win_probability": 0.6}, "the task acr have no win probability"),
-        ({"ties": 0.1}, "the task acr have no ties"),
-        ({"scale": "1..5/0.5"}, "can't be simulated on the scale 1..5/0.5"),
+        ({"task": "pair"}, r"difference= is for votes on single.*Give win_probability= or jod="),
+        (
+            {"win_probability": 0.6},
+            r"win_probability= is for pairs.*Give difference=, or take task=",
+        ),
+        ({"ties": 0.1}, r"ties= is for pairs.*Leave it out, or take task= pair"),
         ({"scale": "5..1"}, "5..1"),
     ],
 )
@@ -456,8 +458,14 @@ def test_power_of_pairs_says_the_difference_in_both_units() -> None:
     assert found["low"] <= found["n_raters"] <= found["high"]
     with pytest.raises(SrevalError, match="say the same"):
         api.power(jod=1, win_probability=0.6, **size)
-    with pytest.raises(SrevalError, match="no drop outs"):
+    with pytest.raises(SrevalError, match="drop_outs= is for votes"):
         api.power(drop_outs=0.1, **size)
+    with pytest.raises(SrevalError, match="scale= is for votes"):
+        api.power(scale="0..100", **size)
+    with pytest.raises(SrevalError, match=r"jod= can't be 20.*Give 5 or less"):
+        api.power(jod=[1, 20], **size)
+    with as_command(), pytest.raises(SrevalError, match="--rating-scale is for votes"):
+        api.power(scale="0..100", **size)
 
 
 def test_other_tasks_and_scales_have_a_power() -> None:
@@ -470,9 +478,9 @@ def test_other_tasks_and_scales_have_a_power() -> None:
 
 
 def test_judgements_needed_refuses_what_cannot_be_meant() -> None:
-    for options in ({"half_width": 0}, {"methods": 1}, {"level": 1}, {"raters": 0}, {"subset": 2}):
+    for options in ({"half_width": 0}, {"methods": 1}, {"level": 1}, {"raters": 1}, {"subset": 2}):
         with pytest.raises(SrevalError):
-            api.judgements_needed(**{"studies": 2, **options})
+            api.judgements_needed(**options)
 
 
 # The documentation, and what it costs

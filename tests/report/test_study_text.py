@@ -8,7 +8,7 @@ import pytest
 
 import sreval
 from sreval.opinions.units import default_unit
-from sreval.report.study_text import power_text
+from sreval.report.study_text import judgements_text, power_text
 
 
 def told(**plan: Any) -> str:
@@ -106,3 +106,18 @@ def test_a_search_without_an_answer_says_what_was_asked(find: str, unit: str) ->
     few = told(**{**plan, other: 2})
     assert "2 looks, alpha spent by obrien-fleming." in few
     assert "Raters are those who finish" in few
+
+
+def test_a_note_names_the_difference_as_the_table_does() -> None:
+    text = told(task="pair", difference=None, jod=0.5, raters=6, looks=2, studies=3)
+    assert "raters on average at a win probability of 0.632." in text
+
+
+def test_what_no_number_of_raters_reaches_is_said() -> None:
+    text = judgements_text(sreval.judgements_needed([0.3, 0.5]))
+    assert text.count("  no number does") == 1
+    assert "Where no number does, " in text
+    assert "give more by images= or raters=" in text
+    assert "15 x 10 reaches +- JOD" in text
+    assert "150 judgements of a pair" in text
+    assert "number does" not in judgements_text(sreval.judgements_needed(1))
