@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,13 @@ from sreval.report.table import (
     column,
     interval_column,
     method_column,
+    share_column,
+    share_interval_column,
     signed_column,
     table_of,
     whole,
 )
-from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent, whole_percent
+from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent
 
 T = TypeVar("T")
 
@@ -334,7 +336,7 @@ def _scale(
     level = percent(compared.level)
     columns: Columns = {
         "method": method_column(),
-        "chosen": lambda row: whole_percent(row["chosen"]),
+        "chosen": share_column("chosen"),
         "n": whole("n"),
         "JOD": signed_column("jod", 2),
         f"JOD {level}": interval_column(2, "jod_low", "jod_high", signed=True),
@@ -452,7 +454,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
     columns: Columns = {
         "class": whole("class"),
         "method": method_column(),
-        "chosen": lambda row: whole_percent(row["chosen"]),
+        "chosen": share_column("chosen"),
         "n": whole("n"),
         "theta in its class": signed_column("theta_in_class", 2),
         percent(part.request.level): interval_column(2, signed=True),
@@ -522,8 +524,8 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
         "first": method_column("first"),
         "second": method_column("second"),
         "n": whole("n"),
-        "first preferred": _share_of("share"),
-        level: _share_interval("share"),
+        "first preferred": share_column("share"),
+        level: share_interval_column("share_low", "share_high"),
     }
     said = [*notes, _share_note(part, shares)]
     return part.table("shares", "How often one was preferred", frame, columns, said)
@@ -533,19 +535,6 @@ def _share_note(part: Part, shares: Mapping[tuple[str, str], inference.Share]) -
     units = {one.share.unit for one in shares.values() if math.isfinite(one.share.low)}
     interval = f"interval over {' or '.join(sorted(units))}s" if units else "no interval"
     return f"first preferred: of the n judgements of the pair, a tie half; {interval}."
-
-
-def _share_of(name: str) -> Callable[[Any], str]:
-    return lambda row: whole_percent(row[name])
-
-
-def _share_interval(name: str) -> Callable[[Any], str]:
-    def show(row: Any) -> str:
-        low, high = row[f"{name}_low"], row[f"{name}_high"]
-        known = math.isfinite(low) and math.isfinite(high)
-        return f"{100 * low:.0f}–{100 * high:.0f}%" if known else NONE
-
-    return show
 
 
 def _pairs(part: Part, compared: inference.PairComparison) -> Table:
@@ -582,12 +571,12 @@ def _pairs(part: Part, compared: inference.PairComparison) -> Table:
         "first": method_column("first"),
         "second": method_column("second"),
         "n": whole("n"),
-        "preferred": _share_of("share"),
-        f"share {level}": _share_interval("share"),
+        "preferred": share_column("share"),
+        f"share {level}": share_interval_column("share_low", "share_high"),
         "difference": signed_column("difference", 2),
         f"{level} adjusted": interval_column(2, "low_adjusted", "high_adjusted", signed=True),
-        "wins": _share_of("win"),
-        f"wins {level}": _share_interval("win"),
+        "wins": share_column("win"),
+        f"wins {level}": share_interval_column("win_low", "win_high"),
     }
     if tested:
         columns = {
@@ -915,14 +904,14 @@ def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
         "rater": column("rater"),
         "n": whole("judgements"),
         **({"ties": whole("ties")} if frame["ties"].any() else {}),
-        "left": _share_of("left_share"),
+        "left": share_column("left_share"),
         "circular": lambda row: _of(row["circular"], row["triples"]),
         "zeta": column("zeta", 2),
     }
     if frame["repeats"].any():
         columns = {**columns, "repeats agreed": lambda row: _of(row["agreed"], row["repeats"])}
     if frame["same"].any():
-        columns = {**columns, "left of same": _share_of("same_left_share")}
+        columns = {**columns, "left of same": share_column("same_left_share")}
     if frame["traps"].any():
         columns = {**columns, "traps passed": lambda row: _of(row["passed"], row["traps"])}
     if frame["seconds"].notna().any():

@@ -233,6 +233,63 @@ def test_metrics_foretell_preferences(sreval: Sreval, files: Path) -> None:
     assert "further columns are left alone: niqe, note" in ran.err
 
 
+def test_a_missing_value_of_one_metric_takes_nothing_from_the_others() -> None:
+    pairs = study(images=6)
+    values = pd.DataFrame(
+        [
+            {"image": f"i{i}", "method": m, "psnr": i * k % 4, "ssim": -k, "lpips": math.nan}
+            for i in range(6)
+            for k, m in enumerate(METHODS)
+        ]
+    ).astype({"ssim": float})
+    whole = package.preferences(pairs, metrics=values).frames["metrics"].set_index("metric")
+    values.loc[0, "ssim"] = math.nan
+    found = package.preferences(pairs, metrics=values)
+    table = found.frames["metrics"].set_index("metric")
+    lost = ((pairs["image"] == "i0") & (pairs[["left", "right"]] == METHODS[0]).any(axis=1)).sum()
+    assert table.loc["psnr", ["share", "low", "high", "n"]].equals(
+        whole.loc["psnr", ["share", "low", "high", "n"]]
+    )
+    assert table["n"].to_dict() == {
+        "psnr": len(pairs), "ssim": len(pairs) - lost, "another rater": len(pairs)
+    }  # fmt: skip
+    of = values.set_index(["image", "method"])["psnr"]
+    ahead = [of[row.image, row.left] - of[row.image, row.right] for row in pairs.itertuples()]
+    hits = (np.sign(ahead) * np.where(pairs["choice"] == "left", 1, -1) + 1) / 2
+    kept = (pairs["image"] != "i0") | (pairs[["left", "right"]] != METHODS[0]).all(axis=1)
+    assert table.loc["psnr", "common_share"] == pytest.approx(hits[kept].mean())
+    said = found.table("metrics").to_text()
+    assert f"share in common: of the {len(pairs) - lost} judgements that every row" in said
+    assert f"without a value of both pictures, of {len(pairs)}: " in said
+    assert f"SSIM {lost}" in said
+    assert f"LPIPS {len(pairs)}" in said
+    assert (
+        "in common"
+        not in package.preferences(pairs, metrics=values[["image", "method", "psnr"]])
+        .table("metrics")
+        .to_text()
+    )
+
+
+def test_a_column_of_intervals_stands_only_where_there_are_any() -> None:
+    values = pd.DataFrame(
+        [
+            {"image": f"i{i}", "method": m, "psnr": k}
+            for i in range(5)
+            for k, m in enumerate(METHODS)
+        ]
+    )
+    named = package.preferences(study(), metrics=values).table("metrics").to_text()
+    assert "95%" in named
+    assert "Intervals of metrics: raters and images" in named
+    unnamed = study().drop(columns="rater")
+    said = package.preferences(unnamed, metrics=values).table("metrics").to_text()
+    assert "95%" not in said
+    assert "No interval: not all judgements name raters." in said
+    assert "another answer" in said
+    assert "another rater" not in said
+
+
 def test_a_figure_of_either_width_and_of_one_of_several_scales() -> None:
     both = pd.concat([study().assign(dataset=name) for name in ("Set5", "Set14")])
     found = package.preferences(both)
