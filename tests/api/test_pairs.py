@@ -127,7 +127,10 @@ def test_ties_need_a_model_or_a_word() -> None:
 @pytest.mark.parametrize(
     ("case", "says"),
     [
-        ("one_method_always_wins", "Judgements put no end to these differences: a > b, c."),
+        (
+            "one_method_always_wins",
+            "From these judgements the differences a > b, c have no finite estimate.",
+        ),
         ("perfect_order", "a > b; b > c"),
         ("two_blocks_one_way", "a, b > c, d"),
         ("disconnected", "No judgement links these methods with those of the other parts"),
@@ -231,6 +234,41 @@ def test_metrics_foretell_preferences(sreval: Sreval, files: Path) -> None:
     ran = sreval("preferences", "pairs.csv", "--metrics", "scores.csv")
     assert ran.code == OK
     assert "further columns are left alone: niqe, note" in ran.err
+
+
+def test_what_a_figure_or_a_note_claims_is_in_it() -> None:
+    named = study(ties=0.2).replace("srgan", "m (-2)")
+    cases = {
+        "for raters and images in general": named,
+        "for raters in general on this image": named[named["image"] == "i0"],
+        "No intervals.": named.drop(columns=["rater", "image"]),
+    }
+    for says, judgements in cases.items():
+        found = package.preferences(judgements)
+        caption = " ".join(found.figure(width="page").get_supxlabel().split())
+        assert says in caption
+        assert says in found.text
+        assert ("Bars" in caption) == bool(found.frame["jod_low"].notna().any())
+        assert "75% prefer the better, ties aside." in caption
+    long = named.replace("m (-2)", f"m {'x' * 60} (-2)")
+    assert "xxx (-2)" in package.preferences(long).figure().get_supxlabel().replace("\n", "")
+
+
+def test_units_of_shares_and_classes_read_as_a_sentence() -> None:
+    never = study().assign(choice=lambda f: np.where(f["left"] > f["right"], "left", "right"))
+    said = package.preferences(never).text
+    assert "a tie half; interval over raters and images." in said
+    assert "Where no > leads from one class to another, their order isn't known." in said
+
+
+def test_a_row_of_checks_that_has_no_test_says_why() -> None:
+    found = package.preferences(study(raters=6, images=5, methods=tuple("abcdefg")))
+    row = found.frames["checks"].set_index("question").loc["Do the methods differ?"]
+    assert math.isnan(row["p"])
+    assert row["more"] == "5 images are too few for one test of 7 methods"
+    unnamed = study().drop(columns=["rater", "image"])
+    row = package.preferences(unnamed).frames["checks"].set_index("question")
+    assert "scale say why" in row.loc["Do the methods differ?", "more"]
 
 
 def test_a_missing_value_of_one_metric_takes_nothing_from_the_others() -> None:
