@@ -87,6 +87,7 @@ class Scale:
     """
 
     title: str
+    dataset: str
     values: pd.DataFrame
     caption: str
 
@@ -350,7 +351,14 @@ def _scale(
     }
     notes = _scale_notes(part, compared, jod)
     if jod is not None:
-        report.scales.append(Scale(part.name, frame, _caption(part, jod, bool(compared.letters))))
+        report.scales.append(
+            Scale(
+                part.name,
+                str(part.marks["dataset"]),
+                frame,
+                _caption(part, jod, bool(compared.letters)),
+            )
+        )
     title = "Preferences on one scale"
     return part.table("scale", title, frame, columns, notes, {"letters": compared.letters})
 

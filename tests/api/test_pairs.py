@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,45 @@ def test_metrics_foretell_preferences(sreval: Sreval, files: Path) -> None:
     ran = sreval("preferences", "pairs.csv", "--metrics", "scores.csv")
     assert ran.code == OK
     assert "further columns are left alone: niqe, note" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--figure", "ranks.bmp"), "bmp is not a kind of figure"),
+        (("--figure", "pairs.csv/ranks.png"), "No folder can be written at pairs.csv"),
+        (("--out", "pairs.csv"), "No folder can be written at pairs.csv"),
+        (("--out", "/proc/none"), "No folder can be written at /proc/none"),
+        (("--reference", "nix"), "Unknown reference 'nix'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_the_report(
+    sreval: Sreval, files: Path, options: tuple[str, ...], says: str
+) -> None:
+    ran = sreval("preferences", "pairs.csv", *options)
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert says in ran.err
+    assert [path.name for path in files.iterdir()] == ["pairs.csv"]
+
+
+def test_one_of_several_scales_is_named_as_the_error_says(sreval: Sreval, files: Path) -> None:
+    parts = [study(methods=names).assign(dataset=of) for names, of in (
+        (("a", "b c"), "x"), (("d", "e"), "x"), (("d", "e"), "y"),
+    )]  # fmt: skip
+    pd.concat(parts[:2]).drop(columns="dataset").to_csv("parts.csv", index=False)
+    pd.concat(parts).to_csv("both.csv", index=False)
+    for file in ("parts.csv", "both.csv"):
+        ran = sreval("preferences", file, "--figure", "ranks.svg")
+        assert ran.code == USAGE
+        remedy = ran.err.partition("Name one by ")[2].partition(";")[0]
+        assert sreval("preferences", file, "--figure", "r.svg", *shlex.split(remedy)).code == OK
+
+
+def test_letters_without_a_font_are_told(sreval: Sreval, files: Path) -> None:
+    study(methods=("a", "b", "\U0010fffd")).to_csv("names.csv", index=False)
+    ran = sreval("preferences", "names.csv", "--figure", "ranks.png")
+    assert ran.code == OK
+    assert "No font here has \U0010fffd." in ran.err
 
 
 def test_what_a_figure_or_a_note_claims_is_in_it() -> None:
