@@ -303,12 +303,13 @@ def test_units_of_shares_and_classes_read_as_a_sentence() -> None:
 
 def test_a_row_of_checks_that_has_no_test_says_why() -> None:
     found = package.preferences(study(raters=6, images=5, methods=tuple("abcdefg")))
-    row = found.frames["checks"].set_index("question").loc["Do the methods differ?"]
+    row = found.frames["checks"].iloc[0].to_dict()
+    assert row["question"] == "Do the methods differ?"
     assert math.isnan(row["p"])
     assert row["more"] == "5 images are too few for one test of 7 methods"
     unnamed = study().drop(columns=["rater", "image"])
-    row = package.preferences(unnamed).frames["checks"].set_index("question")
-    assert "scale say why" in row.loc["Do the methods differ?", "more"]
+    row = package.preferences(unnamed).frames["checks"].iloc[0].to_dict()
+    assert "scale say why" in row["more"]
 
 
 def test_a_missing_value_of_one_metric_takes_nothing_from_the_others() -> None:
@@ -325,13 +326,12 @@ def test_a_missing_value_of_one_metric_takes_nothing_from_the_others() -> None:
     found = package.preferences(pairs, metrics=values)
     table = found.frames["metrics"].set_index("metric")
     lost = ((pairs["image"] == "i0") & (pairs[["left", "right"]] == METHODS[0]).any(axis=1)).sum()
-    assert table.loc["psnr", ["share", "low", "high", "n"]].equals(
-        whole.loc["psnr", ["share", "low", "high", "n"]]
-    )
+    own = ["share", "low", "high", "n"]
+    assert table.loc[["psnr"], own].equals(whole.loc[["psnr"], own])
     assert table["n"].to_dict() == {
         "psnr": len(pairs), "ssim": len(pairs) - lost, "another rater": len(pairs)
     }  # fmt: skip
-    of = values.set_index(["image", "method"])["psnr"]
+    of = values.set_index(["image", "method"])["psnr"].to_dict()
     ahead = [of[row.image, row.left] - of[row.image, row.right] for row in pairs.itertuples()]
     hits = (np.sign(ahead) * np.where(pairs["choice"] == "left", 1, -1) + 1) / 2
     kept = (pairs["image"] != "i0") | (pairs[["left", "right"]] != METHODS[0]).all(axis=1)

@@ -71,7 +71,7 @@ def in_common(
 ) -> pd.DataFrame:
     """The judgements that all ``metrics`` foretell and, where any has one, another answer too."""
     rows, ahead = _ahead(judgements, values, metrics)
-    rows = rows[~np.isnan(ahead).any(axis=1)]
+    rows = rows.iloc[np.flatnonzero(~np.isnan(ahead).any(axis=1))]
     answered = ~np.isnan(_shares_of_others(rows))
     return rows[answered] if answered.any() else rows
 
@@ -81,7 +81,7 @@ def with_values(
 ) -> pd.DataFrame:
     """The judgements without a tie that any of ``metrics`` foretells."""
     rows, ahead = _ahead(judgements, values, metrics)
-    return rows[~np.isnan(ahead).all(axis=1)]
+    return rows.iloc[np.flatnonzero(~np.isnan(ahead).all(axis=1))]
 
 
 def _by_picture(values: pd.DataFrame, metrics: Collection[str]) -> pd.DataFrame:
