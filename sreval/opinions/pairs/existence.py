@@ -66,10 +66,11 @@ class Existence:
         if not self.tie_finite and self.no_ties:
             return "No judgement is a tie, so that the model has no finite tie parameter."
         if self.beyond:
-            return f"Judgements put no end to these differences: {'; '.join(self.orders)}."
+            orders = "; ".join(self.orders)
+            return f"From these judgements the differences {orders} have no finite estimate."
         if not self.order_finite:
             return "Judgements don't tell the advantage of the left place from the methods."
-        return "Judgements put no end to the parameters of this model."
+        return "From these judgements the parameters of this model have no finite estimate."
 
     @property
     def remedy(self) -> str:
