@@ -126,7 +126,8 @@ def preferences(
         )
     if not (isinstance(judgements, str | Path) or is_frame(judgements)):
         raise UsageError(
-            f"judgements can't be {kind_of(judgements)}.", "Give a file or a DataFrame."
+            f"judgements can't be {kind_of(judgements)}.",
+            "Give a file, or a DataFrame, as pandas.DataFrame(rows) makes it.",
         )
     read = read_judgements(
         user_path(judgements) if isinstance(judgements, str | Path) else judgements
