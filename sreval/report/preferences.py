@@ -246,7 +246,7 @@ def _part(part: Part, report: Report) -> None:
     if found.ties_only:
         report.sections += [_undecided(part), _shares(part)]
         return
-    if not found.exists and len(found.classes) == 1:
+    if not found.exists and (len(found.classes) == 1 or not found.order_finite):
         report.not_done.append(f"{where}: {found.reason} {found.remedy}")
         report.sections.append(_shares(part))
         return
@@ -743,9 +743,10 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     """The advantage of the left picture, always estimated; and whether sides were balanced."""
     made, why = attempted(lambda: part.compare(part.fit(order=True)))
     question = "Does the left have an advantage?"
+    unbalanced = _unbalanced(part.comparisons)
     if made is None or made.order_effect is None:
         add(question, NONE, math.nan, NONE, math.nan, f"can't be estimated: {why}")
-        return []
+        return [f"Sides weren't balanced ({unbalanced})."] if unbalanced else []
     effect = made.order_effect
     tested, why = attempted(lambda: inference.order_test(part.comparisons, part.model, part.ties))
     low, high = _ends(effect)
@@ -760,7 +761,6 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     else:
         values = tested.statistic, str(tested.freedom), tested.p
         add(question, "LR", *values, more)
-    unbalanced = _unbalanced(part.comparisons)
     said = []
     if unbalanced and not part.request.order:
         said.append(
