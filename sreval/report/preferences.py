@@ -196,7 +196,7 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
         )
         for part in made or ():
             _part(part, report)
-        for table in (_images_agree, _raters):
+        for table in (_images_agree, partial(_raters, sided=request.sided)):
             found = report.attempt(partial(table, every, dataset), f"Raters {dataset}".strip())
             report.sections += found or []
     if not report.sections:
@@ -898,47 +898,60 @@ def _images_agree(judgements: pd.DataFrame, dataset: str) -> list[Table]:
         f"{counted(len(known), 'image')}; no interval.",
     ]
     title = f"Agreement of raters on each image{f', {dataset}' if dataset else ''}"
-    return [table_of("agreement", title, found, columns, notes, printed=known)]
+    printed = known.assign(image=known["image"].replace("", "not named"))
+    return [table_of("agreement", title, found, columns, notes, printed=printed)]
 
 
 # Raters
 
 
-def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
-    """What each rater did; nothing where the judgements name no raters."""
+def _raters(judgements: pd.DataFrame, dataset: str, sided: bool) -> list[Table]:
+    """What each rater did; nothing where the judgements name no raters.
+
+    ``sided``: whether left and right are known to be places.
+    """
     if (judgements["rater"] == "").all():
         return []
-    frame = consistency.checks(judgements).merge(consistency.triads(judgements), how="left")
+    frame = consistency.checks(judgements, sided).merge(consistency.triads(judgements), how="left")
     frame.insert(0, "dataset", dataset)
     frame = frame.iloc[sorted(range(len(frame)), key=lambda n: numbered(frame["rater"].iloc[n]))]
+    circles: Columns = {
+        "circular": lambda row: _of(row["circular"], row["triples"]),
+        "zeta": column("zeta", 2),
+    }
     columns: Columns = {
         "rater": column("rater"),
         "n": whole("judgements"),
         **({"ties": whole("ties")} if frame["ties"].any() else {}),
-        "left": _share_of("left_share"),
-        "circular": lambda row: _of(row["circular"], row["triples"]),
-        "zeta": column("zeta", 2),
+        **({"left": _share_of("left_share")} if sided else {}),
+        **(circles if frame["triples"].notna().any() else {}),
     }
     if frame["repeats"].any():
         columns = {**columns, "repeats agreed": lambda row: _of(row["agreed"], row["repeats"])}
-    if frame["same"].any():
+    if sided and frame["same"].any():
         columns = {**columns, "left of same": _share_of("same_left_share")}
     if frame["traps"].any():
         columns = {**columns, "traps passed": lambda row: _of(row["passed"], row["traps"])}
     if frame["seconds"].notna().any():
         columns = {**columns, "seconds": column("seconds", 1)}
     circular, triples = int(frame["circular"].sum()), int(frame["triples"].sum())
-    notes = [
-        "left: of answers without a tie. circular: a over b over c over a, of the triples that "
-        "the rater judged without a tie"
-        + (
-            f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
-            if triples
-            else "."
+    notes = ["left: of answers without a tie."] if sided else []
+    if frame["triples"].notna().any():
+        notes.append(
+            "circular: a over b over c over a, of the triples that the rater judged without a tie"
+            + (
+                f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
+                if triples
+                else "."
+            )
+            + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
+            "that look alike, so that they reject nobody."
         )
-        + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
-        "that look alike, so that they reject nobody.",
-    ]
+    else:
+        notes.append(
+            "Images aren't named and pairs were judged more than once, so that circles and the "
+            "agreement of raters can't be told."
+        )
     printed = frame
     if len(frame) > _MOST_RATERS:
         printed = frame.sort_values(["zeta", "rater"]).head(_MOST_RATERS)

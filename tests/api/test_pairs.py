@@ -286,3 +286,20 @@ def test_every_answer_on_one_side_has_one_remedy(choice: str) -> None:
     found = package.preferences(frame, order=True)
     assert "scale" not in found.frames
     assert found.not_done[0].endswith("Leave out order=True.")
+
+
+def test_raters_without_sides_or_images_are_told_what_is_known() -> None:
+    frame = study()
+    chosen = frame["choice"] == "left"
+    winners = frame[["rater", "image"]].assign(
+        winner=frame["left"].where(chosen, frame["right"]),
+        loser=frame["right"].where(chosen, frame["left"]),
+    )
+    found = package.preferences(winners)
+    assert found.frames["raters"]["left_share"].isna().all()
+    assert "left" not in found.table("raters").to_text()
+    nameless = package.preferences(frame.drop(columns="image"))
+    assert "agreement" not in nameless.frames
+    text = nameless.table("raters").to_text()
+    assert "Images aren't named and pairs were judged more than once" in text
+    assert "circular" not in text
