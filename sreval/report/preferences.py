@@ -710,6 +710,11 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         more = f"X2 = {fixed(good.pearson, 2)}"
         add("Does the model fit?", "G2", good.deviance, str(good.freedom), good.p, more)
         worst = _worst(good.worst)
+        if good.sparse:
+            notes.append(
+                "G2 has no p: too few judgements (over a fifth of the expected counts are below 5, "
+                "or one is below 1)."
+            )
     several = part.comparisons.n_images > 1
     images, why = attempted(lambda: inference.images_test(fit)) if several else (None, "")
     if why:

@@ -7,6 +7,7 @@ import pytest
 import scipy
 
 from sreval.errors import StatisticsError, UsageError
+from sreval.opinions.intervals import exact_share
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.inference import (
     SOURCES,
@@ -17,7 +18,8 @@ from sreval.opinions.pairs.inference import (
     order_test,
     shares,
 )
-from sreval.opinions.pairs.models import Source, fit
+from sreval.opinions.pairs.likelihood import Likelihood
+from sreval.opinions.pairs.models import Model, Source, fit
 from sreval.opinions.significance import holm
 from tests.opinions.pairs.builders import counted, study
 
@@ -158,6 +160,14 @@ def test_a_saturated_model_leaves_nothing_to_test() -> None:
     assert math.isnan(close.p)
 
 
+def test_few_judgements_have_no_p_of_fit() -> None:
+    circle = [("a", "b"), ("b", "c"), ("c", "a")]
+    few = goodness(fit(counted([(*pair, 1, 0, 0) for pair in circle])))
+    assert (few.sparse, math.isnan(few.p)) == (True, True)
+    enough = goodness(fit(counted([(*pair, 7, 0, 3) for pair in circle])))
+    assert (enough.sparse, math.isnan(enough.p)) == (False, False)
+
+
 def test_a_pure_circle_does_not_fit() -> None:
     close = goodness(fit(counted([("a", "b", 9, 0, 1), ("b", "c", 9, 0, 1), ("c", "a", 9, 0, 1)])))
     assert close.deviance == pytest.approx(2 * 3 * (9 * math.log(1.8) + math.log(0.2)))
@@ -173,6 +183,20 @@ def test_images_that_are_copies_do_not_differ() -> None:
     assert found.statistic == pytest.approx(0, abs=1e-9)
     assert found.freedom == 2
     assert found.p == pytest.approx(1)
+
+
+@pytest.mark.parametrize("model", ["bradley-terry", "thurstone"])
+def test_images_share_one_advantage_of_the_left(model: Model) -> None:
+    data = Comparisons.of(study(raters=20, images=4, delta=0.8))
+    found = fit(data, model, order=True)
+    test = images_test(found)
+    # each image's methods as methods of their own, and one advantage
+    n = len(data.methods)
+    counts = np.eye(3)[1 - data.outcome] * data.count[:, None]
+    left, right = data.image * n + data.left, data.image * n + data.right
+    joint = Likelihood.on(left, right, counts, n * data.n_images, model, True).maximum()[1]
+    assert test.statistic == pytest.approx(2 * (joint - found.log_likelihood), abs=1e-4)
+    assert test.freedom == 3 * 2 == images_test(fit(data, model)).freedom
 
 
 def test_an_image_of_one_mind_has_the_bound_of_its_likelihood() -> None:
@@ -219,5 +243,24 @@ def test_a_share_over_raters_is_students_of_their_means() -> None:
     half = scipy.stats.t.ppf(0.975, 8) * means.std(ddof=1) / 3
     found = shares(data, "rater")[0].share
     assert found.estimate == pytest.approx(means.mean())
-    if 0.25 < found.low < found.high < 0.75:
-        assert found.half_width == pytest.approx(half)
+    least = exact_share(found.estimate, data.n_judgements)
+    assert found.low == pytest.approx(min(means.mean() - half, least[0]))
+    assert found.high == pytest.approx(max(means.mean() + half, least[1]))
+
+
+def test_a_share_of_fifteen_raters_covers_every_true_share() -> None:
+    raters = 15
+    true = np.linspace(0.001, 0.999, 999)
+    covered = np.zeros(true.size)
+    for chosen in range(raters + 1):
+        won = pd.DataFrame({"rater": [f"r{k}" for k in range(raters)]}).assign(
+            dataset="", image="i", left="a", right="b", count=1,
+            choice=["left"] * chosen + ["right"] * (raters - chosen),
+        )  # fmt: skip
+        own = shares(Comparisons.of(won), "rater")[0].share
+        reference = scipy.stats.binomtest(chosen, raters).proportion_ci(method="exact")
+        assert own.low <= reference.low + 1e-12
+        assert own.high >= reference.high - 1e-12
+        within = (own.low <= true) & (true <= own.high)
+        covered += scipy.stats.binom.pmf(chosen, raters, true) * within
+    assert covered.min() >= 0.95
