@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, counted, unknown_name
+from sreval.errors import StatisticsError, counted, option, unknown_name
 from sreval.opinions.arrays import Floats, check_level
 from sreval.opinions.comparison import MeanTest
 from sreval.opinions.intervals import (
@@ -380,8 +380,25 @@ def _chosen(comparisons: Comparisons, unit: Source | None) -> tuple[Source, str]
         if unit not in SOURCES:
             raise unknown_name("unit", unit, SOURCES)
         return unit, ""
-    found = default_unit(comparisons.n_raters, comparisons.n_images, comparisons.of_images)
+    of, nameless = comparisons.of_images, _nameless(comparisons)
+    if "rater" in nameless:
+        by_image = nameless == ("rater",) and comparisons.n_images >= LEAST_UNITS
+        unit_image = option("--unit image", "unit='image'")
+        over = f"Over {of}s there are intervals by {unit_image}"
+        return "rater", over if by_image else ""
+    if nameless:
+        return "rater", (
+            f"A claim on raters and {of}s in general needs {ENOUGH_FOR_BOTH} of each; the "
+            f"judgements name no {of}s, so that the unit is rater"
+        )
+    found = default_unit(comparisons.n_raters, comparisons.n_images, of)
     return "both" if found.unit == "both" else "rater", found.why
+
+
+def _nameless(comparisons: Comparisons) -> tuple[str, ...]:
+    """Of raters and images, those that the judgements don't name."""
+    names = (("rater", comparisons.raters), (comparisons.of_images, comparisons.images))
+    return tuple(what for what, own in names if own == ("",))
 
 
 def _claim(unit: Source, of: str) -> str:
@@ -403,20 +420,28 @@ def _warning(comparisons: Comparisons, unit: Source) -> str:
             "Judgements of one rater, and on one image, go together: as if independent, intervals "
             "are too narrow."
         )
-    of = comparisons.of_images
-    counts = {"rater": (comparisons.raters, "rater"), "image": (comparisons.images, of)}
-    told = []
-    for names, what in counts.values() if unit == "both" else [counts[unit]]:
-        if names == ("",):
+    of, nameless = comparisons.of_images, _nameless(comparisons)
+    counts = {"rater": (comparisons.n_raters, "rater"), "image": (comparisons.n_images, of)}
+    told, enough = [], []
+    for name, (n, what) in counts.items():
+        there = counted(n, what)
+        if what not in nameless and n >= LEAST_UNITS:
+            enough.append(option(f"--unit {name}", f"unit={name!r}"))
+        if unit not in ("both", name):
+            continue
+        if what in nameless:
             told.append(f"The judgements name no {what}s, so that there are no intervals or tests")
-        elif len(names) < LEAST_UNITS or (unit == "both" and len(names) < ENOUGH_FOR_BOTH):
-            there = counted(len(names), what)
-            told.append(f"{there}: the values are of th{'is' if len(names) == 1 else 'ese'} only")
-        elif len(names) < ENOUGH_FOR_BOTH:
+        elif n < LEAST_UNITS:
+            those = f"this {what}" if n == 1 else f"these {what}s"
+            told.append(f"{there}: the values hold for {those} only")
+        elif n < ENOUGH_FOR_BOTH and unit == "both":
+            told.append(f"Both needs {ENOUGH_FOR_BOTH} {what}s for intervals; here are {n}")
+        elif n < ENOUGH_FOR_BOTH:
             told.append(
-                f"{counted(len(names), what)} tell little of others: read intervals and tests over "
-                f"them with care"
+                f"{there} tell little of others: read intervals and tests over them with care"
             )
+    if told and unit == "both" and enough:
+        told.append(f"There are intervals by {' or '.join(enough)}")
     return "".join(f"{sentence}. " for sentence in told).strip()
 
 

@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from sreval.opinions.pairs.inference import (
 from sreval.opinions.pairs.likelihood import Likelihood
 from sreval.opinions.pairs.models import Model, Source, fit
 from sreval.opinions.significance import holm
-from tests.opinions.pairs.builders import counted, study
+from tests.opinions.pairs.builders import counted, judgements, study
 
 DATA = Comparisons.of(study(raters=9, images=7, spread=1.2))
 
@@ -101,7 +102,7 @@ def test_the_unit_is_both_where_there_are_enough() -> None:
 @pytest.mark.parametrize("unit", [None, "both", "rater"])
 def test_one_rater_has_values_alone(unit: Source | None) -> None:
     result = compare(fit(Comparisons.of(study(raters=1, images=9))), unit)
-    assert "1 rater: the values are of this only" in result.warning
+    assert "1 rater: the values hold for this rater only" in result.warning
     assert all(math.isnan(pair.p) and math.isnan(pair.difference.low) for pair in result.pairs)
     assert math.isnan(result.equality.p)
     assert not result.letters
@@ -264,3 +265,31 @@ def test_a_share_of_fifteen_raters_covers_every_true_share() -> None:
         within = (own.low <= true) & (true <= own.high)
         covered += scipy.stats.binom.pmf(chosen, raters, true) * within
     assert covered.min() >= 0.95
+
+
+def test_what_is_not_named_is_not_counted() -> None:
+    frame = study(raters=6, images=6)
+    no_raters = compare(fit(Comparisons.of(frame.assign(rater=""))))
+    assert (no_raters.unit, no_raters.why) == (
+        "rater",
+        "Over images there are intervals by unit='image'",
+    )
+    assert "name no raters" in no_raters.warning
+    no_images = compare(fit(Comparisons.of(frame.assign(image=""))))
+    assert "name no images, so that the unit is rater" in no_images.why
+    neither = compare(fit(Comparisons.of(frame.assign(rater="", image=""))))
+    assert (neither.unit, neither.why) == ("rater", "")
+    for found in (no_raters, no_images, neither):
+        assert not re.search(r"1 (rater|image)", f"{found.why} {found.warning}")
+
+
+def test_too_few_for_both_are_told_which_unit_has_intervals() -> None:
+    four = compare(fit(Comparisons.of(study(raters=4, images=9))), "both")
+    assert four.warning == (
+        "Both needs 5 raters for intervals; here are 4. There are intervals by unit='rater' or "
+        "unit='image'."
+    )
+    assert not math.isnan(compare(four.fit, "rater").values[0].interval.low)
+    own = [judgements([("a", "b", 2, 0, 1)], rater=name, image="i") for name in ("r", "s")]
+    two = compare(fit(Comparisons.of(pd.concat(own))), "rater")
+    assert two.warning == "2 raters: the values hold for these raters only."
