@@ -93,7 +93,8 @@ def preferences(
 
     Raises:
         DataError: a file that can't be read, or holds votes on single images.
-        UsageError: an unknown name, or arguments that don't go together.
+        UsageError: an unknown name, or arguments that don't go together, as order and a file that
+            doesn't tell which picture stood left.
         StatisticsError: a judgement that can't be read, by its line; no judgement that counts.
 
     >>> import pandas as pd
@@ -128,11 +129,18 @@ def preferences(
         )
     if not (isinstance(judgements, str | Path) or is_frame(judgements)):
         raise UsageError(
-            f"judgements can't be {kind_of(judgements)}.", "Give a file or a DataFrame."
+            f"judgements can't be {kind_of(judgements)}.",
+            "Give a file, or a DataFrame, as pandas.DataFrame(rows) makes it.",
         )
     read = read_judgements(
         user_path(judgements) if isinstance(judgements, str | Path) else judgements
     )
+    if order and not read.sided:
+        raise UsageError(
+            "It isn't known which picture stood left, so that no advantage of a place can be kept "
+            "in the model.",
+            f"Leave out {option('--order', 'order=True')}.",
+        )
     asked = None if methods is None else names_of(methods)
     read = _narrowed(read, names_of(without), names_of(dataset), asked)
     judged = {*read.frame["left"], *read.frame["right"]}

@@ -201,7 +201,7 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
         )
         for part in made or ():
             _part(part, report)
-        for table in (_images_agree, _raters):
+        for table in (_images_agree, partial(_raters, sided=request.sided)):
             found = report.attempt(partial(table, every, dataset), f"Raters {dataset}".strip())
             report.sections += found or []
     if not report.sections:
@@ -251,7 +251,7 @@ def _part(part: Part, report: Report) -> None:
     if found.ties_only:
         report.sections += [_undecided(part), _shares(part)]
         return
-    if not found.exists and len(found.classes) == 1:
+    if not found.exists and (len(found.classes) == 1 or not found.order_finite):
         report.not_done.append(f"{where}: {found.reason} {found.remedy}")
         report.sections.append(_shares(part))
         return
@@ -721,6 +721,11 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         more = f"X2 = {fixed(good.pearson, 2)}"
         add("Does the model fit?", "G2", good.deviance, str(good.freedom), good.p, more)
         worst = _worst(good.worst)
+        if good.sparse:
+            notes.append(
+                "G2 has no p: too few judgements (over a fifth of the expected counts are below 5, "
+                "or one is below 1)."
+            )
     several = part.comparisons.n_images > 1
     images, why = attempted(lambda: inference.images_test(fit)) if several else (None, "")
     if why:
@@ -764,9 +769,10 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     """The advantage of the left picture, always estimated; and whether sides were balanced."""
     made, why = attempted(lambda: part.compare(part.fit(order=True)))
     question = "Does the left have an advantage?"
+    unbalanced = _unbalanced(part.comparisons)
     if made is None or made.order_effect is None:
         add(question, NONE, math.nan, NONE, math.nan, f"can't be estimated. {why}")
-        return []
+        return [f"Sides weren't balanced ({unbalanced})."] if unbalanced else []
     effect = made.order_effect
     tested, why = attempted(lambda: inference.order_test(part.comparisons, part.model, part.ties))
     low, high = _ends(effect)
@@ -781,7 +787,6 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     else:
         values = tested.statistic, str(tested.freedom), tested.p
         add(question, "LR", *values, more)
-    unbalanced = _unbalanced(part.comparisons)
     said = []
     if unbalanced and not part.request.order:
         said.append(
@@ -919,47 +924,60 @@ def _images_agree(judgements: pd.DataFrame, dataset: str) -> list[Table]:
         f"{counted(len(known), 'image')}; no interval.",
     ]
     title = f"Agreement of raters on each image{f', {dataset}' if dataset else ''}"
-    return [table_of("agreement", title, found, columns, notes, printed=known)]
+    printed = known.assign(image=known["image"].replace("", "not named"))
+    return [table_of("agreement", title, found, columns, notes, printed=printed)]
 
 
 # Raters
 
 
-def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
-    """What each rater did; nothing where the judgements name no raters."""
+def _raters(judgements: pd.DataFrame, dataset: str, sided: bool) -> list[Table]:
+    """What each rater did; nothing where the judgements name no raters.
+
+    ``sided``: whether left and right are known to be places.
+    """
     if (judgements["rater"] == "").all():
         return []
-    frame = consistency.checks(judgements).merge(consistency.triads(judgements), how="left")
+    frame = consistency.checks(judgements, sided).merge(consistency.triads(judgements), how="left")
     frame.insert(0, "dataset", dataset)
     frame = frame.iloc[sorted(range(len(frame)), key=lambda n: numbered(frame["rater"].iloc[n]))]
+    circles: Columns = {
+        "circular": lambda row: _of(row["circular"], row["triples"]),
+        "zeta": column("zeta", 2),
+    }
     columns: Columns = {
         "rater": column("rater"),
         "n": whole("judgements"),
         **({"ties": whole("ties")} if frame["ties"].any() else {}),
-        "left": share_column("left_share"),
-        "circular": lambda row: _of(row["circular"], row["triples"]),
-        "zeta": column("zeta", 2),
+        **({"left": share_column("left_share")} if sided else {}),
+        **(circles if frame["triples"].notna().any() else {}),
     }
     if frame["repeats"].any():
         columns = {**columns, "repeats agreed": lambda row: _of(row["agreed"], row["repeats"])}
-    if frame["same"].any():
+    if sided and frame["same"].any():
         columns = {**columns, "left of same": share_column("same_left_share")}
     if frame["traps"].any():
         columns = {**columns, "traps passed": lambda row: _of(row["passed"], row["traps"])}
     if frame["seconds"].notna().any():
         columns = {**columns, "seconds": column("seconds", 1)}
     circular, triples = int(frame["circular"].sum()), int(frame["triples"].sum())
-    notes = [
-        "left: of answers without a tie. circular: a over b over c over a, of the triples that "
-        "the rater judged without a tie"
-        + (
-            f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
-            if triples
-            else "."
+    notes = ["left: of answers without a tie."] if sided else []
+    if frame["triples"].notna().any():
+        notes.append(
+            "circular: a over b over c over a, of the triples that the rater judged without a tie"
+            + (
+                f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
+                if triples
+                else "."
+            )
+            + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
+            "that look alike, so nobody is rejected for them."
         )
-        + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
-        "that look alike, so nobody is rejected for them.",
-    ]
+    else:
+        notes.append(
+            "Images aren't named and pairs were judged more than once, so that circles and the "
+            "agreement of raters can't be told."
+        )
     printed = frame
     if len(frame) > _MOST_RATERS:
         printed = frame.sort_values(["zeta", "rater"]).head(_MOST_RATERS)

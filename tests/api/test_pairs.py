@@ -403,3 +403,38 @@ def test_a_method_of_ties_alone_is_named_where_ties_are_dropped() -> None:
     found = package.preferences(pd.concat([study(), tied]), ties="drop")
     assert found.not_done == ["lost: every judgement is a tie, and ties are left out."]
     assert sorted(found.frame["method"]) == sorted(METHODS)
+
+
+def test_without_sides_no_advantage_is_kept() -> None:
+    winners = pd.DataFrame([("a", "b"), ("b", "a")], columns=["winner", "loser"])
+    with pytest.raises(UsageError, match="Leave out order=True"):
+        package.preferences(winners, order=True)
+
+
+@pytest.mark.parametrize("choice", ["left", "right"])
+def test_every_answer_on_one_side_has_one_remedy(choice: str) -> None:
+    frame = study().assign(choice=choice)
+    plain = package.preferences(frame)
+    row = plain.frames["checks"].set_index("question").loc["Does the left have an advantage?"]
+    assert "no end to the advantage of one place" in row["more"]
+    assert "Sides weren't balanced" in plain.text
+    found = package.preferences(frame, order=True)
+    assert "scale" not in found.frames
+    assert found.not_done[0].endswith("Leave out order=True.")
+
+
+def test_raters_without_sides_or_images_are_told_what_is_known() -> None:
+    frame = study()
+    chosen = frame["choice"] == "left"
+    winners = frame[["rater", "image"]].assign(
+        winner=frame["left"].where(chosen, frame["right"]),
+        loser=frame["right"].where(chosen, frame["left"]),
+    )
+    found = package.preferences(winners)
+    assert found.frames["raters"]["left_share"].isna().all()
+    assert "left" not in found.table("raters").to_text()
+    nameless = package.preferences(frame.drop(columns="image"))
+    assert "agreement" not in nameless.frames
+    text = nameless.table("raters").to_text()
+    assert "Images aren't named and pairs were judged more than once" in text
+    assert "circular" not in text
