@@ -416,7 +416,7 @@ def test_every_answer_on_one_side_has_one_remedy(choice: str) -> None:
     frame = study().assign(choice=choice)
     plain = package.preferences(frame)
     row = plain.frames["checks"].set_index("question").loc["Does the left have an advantage?"]
-    assert "no end to the advantage of one place" in row["more"]
+    assert "the advantage of one place has no finite estimate" in row["more"]
     assert "Sides weren't balanced" in plain.text
     found = package.preferences(frame, order=True)
     assert "scale" not in found.frames

@@ -47,7 +47,7 @@ def test_an_advantage_of_the_left_may_have_no_end() -> None:
     found = existence(comparisons, order=True)
     assert not found.exists
     assert (found.order_finite, found.order_apart) == (False, True)
-    assert "no end to the advantage of one place" in found.reason
+    assert "the advantage of one place has no finite estimate" in found.reason
     assert found.remedy == "Leave out order=True."
 
 
