@@ -297,13 +297,10 @@ def _numbers(column: pd.Series, what: str, place: Place, where: str = "") -> pd.
 
 
 def _whole(frame: pd.DataFrame, name: str, least: int, place: Place, where: str = "") -> pd.Series:
-    (
-        """A column of counts, ``where`` in messages.
+    """A column of counts, ``where`` in messages.
 
     Raises StatisticsError for one that isn't whole, or below ``least``.
     """
-        ""
-    )
     where = where or f"Column {name!r}"
     found = _numbers(frame[name], "count", place, where).fillna(least)
     remedy = f"Write whole numbers from {least}; judgements can't be shared out."
