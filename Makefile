@@ -16,10 +16,10 @@ demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
 
 # A worker that died is not replaced: with loadfile, pytest-xdist may then wait for ever. The order of
-# the files is that of tests/conftest.py. Three workers on two cores, as a test often waits for a browser, a
+# the files is that of tests/conftest.py. Four workers on two cores, as a test often waits for a browser, a
 # server or a disk; what they start has a thread each.
 test: tools lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 tools:
 ifneq ($(strip $(TOOLS)),)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sreval.api.benchmarks import scores_of
@@ -79,7 +80,8 @@ def preferences(
         without: Raters to leave out.
         methods: Those to compare, two or more; judgements on others are left out. None: all.
         dataset: The data set, or several; none: all, each with its own scale.
-        reference: The method that is the original: values are also given below it.
+        reference: The method that is the original: values are also given below it. Only "hr" may
+            have no judgements.
         votes: Votes or mean opinion scores on the same methods, as `read_votes` takes them: both
             stand side by side in one table.
         results: Benchmark results of the same images: how many judgements each metric foretells.
@@ -91,7 +93,8 @@ def preferences(
 
     Raises:
         DataError: a file that can't be read, or holds votes on single images.
-        UsageError: an unknown name, or arguments that don't go together.
+        UsageError: an unknown name, or arguments that don't go together, as order and a file that
+            doesn't tell which picture stood left.
         StatisticsError: a judgement that can't be read, by its line; no judgement that counts.
 
     >>> import pandas as pd
@@ -126,13 +129,23 @@ def preferences(
         )
     if not (isinstance(judgements, str | Path) or is_frame(judgements)):
         raise UsageError(
-            f"judgements can't be {kind_of(judgements)}.", "Give a file or a DataFrame."
+            f"judgements can't be {kind_of(judgements)}.",
+            "Give a file, or a DataFrame, as pandas.DataFrame(rows) makes it.",
         )
     read = read_judgements(
         user_path(judgements) if isinstance(judgements, str | Path) else judgements
     )
+    if order and not read.sided:
+        raise UsageError(
+            "It isn't known which picture stood left, so that no advantage of a place can be kept "
+            "in the model.",
+            f"Leave out {option('--order', 'order=True')}.",
+        )
     asked = None if methods is None else names_of(methods)
     read = _narrowed(read, names_of(without), names_of(dataset), asked)
+    judged = {*read.frame["left"], *read.frame["right"]}
+    if reference != "hr" and reference not in judged:
+        raise unknown_name("reference", reference, judged, "It has no judgements.")
     request = report.Request(
         model=model,
         unit=unit,
@@ -209,6 +222,16 @@ def _narrowed(
     if uncounted:
         notes.append(f"Judgements that don't count as opinions: {', '.join(uncounted)}.")
     return replace(read, frame=frame.reset_index(drop=True), notes=tuple(notes))
+
+
+def _narrowing(scales: Sequence[Scale]) -> str:
+    """The options of a command that leave the first of several scales alone."""
+    first = scales[0]
+    several = len({scale.dataset for scale in scales}) > 1
+    flags = ["--dataset", quote(first.dataset)] if several else []
+    if sum(scale.dataset == first.dataset for scale in scales) > 1:
+        flags += [word for name in first.values["method"] for word in ("--method", quote(name))]
+    return " ".join(flags)
 
 
 def _add_votes(found: Report, votes: VotesLike, level: float, notes: list[str]) -> None:
@@ -355,7 +378,8 @@ class Preferences:
         if dataset is None and len(scales) > 1:
             raise UsageError(
                 f"There are several scales: {listed(list(scales))}.",
-                f"Name one by {option('--dataset')}; {option('--out', 'write()')} draws all.",
+                f"Name one by {option(_narrowing(self.found.scales), 'dataset=')}; "
+                f"{option('--out', 'write()')} draws all.",
             )
         if dataset is not None and dataset not in scales:
             raise unknown_name("scale", dataset, scales)

@@ -15,6 +15,7 @@ from sreval.cli.shared import (
     PATH,
     Command,
     json_option,
+    require_folder,
     show_analysis,
     votes_options,
 )
@@ -68,6 +69,7 @@ def compare_studies(
     order.
     """
     sides = [_read(given, letter, chosen) for given, letter in ((a, "a"), (b, "b"))]
+    require_folder(out)
     found = api.compare_studies(
         sides[0], sides[1], level=level, margin=margin, names=(a, b), allow_open=allow_open or None
     )

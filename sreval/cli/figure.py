@@ -16,6 +16,7 @@ from sreval.cli.shared import (
     RATINGS,
     SCALE,
     UNIT,
+    save_drawing,
     warn,
     with_scores,
     with_votes,
@@ -165,11 +166,7 @@ def training(folders: tuple[Path, ...], out: Path) -> None:
 
 def _save(drawn: Figure, out: Path) -> None:
     """Write the figure; its caption, which says what was chosen and left out, goes to stderr."""
-    from sreval.report.style import letters_without_font, save_figure
-
-    save_figure(drawn, out)
-    if out.suffix != ".svg" and (letters := letters_without_font(drawn)):
-        warn(f"No font here has {letters}. An .svg is shown with its reader's fonts.")
+    save_drawing(drawn, out)
     if caption := drawn.get_supxlabel():
         warn(" ".join(caption.split()))
     click.echo(str(out))

@@ -16,6 +16,7 @@ from sreval.cli.shared import (
     PROTOCOL,
     UPSCALING,
     json_option,
+    require_folder,
     results_option,
     show_analysis,
 )
@@ -95,6 +96,7 @@ def metrics_study(
     A file holds mean opinion scores with metrics, in the columns image, method, mos, psnr, ssim,
     ... (and dataset, scene, study, class, ci95), or votes, which need --results, as a --study does.
     """
+    require_folder(out)
     found = api.metrics_study(
         [*(api.Study(name, database) for name in studies), *files],
         rating_scale=rating_scale or None,

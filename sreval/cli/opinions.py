@@ -17,6 +17,7 @@ from sreval.cli.shared import (
     UPSCALING,
     counting,
     json_option,
+    require_folder,
     show_analysis,
     with_votes,
 )
@@ -93,6 +94,7 @@ def opinions(
     vote that was not cast is an empty cell, null in JSON. A CSV of mean opinion scores with the
     columns image, method, mos and metrics (psnr, ssim, ...) is read too, for --analyse metrics.
     """
+    require_folder(out)
     with progress_line(0, "ordinal model", "vote", "ordinal" in analyses) as line:
         found = votes.analyse(analyses, progress=counting(line), **chosen)
     show_analysis(found, found.notes[len(votes.notes) :], as_json, out)

@@ -16,7 +16,10 @@ from sreval.cli.shared import (
     PROTOCOL,
     UPSCALING,
     json_option,
+    require_drawing,
+    require_folder,
     results_option,
+    save_drawing,
     show_analysis,
 )
 from sreval.errors import UNFORESEEN, Exit
@@ -96,6 +99,8 @@ def preferences(
     FILE is a CSV with the columns rater, image, left, right, choice (left, right or tie), or of
     counts: left, right, left_wins, right_wins, ties, or a square matrix of wins.
     """
+    require_folder(out)
+    require_drawing(drawing)
     found = api.preferences(
         file,
         methods=methods or None,
@@ -105,9 +110,7 @@ def preferences(
     )
     show_analysis(found, found.notes, as_json, out)
     if drawing is not None:
-        from sreval.report.style import save_figure
-
-        save_figure(found.figure(width=width), drawing)
+        save_drawing(found.figure(width=width), drawing)
         click.echo(str(drawing), err=as_json)
     if not found.sections:
         raise SystemExit(Exit.FAILED)

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import click
@@ -23,6 +24,8 @@ from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import CLAIMS
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sreval.opinions.votes import Scale
 
 Command = Callable[..., Any]
@@ -354,6 +357,43 @@ def require_file(out: Path | None) -> None:
     """Raises UsageError for a folder: before a long piece of work, not after it."""
     if out is not None and out.is_dir():
         raise UsageError(f"{out} is a folder.", "Name a file.")
+
+
+def require_folder(out: Path | None) -> None:
+    """Raises UsageError for a folder that can't be written: before a piece of work, not after it.
+
+    Nothing is left behind: what is tried is the nearest folder that exists.
+    """
+    if out is None:
+        return
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    try:
+        with TemporaryDirectory(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"No folder can be written at {out}: {error.strerror}.", "Name another one."
+        ) from None
+
+
+def require_drawing(path: Path | None) -> None:
+    """Raises UsageError for what can't be a figure's file: before a piece of work."""
+    if path is None:
+        return
+    from sreval.report.style import figure_form
+
+    figure_form(path)
+    require_file(path)
+    require_folder(path.parent)
+
+
+def save_drawing(drawn: Figure, path: Path) -> None:
+    """Write a figure, and say which of its letters no font here has."""
+    from sreval.report.style import letters_without_font, save_figure
+
+    save_figure(drawn, path)
+    if path.suffix != ".svg" and (letters := letters_without_font(drawn)):
+        warn(f"No font here has {letters}. An .svg is shown with its reader's fonts.")
 
 
 def put(text: str, out: Path | None) -> None:

@@ -79,6 +79,17 @@ def student_quantile(freedom: float | Floats, level: float) -> Floats:
     return np.asarray(special.stdtrit(freedom, (1 + level) / 2), dtype=np.float64)
 
 
+def exact_share(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """The limits of a ``share`` of n independent votes: Clopper and Pearson 1934, Biometrika 26.
+
+    They cover a true share at ``level`` or more, whatever it is. Half a vote counts as half.
+    """
+    tail, hits = (1 - level) / 2, share * n
+    low = special.betaincinv(hits, n - hits + 1, tail) if hits > 0 else 0.0
+    high = special.betaincinv(hits + 1, n - hits, 1 - tail) if hits < n else 1.0
+    return float(low), float(high)
+
+
 _TINY = np.finfo(np.float64).tiny
 
 

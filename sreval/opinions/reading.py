@@ -152,6 +152,8 @@ def read_ratings(
             sheet = parse(path, text, all_heads())
     heads = Heads.of(path, [plain(cell) for cell in sheet.rows[0]])
     form = heads.form(path)
+    if form == "matrix" and labels is None:
+        _refuse_wins(sheet)
     if form != "matrix":
         _refuse_options(path, given)
     if form == "means":
@@ -173,6 +175,22 @@ def _refuse_options(path: Path, given: Sequence[str]) -> None:
         raise UsageError(
             f"{path} isn't a matrix of scores, so {' and '.join(given)} can't be used.",
             f"Leave out {' and '.join(given)}.",
+        )
+
+
+def _refuse_wins(sheet: Sheet) -> None:
+    """Raise DataError for a matrix of wins: methods both ways, and none against itself."""
+    rows = [row for _, row in sheet.filled]
+    if not sheet.square or all(is_number(plain(row[0])) for row in rows):
+        return
+    heads = [identifier(plain(cell)) for cell in sheet.rows[0]]
+    own = [plain(row[heads.index(identifier(plain(row[0])), 1)]) for row in rows]
+    if all(number(cell) == 0 if is_number(cell) else True for cell in own):
+        raise DataError(
+            f"{sheet.path} names the same in its first row and column ({listed(heads[1:])}), as a "
+            "matrix of wins does.",
+            f"Use {option(f'sreval preferences {sheet.path}', 'sreval.preferences(...)')}. If its "
+            f"columns are raters, say so by {option('--labels yes', 'labels=True')}.",
         )
 
 
@@ -343,8 +361,11 @@ def metric_values(table: pd.DataFrame, metrics: Iterable[str]) -> pd.DataFrame:
 _NESTED = "Write [method][rater][image] as lists within lists, null where no vote was cast."
 
 
-def read_json(path: Path, text: str) -> list[Any] | dict[str, Any]:
-    """The content, numbers as text, so that the rule of every other form reads them."""
+def read_json(path: Path, text: str, forms: str = _NESTED) -> list[Any] | dict[str, Any]:
+    """The content, numbers as text, so that the rule of every other form reads them.
+
+    ``forms`` says what it may hold, where it can't be read or is empty.
+    """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for name, count in Counter(name for name, _ in pairs).items():
@@ -360,9 +381,9 @@ def read_json(path: Path, text: str) -> list[Any] | dict[str, Any]:
             text, object_pairs_hook=unique, parse_int=str, parse_float=str, parse_constant=str
         )
     except (ValueError, RecursionError) as error:
-        raise DataError(f"Can't read {path}: {error}.", _NESTED) from None
+        raise DataError(f"Can't read {path}: {error}.", forms) from None
     if not content or not isinstance(content, list | dict):
-        raise DataError(f"{path} holds no votes.", _NESTED)
+        raise DataError(f"{path} holds no opinions.", forms)
     return content
 
 

@@ -80,11 +80,22 @@ class Sheet:
         """The rows below the head that hold anything, with their places, from 1."""
         return [(i, row) for i, row in enumerate(self.rows) if i and any(map(str.strip, row))]
 
+    @property
+    def square(self) -> bool:
+        """Whether the heads, but for the first, are the names of the rows."""
+        heads = [identifier(plain(cell)) for cell in self.rows[0]][1:]
+        names = [identifier(plain(row[0])) for _, row in self.filled]
+        return len(heads) > 1 and sorted(heads) == sorted(names) and len(set(names)) == len(names)
 
-def read_text(path: Path) -> str:
+
+_EXPECTED = "One row per vote, or one row per stimulus, is expected."
+
+
+def read_text(path: Path, expected: str = _EXPECTED) -> str:
     """The text of a UTF-8 file (or UTF-16 with its mark, as spreadsheets write), without a mark.
 
-    Raises DataError for a file that can't be read, isn't text or is empty.
+    ``expected`` is what an empty one is told. Raises DataError for a file that can't be read, isn't
+    text or is empty.
     """
     try:
         data = read_bytes(path, TEXT_BYTES)
@@ -99,9 +110,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} isn't UTF-8 text.", "Save it as CSV in UTF-8.") from error
     if not text.strip():
-        raise DataError(
-            f"{path} is empty.", "One row per vote, or one row per stimulus, is expected."
-        )
+        raise DataError(f"{path} is empty.", expected)
     return text
 
 
@@ -184,8 +193,10 @@ def read_sheet(source: Source, heads: Iterable[str] = ()) -> Sheet:
     return parse(path, read_text(path), heads)
 
 
-def sheet_of_frame(frame: pd.DataFrame) -> Sheet:
+def sheet_of_frame(frame: pd.DataFrame, expected: str = _EXPECTED) -> Sheet:
     """A frame as the CSV file that it could be: its heads, then its cells as text.
+
+    ``expected`` is what an empty one is told.
 
     What is missing (None, NaN, NaT, NA) is an empty cell. Levels of the index that have a name,
     and an index of names, are columns before the others; an index of numbers only counts the
@@ -199,7 +210,7 @@ def sheet_of_frame(frame: pd.DataFrame) -> Sheet:
             "Give each column one name, as frame.columns = [...] does.",
         )
     if frame.empty:
-        raise DataError(f"{FRAME} is empty.", "One row a vote, or one row a stimulus, is expected.")
+        raise DataError(f"{FRAME} is empty.", expected)
     heads, columns = [], []
     for level in range(frame.index.nlevels):
         index = frame.index.get_level_values(level)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,13 @@ from sreval.report.table import (
     column,
     interval_column,
     method_column,
+    share_column,
+    share_interval_column,
     signed_column,
     table_of,
     whole,
 )
-from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent, whole_percent
+from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent
 
 T = TypeVar("T")
 
@@ -58,6 +60,8 @@ UNITS: dict[Source, str] = {
 }
 """How the unit of an interval is printed."""
 
+_JOD = "1 JOD: 75% prefer the better, ties aside."
+
 
 @dataclass(frozen=True)
 class Request:
@@ -83,6 +87,7 @@ class Scale:
     """
 
     title: str
+    dataset: str
     values: pd.DataFrame
     caption: str
 
@@ -196,7 +201,7 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
         )
         for part in made or ():
             _part(part, report)
-        for table in (_images_agree, _raters):
+        for table in (_images_agree, partial(_raters, sided=request.sided)):
             found = report.attempt(partial(table, every, dataset), f"Raters {dataset}".strip())
             report.sections += found or []
     if not report.sections:
@@ -246,7 +251,7 @@ def _part(part: Part, report: Report) -> None:
     if found.ties_only:
         report.sections += [_undecided(part), _shares(part)]
         return
-    if not found.exists and len(found.classes) == 1:
+    if not found.exists and (len(found.classes) == 1 or not found.order_finite):
         report.not_done.append(f"{where}: {found.reason} {found.remedy}")
         report.sections.append(_shares(part))
         return
@@ -334,7 +339,7 @@ def _scale(
     level = percent(compared.level)
     columns: Columns = {
         "method": method_column(),
-        "chosen": lambda row: whole_percent(row["chosen"]),
+        "chosen": share_column("chosen"),
         "n": whole("n"),
         "JOD": signed_column("jod", 2),
         f"JOD {level}": interval_column(2, "jod_low", "jod_high", signed=True),
@@ -346,7 +351,14 @@ def _scale(
     }
     notes = _scale_notes(part, compared, jod)
     if jod is not None:
-        report.scales.append(Scale(part.name, frame, _caption(part, compared, notes)))
+        report.scales.append(
+            Scale(
+                part.name,
+                str(part.marks["dataset"]),
+                frame,
+                _caption(part, jod, bool(compared.letters)),
+            )
+        )
     title = "Preferences on one scale"
     return part.table("scale", title, frame, columns, notes, {"letters": compared.letters})
 
@@ -372,12 +384,10 @@ def _scale_notes(
     notes = [
         f"{_sizes(part)}. chosen: of the n judgements of a method, a tie half.",
         f"theta: {NAMES[fit.model]}, {order} an advantage of the left picture, sum 0."
-        + (f" Intervals {_over(compared)}." if _known(compared) else " No intervals."),
+        + (f" Intervals are {_about(compared)}." if _known(compared) else " No intervals."),
     ]
     if jod is not None:
-        notes.append(
-            f"JOD: {NAMES[jod.fit.model]}, sum 0; 1 JOD: 75% prefer the better, ties aside."
-        )
+        notes.append(f"JOD: {NAMES[jod.fit.model]}, sum 0. {_JOD}")
     if compared.letters:
         notes.append(
             "Methods that share a letter weren't shown to differ "
@@ -399,18 +409,26 @@ def _known(compared: inference.PairComparison) -> bool:
     return any(math.isfinite(value.interval.low) for value in compared.values)
 
 
-def _over(compared: inference.PairComparison) -> str:
-    """What the errors are of, and what they claim."""
-    claim = f", about {compared.claim}" if compared.claim else ""
-    return f"over {UNITS[compared.unit]}{claim}"
+def _about(compared: inference.PairComparison) -> str:
+    """What the errors are of, in words that follow a noun."""
+    if compared.unit == "information":
+        return f"of {compared.claim}"
+    own = compared.fit.comparisons
+    about = " on ".join(sorted(compared.claim.split(", "), key=lambda part: "rater" not in part))
+    for n, name in ((own.n_raters, "rater"), (own.n_images, compared.of)):
+        if n == 1:
+            about = about.replace(f"these {name}s", f"this {name}")
+    return f"for {about}"
 
 
-def _caption(part: Part, compared: inference.PairComparison, notes: Sequence[str]) -> str:
-    letters = " Methods that share a letter weren't shown to differ." if compared.letters else ""
-    return (
-        f"n = {_sizes(part)}. Bars: {percent(compared.level)} intervals over "
-        f"{UNITS[compared.unit]}, each method alone. 1 JOD: 75% prefer the better.{letters}"
+def _caption(part: Part, jod: inference.PairComparison, letters: bool) -> str:
+    bars = (
+        f"Bars: {percent(jod.level)} intervals, each method alone, {_about(jod)}."
+        if _known(jod)
+        else "No intervals."
     )
+    shared = " Methods that share a letter weren't shown to differ." if letters else ""
+    return f"n = {_sizes(part)}. {bars} {_JOD}{shared}"
 
 
 def _undecided(part: Part) -> Table:
@@ -423,7 +441,7 @@ def _undecided(part: Part) -> Table:
 
 
 def _bounded(part: Part, found: Existence) -> list[Table]:
-    """What can be said where the estimate has no end: the classes, and what is finite in them."""
+    """What can be said where no estimate is finite: the classes, and what is finite in them."""
     ties: Ties = "half" if part.comparisons.n_ties and part.ties == "refuse" else part.ties
     penalised = models.firth(part.comparisons, ties=ties)
     firth = dict(zip(part.comparisons.methods, penalised.theta, strict=True))
@@ -452,7 +470,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
     columns: Columns = {
         "class": whole("class"),
         "method": method_column(),
-        "chosen": lambda row: whole_percent(row["chosen"]),
+        "chosen": share_column("chosen"),
         "n": whole("n"),
         "theta in its class": signed_column("theta_in_class", 2),
         percent(part.request.level): interval_column(2, signed=True),
@@ -460,7 +478,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
     }
     notes = [
         f"{_sizes(part)}. chosen: of the n judgements of a method, a tie half.",
-        f"{found.reason} Two classes are in order only where it says so.",
+        f"{found.reason} Where no > leads from one class to another, their order isn't known.",
         f"theta in its class: {NAMES[part.model]}, sum 0 within the class; – of a class of one. "
         "No p is given.",
         "penalised (Firth): Bradley-Terry with Firth's penalty, without an advantage of the left, "
@@ -522,30 +540,21 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
         "first": method_column("first"),
         "second": method_column("second"),
         "n": whole("n"),
-        "first preferred": _share_of("share"),
-        level: _share_interval("share"),
+        "first preferred": share_column("share"),
+        level: share_interval_column("share_low", "share_high"),
     }
     said = [*notes, _share_note(part, shares)]
     return part.table("shares", "How often one was preferred", frame, columns, said)
 
 
 def _share_note(part: Part, shares: Mapping[tuple[str, str], inference.Share]) -> str:
-    units = {one.share.unit for one in shares.values() if math.isfinite(one.share.low)}
-    interval = f"interval over {' or '.join(sorted(units))}s" if units else "no interval"
+    units = {
+        one.share.unit.replace(" and ", "s and ") + "s"
+        for one in shares.values()
+        if math.isfinite(one.share.low)
+    }
+    interval = f"interval over {' or '.join(sorted(units))}" if units else "no interval"
     return f"first preferred: of the n judgements of the pair, a tie half; {interval}."
-
-
-def _share_of(name: str) -> Callable[[Any], str]:
-    return lambda row: whole_percent(row[name])
-
-
-def _share_interval(name: str) -> Callable[[Any], str]:
-    def show(row: Any) -> str:
-        low, high = row[f"{name}_low"], row[f"{name}_high"]
-        known = math.isfinite(low) and math.isfinite(high)
-        return f"{100 * low:.0f}–{100 * high:.0f}%" if known else NONE
-
-    return show
 
 
 def _pairs(part: Part, compared: inference.PairComparison) -> Table:
@@ -582,12 +591,12 @@ def _pairs(part: Part, compared: inference.PairComparison) -> Table:
         "first": method_column("first"),
         "second": method_column("second"),
         "n": whole("n"),
-        "preferred": _share_of("share"),
-        f"share {level}": _share_interval("share"),
+        "preferred": share_column("share"),
+        f"share {level}": share_interval_column("share_low", "share_high"),
         "difference": signed_column("difference", 2),
         f"{level} adjusted": interval_column(2, "low_adjusted", "high_adjusted", signed=True),
-        "wins": _share_of("win"),
-        f"wins {level}": _share_interval("win"),
+        "wins": share_column("win"),
+        f"wins {level}": share_interval_column("win_low", "win_high"),
     }
     if tested:
         columns = {
@@ -599,7 +608,7 @@ def _pairs(part: Part, compared: inference.PairComparison) -> Table:
         "preferred: how often the first was, of the n judgements of the pair, a tie half. "
         f"difference: in theta ({NAMES[compared.fit.model]}). wins: the share of decisive answers "
         "that the model gives the first, whichever stands left.",
-        f"Intervals and p {_over(compared)}. p and the adjusted interval: "
+        f"Intervals and p are {_about(compared)}. p and the adjusted interval: "
         f"{CORRECTIONS[compared.adjustment]}, all pairs here."
         if tested
         else "No test can be made: the notes on the scale say why.",
@@ -695,6 +704,8 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
             equality.p,
             f"over {UNITS[compared.unit]}",
         )
+    else:
+        add("Do the methods differ?", NONE, math.nan, NONE, math.nan, _untested(compared))
     notes = []
     if part.request.sided:
         notes += _order_row(part, add)
@@ -710,6 +721,11 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         more = f"X2 = {fixed(good.pearson, 2)}"
         add("Does the model fit?", "G2", good.deviance, str(good.freedom), good.p, more)
         worst = _worst(good.worst)
+        if good.sparse:
+            notes.append(
+                "G2 has no p: too few judgements (over a fifth of the expected counts are below 5, "
+                "or one is below 1)."
+            )
     several = part.comparisons.n_images > 1
     images, why = attempted(lambda: inference.images_test(fit)) if several else (None, "")
     if why:
@@ -739,13 +755,24 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
     return [part.table("checks", "Checks", frame, columns, [*notes, *worst], facts)]
 
 
+def _untested(compared: inference.PairComparison) -> str:
+    """Why no test says whether the methods differ."""
+    if not _known(compared):
+        return "no test: the notes on the scale say why"
+    own = compared.fit.comparisons
+    counts = {"rater": (own.n_raters, "rater"), "image": (own.n_images, compared.of)}
+    n, name = min(counts.values() if compared.unit == "both" else [counts[compared.unit]])
+    return f"{counted(n, name)} are too few for one test of {len(own.methods)} methods"
+
+
 def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     """The advantage of the left picture, always estimated; and whether sides were balanced."""
     made, why = attempted(lambda: part.compare(part.fit(order=True)))
     question = "Does the left have an advantage?"
+    unbalanced = _unbalanced(part.comparisons)
     if made is None or made.order_effect is None:
-        add(question, NONE, math.nan, NONE, math.nan, f"can't be estimated: {why}")
-        return []
+        add(question, NONE, math.nan, NONE, math.nan, f"can't be estimated. {why}")
+        return [f"Sides weren't balanced ({unbalanced})."] if unbalanced else []
     effect = made.order_effect
     tested, why = attempted(lambda: inference.order_test(part.comparisons, part.model, part.ties))
     low, high = _ends(effect)
@@ -760,7 +787,6 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
     else:
         values = tested.statistic, str(tested.freedom), tested.p
         add(question, "LR", *values, more)
-    unbalanced = _unbalanced(part.comparisons)
     said = []
     if unbalanced and not part.request.order:
         said.append(
@@ -870,8 +896,8 @@ def _image_table(part: Part, frame: pd.DataFrame, finite: bool, left_out: list[s
     how = (
         f"theta of each image alone ({NAMES[part.model]}), sum 0."
         if finite
-        else "penalised (Firth) theta of each image alone, sum 0: on some images the estimate has "
-        "no end, so that all are penalised; they lie nearer to 0."
+        else "penalised (Firth) theta of each image alone, sum 0: some images have no finite "
+        "estimate, so all are penalised, and lie nearer to 0."
     )
     notes = [f"{how} No interval: one image has few judgements."]
     if left_out:
@@ -898,47 +924,60 @@ def _images_agree(judgements: pd.DataFrame, dataset: str) -> list[Table]:
         f"{counted(len(known), 'image')}; no interval.",
     ]
     title = f"Agreement of raters on each image{f', {dataset}' if dataset else ''}"
-    return [table_of("agreement", title, found, columns, notes, printed=known)]
+    printed = known.assign(image=known["image"].replace("", "not named"))
+    return [table_of("agreement", title, found, columns, notes, printed=printed)]
 
 
 # Raters
 
 
-def _raters(judgements: pd.DataFrame, dataset: str) -> list[Table]:
-    """What each rater did; nothing where the judgements name no raters."""
+def _raters(judgements: pd.DataFrame, dataset: str, sided: bool) -> list[Table]:
+    """What each rater did; nothing where the judgements name no raters.
+
+    ``sided``: whether left and right are known to be places.
+    """
     if (judgements["rater"] == "").all():
         return []
-    frame = consistency.checks(judgements).merge(consistency.triads(judgements), how="left")
+    frame = consistency.checks(judgements, sided).merge(consistency.triads(judgements), how="left")
     frame.insert(0, "dataset", dataset)
     frame = frame.iloc[sorted(range(len(frame)), key=lambda n: numbered(frame["rater"].iloc[n]))]
+    circles: Columns = {
+        "circular": lambda row: _of(row["circular"], row["triples"]),
+        "zeta": column("zeta", 2),
+    }
     columns: Columns = {
         "rater": column("rater"),
         "n": whole("judgements"),
         **({"ties": whole("ties")} if frame["ties"].any() else {}),
-        "left": _share_of("left_share"),
-        "circular": lambda row: _of(row["circular"], row["triples"]),
-        "zeta": column("zeta", 2),
+        **({"left": share_column("left_share")} if sided else {}),
+        **(circles if frame["triples"].notna().any() else {}),
     }
     if frame["repeats"].any():
         columns = {**columns, "repeats agreed": lambda row: _of(row["agreed"], row["repeats"])}
-    if frame["same"].any():
-        columns = {**columns, "left of same": _share_of("same_left_share")}
+    if sided and frame["same"].any():
+        columns = {**columns, "left of same": share_column("same_left_share")}
     if frame["traps"].any():
         columns = {**columns, "traps passed": lambda row: _of(row["passed"], row["traps"])}
     if frame["seconds"].notna().any():
         columns = {**columns, "seconds": column("seconds", 1)}
     circular, triples = int(frame["circular"].sum()), int(frame["triples"].sum())
-    notes = [
-        "left: of answers without a tie. circular: a over b over c over a, of the triples that "
-        "the rater judged without a tie"
-        + (
-            f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
-            if triples
-            else "."
+    notes = ["left: of answers without a tie."] if sided else []
+    if frame["triples"].notna().any():
+        notes.append(
+            "circular: a over b over c over a, of the triples that the rater judged without a tie"
+            + (
+                f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
+                if triples
+                else "."
+            )
+            + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
+            "that look alike, so nobody is rejected for them."
         )
-        + " zeta: mean over complete images, 1 without circles. Circles also come from methods "
-        "that look alike, so that they reject nobody.",
-    ]
+    else:
+        notes.append(
+            "Images aren't named and pairs were judged more than once, so that circles and the "
+            "agreement of raters can't be told."
+        )
     printed = frame
     if len(frame) > _MOST_RATERS:
         printed = frame.sort_values(["zeta", "rater"]).head(_MOST_RATERS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from sreval.frames import unit_of
 from sreval.metrics.metric import LIBRARY, METRICS, metric_of
 from sreval.opinions.cells import plain
 from sreval.opinions.correlation import kendall
+from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.pairs import foretold
 from sreval.opinions.pairs.judgements import counted_judgements
 from sreval.opinions.reading import metric_values
@@ -26,15 +26,20 @@ from sreval.report.table import (
     column,
     interval_column,
     method_column,
+    share_column,
+    share_interval_column,
     signed_column,
     table_of,
     whole,
 )
-from sreval.report.text import NONE, fixed, percent
+from sreval.report.text import fixed, percent
 from sreval.report.values import metric_name
 
 OTHERS = "another rater"
 """Who foretells in the row below the metrics."""
+
+UNNAMED = "another answer"
+"""The same where judgements don't name their raters."""
 
 _STIMULUS = ["dataset", "image", "method"]
 
@@ -103,46 +108,80 @@ def beside_metrics(
     judgements: pd.DataFrame, values: pd.DataFrame, metrics: Mapping[str, bool], level: float
 ) -> Table:
     """How many judgements each metric foretells, beside what another rater does."""
-    own = counted_judgements(judgements)
-    found = foretold.by_metrics(own, values, metrics, level)
-    others = foretold.by_others(foretold.with_values(own, values, metrics)[0])
-    rows = [
+    every = counted_judgements(judgements)
+    found = foretold.by_metrics(every, values, metrics, level)
+    used = {name: metrics[name] for name, one in found.items() if one.n}
+    others = foretold.by_others(foretold.with_values(every, values, used))
+    named = bool((every["rater"] != "").all())
+    by: dict[str, foretold.Foretold] = {
+        **{metric_name(name): found[name] for name in used},
+        **({OTHERS if named else UNNAMED: others} if others.n else {}),
+    }
+    frame = pd.DataFrame(
         {"metric": metric, **one._asdict()}
-        for metric, one in sorted(found.items(), key=lambda item: -item[1].share)
-    ]
-    if others.n:
-        rows.append({"metric": OTHERS, **others._asdict()})
-    frame = pd.DataFrame(rows)
+        for metric, one in zip([*used, *[OTHERS] * (others.n > 0)], by.values(), strict=True)
+    ).assign(name=list(by), common_share=math.nan, common_n=0)
+    common = foretold.in_common(every, values, used)
+    n = int(common["count"].sum())
+    apart = frame["n"].nunique() > 1
+    if apart and n:
+        again = foretold.by_metrics(common, values, used, level)
+        shares = [*(one.share for one in again.values()), foretold.by_others(common).share]
+        frame = frame.assign(common_share=shares[: len(frame)], common_n=n)
+    order = "common_share" if apart and n else "share"
+    of_metric = frame["metric"] != OTHERS
+    frame = pd.concat(
+        [frame[of_metric].sort_values(order, ascending=False, kind="stable"), frame[~of_metric]]
+    )
+    known = frame["low"].notna().any()
     columns: Columns = {
-        "foretold by": _foreteller,
-        "share": lambda row: f"{100 * row['share']:.1f}%",
-        percent(level): _share_interval,
+        "foretold by": column("name"),
+        "share": share_column("share", 1),
+        **({percent(level): share_interval_column("low", "high", 1)} if known else {}),
         "n": whole("n"),
-    }  # fmt: skip
-    ties = int(own.loc[own["choice"] == "tie", "count"].sum())
+        **({"share in common": share_column("common_share", 1)} if apart and n else {}),
+    }
+    ties = int(every.loc[every["choice"] == "tie", "count"].sum())
+    interval = "Intervals of metrics: raters and images." if known else _no_interval(every)
     notes = [
         "share: of the n judgements without a tie, those that chose the picture with the better "
-        "value; equal values count half; chance is 50%. Interval: raters and images.",
-        f"{OTHERS}: how often one other rater, drawn at random, answers a pair of one image "
-        "alike; it is no upper limit.",
+        f"value; equal values count half; chance is 50%. {interval}",
     ]
+    if others.n:
+        notes.append(
+            f"{OTHERS}: how often one other rater, drawn at random, answers a pair of one image "
+            "alike; it is no upper limit."
+            if named
+            else f"{UNNAMED}: how often one other answer, drawn at random, to a pair of one image "
+            "is alike; whose it is isn't known. It is no upper limit."
+        )
+    if apart:
+        notes.append(
+            f"share in common: of the {n} judgements that every row foretells; compare these."
+            if n
+            else "No judgement is foretold by every row, so the shares can't be compared."
+        )
     if ties:
         notes.append(f"{counted(ties, 'tie')} left out.")
-    decided = int(own["count"].sum()) - ties
-    if (used := next(iter(found.values())).n) < decided:
-        notes.append(f"{decided - used} judgements have no metric of both pictures.")
-    return table_of("metrics", "Do metrics foretell preferences?", frame, columns, notes)
+    decided = int(every["count"].sum()) - ties
+    lacking = {metric_name(m): decided - one.n for m, one in found.items() if one.n < decided}
+    if lacking:
+        texts = [f"{metric} {lost}" for metric, lost in lacking.items()]
+        notes.append(
+            f"Judgements without a value of both pictures, of {decided}: {listed(texts, 12)}."
+        )
+    return table_of(
+        "metrics", "Do metrics foretell preferences?", frame.drop(columns="name"), columns, notes,
+        printed=frame,
+    )  # fmt: skip
 
 
-def _foreteller(row: Any) -> str:
-    name = str(row["metric"])
-    return name if name == OTHERS else metric_name(name)
-
-
-def _share_interval(row: Any) -> str:
-    low, high = row["low"], row["high"]
-    known = math.isfinite(low) and math.isfinite(high)
-    return f"{100 * low:.1f}–{100 * high:.1f}%" if known else NONE
+def _no_interval(judgements: pd.DataFrame) -> str:
+    """Why shares have no interval."""
+    unnamed = [f"{name}s" for name in ("rater", "image") if (judgements[name] == "").any()]
+    if unnamed:
+        return f"No interval: not all judgements name {' and '.join(unnamed)}."
+    return f"No interval: it needs {LEAST_UNITS} raters and images or more."
 
 
 def metrics_of_results(

@@ -29,7 +29,7 @@ def preferences_figure(scale: Scale, width: Width = "column") -> Figure:
     """Methods from best to worst; those that share a letter weren't shown to differ."""
     values = scale.values
     names, full = names_within(list(values["method"]), _NAME_MM[width])
-    caption = with_minus(" ".join(filter(None, [scale.caption, full])))
+    caption = " ".join(filter(None, [scale.caption, full]))
     lines = len(caption_lines(caption, WIDTHS_MM[width]))
     figure = new_figure(WIDTHS_MM[width], 17 + _ROW_MM * len(values) + LINE_MM * lines)
     axes = figure.subplots()

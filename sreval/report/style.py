@@ -272,15 +272,20 @@ def figure_bytes(figure: Figure, form: str, dpi: int = _DPI) -> bytes:
     return buffer.getvalue()
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = _DPI) -> None:
-    """Write the figure as the file's ending says. Raises UsageError for another ending."""
+def figure_form(path: Path) -> str:
+    """The kind of figure that the file's ending says. Raises UsageError for another ending."""
     form = path.suffix.lower().removeprefix(".")
     if form not in FORMATS:
         raise UsageError(
             f"Can't draw {path.name}: {form or 'no ending'} is not a kind of figure.",
             f"End it in {', '.join('.' + known for known in FORMATS)}.",
         )
-    write_atomic(path, figure_bytes(figure, form, dpi))
+    return form
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = _DPI) -> None:
+    """Write the figure as the file's ending says. Raises UsageError for another ending."""
+    write_atomic(path, figure_bytes(figure, figure_form(path), dpi))
 
 
 def figure_svg(figure: Figure) -> str:

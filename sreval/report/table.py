@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -298,6 +299,26 @@ def interval_column(
 ) -> Callable[[Any], str]:
     """Prints low to high, a dash where there is no interval; ``signed`` for differences."""
     return lambda row: span(row[low], row[high], digits, signed=signed)
+
+
+def share_column(name: str, digits: int = 0) -> Callable[[Any], str]:
+    """Prints a share of 0..1 in per cent, a dash for none."""
+
+    def show(row: Any) -> str:
+        value = row[name]
+        return f"{value:.{digits}%}" if math.isfinite(value) else NONE
+
+    return show
+
+
+def share_interval_column(low: str, high: str, digits: int = 0) -> Callable[[Any], str]:
+    """Prints the limits of a share in per cent, a dash where there is no interval."""
+
+    def show(row: Any) -> str:
+        limits = span(100 * row[low], 100 * row[high], digits)
+        return limits if limits == NONE else f"{limits}%"
+
+    return show
 
 
 def with_dataset(frame: pd.DataFrame, columns: Columns) -> Columns:

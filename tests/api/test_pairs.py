@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,10 @@ def test_ties_need_a_model_or_a_word() -> None:
 @pytest.mark.parametrize(
     ("case", "says"),
     [
-        ("one_method_always_wins", "Judgements put no end to these differences: a > b, c."),
+        (
+            "one_method_always_wins",
+            "From these judgements the differences a > b, c have no finite estimate.",
+        ),
         ("perfect_order", "a > b; b > c"),
         ("two_blocks_one_way", "a, b > c, d"),
         ("disconnected", "No judgement links these methods with those of the other parts"),
@@ -264,6 +268,137 @@ def test_metrics_foretell_preferences(sreval: Sreval, files: Path) -> None:
     assert "further columns are left alone: niqe, note" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--figure", "ranks.bmp"), "bmp is not a kind of figure"),
+        (("--figure", "pairs.csv/ranks.png"), "No folder can be written at pairs.csv"),
+        (("--out", "pairs.csv"), "No folder can be written at pairs.csv"),
+        (("--out", "/proc/none"), "No folder can be written at /proc/none"),
+        (("--reference", "nix"), "Unknown reference 'nix'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_the_report(
+    sreval: Sreval, files: Path, options: tuple[str, ...], says: str
+) -> None:
+    ran = sreval("preferences", "pairs.csv", *options)
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert says in ran.err
+    assert [path.name for path in files.iterdir()] == ["pairs.csv"]
+
+
+def test_one_of_several_scales_is_named_as_the_error_says(sreval: Sreval, files: Path) -> None:
+    parts = [study(methods=names).assign(dataset=of) for names, of in (
+        (("a", "b c"), "x"), (("d", "e"), "x"), (("d", "e"), "y"),
+    )]  # fmt: skip
+    pd.concat(parts[:2]).drop(columns="dataset").to_csv("parts.csv", index=False)
+    pd.concat(parts).to_csv("both.csv", index=False)
+    for file in ("parts.csv", "both.csv"):
+        ran = sreval("preferences", file, "--figure", "ranks.svg")
+        assert ran.code == USAGE
+        remedy = ran.err.partition("Name one by ")[2].partition(";")[0]
+        assert sreval("preferences", file, "--figure", "r.svg", *shlex.split(remedy)).code == OK
+
+
+def test_letters_without_a_font_are_told(sreval: Sreval, files: Path) -> None:
+    study(methods=("a", "b", "\U0010fffd")).to_csv("names.csv", index=False)
+    ran = sreval("preferences", "names.csv", "--figure", "ranks.png")
+    assert ran.code == OK
+    assert "No font here has \U0010fffd." in ran.err
+
+
+def test_what_a_figure_or_a_note_claims_is_in_it() -> None:
+    named = study(ties=0.2).replace("srgan", "m (-2)")
+    cases = {
+        "for raters and images in general": named,
+        "for raters in general on this image": named[named["image"] == "i0"],
+        "No intervals.": named.drop(columns=["rater", "image"]),
+    }
+    for says, judgements in cases.items():
+        found = package.preferences(judgements)
+        caption = " ".join(found.figure(width="page").get_supxlabel().split())
+        assert says in caption
+        assert says in found.text
+        assert ("Bars" in caption) == bool(found.frame["jod_low"].notna().any())
+        assert "75% prefer the better, ties aside." in caption
+    long = named.replace("m (-2)", f"m {'x' * 60} (-2)")
+    assert "xxx (-2)" in package.preferences(long).figure().get_supxlabel().replace("\n", "")
+
+
+def test_units_of_shares_and_classes_read_as_a_sentence() -> None:
+    never = study().assign(choice=lambda f: np.where(f["left"] > f["right"], "left", "right"))
+    said = package.preferences(never).text
+    assert "a tie half; interval over raters and images." in said
+    assert "Where no > leads from one class to another, their order isn't known." in said
+
+
+def test_a_row_of_checks_that_has_no_test_says_why() -> None:
+    found = package.preferences(study(raters=6, images=5, methods=tuple("abcdefg")))
+    row = found.frames["checks"].iloc[0].to_dict()
+    assert row["question"] == "Do the methods differ?"
+    assert math.isnan(row["p"])
+    assert row["more"] == "5 images are too few for one test of 7 methods"
+    unnamed = study().drop(columns=["rater", "image"])
+    row = package.preferences(unnamed).frames["checks"].iloc[0].to_dict()
+    assert "scale say why" in row["more"]
+
+
+def test_a_missing_value_of_one_metric_takes_nothing_from_the_others() -> None:
+    pairs = study(images=6)
+    values = pd.DataFrame(
+        [
+            {"image": f"i{i}", "method": m, "psnr": i * k % 4, "ssim": -k, "lpips": math.nan}
+            for i in range(6)
+            for k, m in enumerate(METHODS)
+        ]
+    ).astype({"ssim": float})
+    whole = package.preferences(pairs, metrics=values).frames["metrics"].set_index("metric")
+    values.loc[0, "ssim"] = math.nan
+    found = package.preferences(pairs, metrics=values)
+    table = found.frames["metrics"].set_index("metric")
+    lost = ((pairs["image"] == "i0") & (pairs[["left", "right"]] == METHODS[0]).any(axis=1)).sum()
+    own = ["share", "low", "high", "n"]
+    assert table.loc[["psnr"], own].equals(whole.loc[["psnr"], own])
+    assert table["n"].to_dict() == {
+        "psnr": len(pairs), "ssim": len(pairs) - lost, "another rater": len(pairs)
+    }  # fmt: skip
+    of = values.set_index(["image", "method"])["psnr"].to_dict()
+    ahead = [of[row.image, row.left] - of[row.image, row.right] for row in pairs.itertuples()]
+    hits = (np.sign(ahead) * np.where(pairs["choice"] == "left", 1, -1) + 1) / 2
+    kept = (pairs["image"] != "i0") | (pairs[["left", "right"]] != METHODS[0]).all(axis=1)
+    assert table.loc["psnr", "common_share"] == pytest.approx(hits[kept].mean())
+    said = found.table("metrics").to_text()
+    assert f"share in common: of the {len(pairs) - lost} judgements that every row" in said
+    assert f"without a value of both pictures, of {len(pairs)}: " in said
+    assert f"SSIM {lost}" in said
+    assert f"LPIPS {len(pairs)}" in said
+    assert (
+        "in common"
+        not in package.preferences(pairs, metrics=values[["image", "method", "psnr"]])
+        .table("metrics")
+        .to_text()
+    )
+
+
+def test_a_column_of_intervals_stands_only_where_there_are_any() -> None:
+    values = pd.DataFrame(
+        [
+            {"image": f"i{i}", "method": m, "psnr": k}
+            for i in range(5)
+            for k, m in enumerate(METHODS)
+        ]
+    )
+    named = package.preferences(study(), metrics=values).table("metrics").to_text()
+    assert "95%" in named
+    assert "Intervals of metrics: raters and images" in named
+    unnamed = study().drop(columns="rater")
+    said = package.preferences(unnamed, metrics=values).table("metrics").to_text()
+    assert "95%" not in said
+    assert "No interval: not all judgements name raters." in said
+    assert "another answer" in said
+    assert "another rater" not in said
+
+
 def test_a_figure_of_either_width_and_of_one_of_several_scales() -> None:
     both = pd.concat([study().assign(dataset=name) for name in ("Set5", "Set14")])
     found = package.preferences(both)
@@ -299,3 +434,38 @@ def test_a_method_of_ties_alone_is_named_where_ties_are_dropped() -> None:
     found = package.preferences(pd.concat([study(), tied]), ties="drop")
     assert found.not_done == ["lost: every judgement is a tie, and ties are left out."]
     assert sorted(found.frame["method"]) == sorted(METHODS)
+
+
+def test_without_sides_no_advantage_is_kept() -> None:
+    winners = pd.DataFrame([("a", "b"), ("b", "a")], columns=["winner", "loser"])
+    with pytest.raises(UsageError, match="Leave out order=True"):
+        package.preferences(winners, order=True)
+
+
+@pytest.mark.parametrize("choice", ["left", "right"])
+def test_every_answer_on_one_side_has_one_remedy(choice: str) -> None:
+    frame = study().assign(choice=choice)
+    plain = package.preferences(frame)
+    row = plain.frames["checks"].set_index("question").loc["Does the left have an advantage?"]
+    assert "the advantage of one place has no finite estimate" in row["more"]
+    assert "Sides weren't balanced" in plain.text
+    found = package.preferences(frame, order=True)
+    assert "scale" not in found.frames
+    assert found.not_done[0].endswith("Leave out order=True.")
+
+
+def test_raters_without_sides_or_images_are_told_what_is_known() -> None:
+    frame = study()
+    chosen = frame["choice"] == "left"
+    winners = frame[["rater", "image"]].assign(
+        winner=frame["left"].where(chosen, frame["right"]),
+        loser=frame["right"].where(chosen, frame["left"]),
+    )
+    found = package.preferences(winners)
+    assert found.frames["raters"]["left_share"].isna().all()
+    assert "left" not in found.table("raters").to_text()
+    nameless = package.preferences(frame.drop(columns="image"))
+    assert "agreement" not in nameless.frames
+    text = nameless.table("raters").to_text()
+    assert "Images aren't named and pairs were judged more than once" in text
+    assert "circular" not in text

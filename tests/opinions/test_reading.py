@@ -735,8 +735,8 @@ def test_what_is_no_number(text: str) -> None:
         ('{"a": [[1]], "a": [[2]]}', "r.json", "name 'a' twice"),
         ("[" * 100_000, "r.json", "isn't JSON"),
         (r'[{"rater": "\ud800", "method": "x", "image": "a", "score": 3}]', "r.json", "isn't JSON"),
-        ("[]", "r.json", "no votes"),
-        ("7", "r.json", "no votes"),
+        ("[]", "r.json", "no opinions"),
+        ("7", "r.json", "no opinions"),
     ],
 )
 def test_refuses(tmp_path: Path, text: str, name: str, message: str) -> None:

@@ -48,7 +48,7 @@ def test_tasks_and_scales_are_not_pooled(column: str, cells: list[str], said: st
     named: TaskName | None = "acr-hr" if "not acr-hr" in said else None
     frame[column] = [cells[row % len(cells)] for row in range(len(frame))]
     with pytest.raises(SrevalError, match=said):
-        sreval.read_votes(frame, task=named)
+        sreval.read_votes(frame, task=named, scale="1..5" if "not 1..5" in said else None)
 
 
 @pytest.mark.parametrize(

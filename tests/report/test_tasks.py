@@ -114,7 +114,7 @@ def test_a_slider_says_how_its_votes_heap_and_who_has_no_z() -> None:
 def test_power_speaks_of_its_scale(sreval: Sreval) -> None:
     few = ("--raters", 6, "--images", 6, "--studies", 20)
     ran = sreval("study", "power", "--difference", 1, "--rating-scale", "1..9", *few)
-    assert "the scale 1..9, on which raters and images differ as on 1..5, stretched" in ran.out
+    assert "votes on 1..9, on which raters and images differ as on 1..5, stretched" in ran.out
     ran = sreval("study", "power", "--difference", 1, "--rating-scale", "9..1", *few)
     assert ran.code == Exit.USAGE
 

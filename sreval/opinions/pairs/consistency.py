@@ -51,9 +51,12 @@ class Block(NamedTuple):
 def blocks(judgements: pd.DataFrame) -> Iterator[Block]:
     """The blocks of the rows of kind "real" that name their rater.
 
-    The methods of a block are all that anybody judged on the image.
+    The methods of a block are all that anybody judged on the image. Where images aren't named and a
+    rater judged a pair more than once, several images may be in one: there are no blocks then.
     """
     for (dataset, image), rows in real(judgements).groupby(IMAGE, sort=True):
+        if image == "" and _repeated(rows):
+            continue
         codes, names = pd.factorize(pd.concat([rows["left"], rows["right"]]), sort=True)
         left, right = codes.reshape(2, -1)
         votes = rows["choice"].map({"left": 1, "tie": 0, "right": -1}) * rows["count"]
@@ -64,6 +67,13 @@ def blocks(judgements: pd.DataFrame) -> Iterator[Block]:
             balance = np.zeros((n, n))
             np.add.at(balance, (left[places], right[places]), votes.to_numpy()[places])
             yield Block(str(dataset), str(image), str(rater), balance > balance.T)
+
+
+def _repeated(rows: pd.DataFrame) -> bool:
+    """Whether a rater who is named judged a pair more than once."""
+    named = rows[rows["rater"] != ""]
+    low, high = named[["left", "right"]].min(axis=1), named[["left", "right"]].max(axis=1)
+    return bool((named.groupby([named["rater"], low, high])["count"].sum() > 1).any())
 
 
 def real(judgements: pd.DataFrame) -> pd.DataFrame:
@@ -151,8 +161,10 @@ def triads(judgements: pd.DataFrame) -> pd.DataFrame:
     return sums.assign(zeta=made["zeta"].mean()).reset_index()
 
 
-def checks(judgements: pd.DataFrame) -> pd.DataFrame:
+def checks(judgements: pd.DataFrame, sided: bool = True) -> pd.DataFrame:
     """What each rater did besides: sides, repeats, two identical pictures, traps, time.
+
+    ``sided`` says whether left and right are places; shares of the left are NaN where they aren't.
 
     Returns a row a rater: ``judgements`` that count, of which ``ties``; ``left_share`` of those
     without a tie; ``repeats`` that have an original, and how many ``agreed`` with it in the method
@@ -169,13 +181,13 @@ def checks(judgements: pd.DataFrame) -> pd.DataFrame:
     made = pd.DataFrame(index=raters)
     made["judgements"] = by["count"].sum()
     made["ties"] = count.where(own["choice"] == "tie", 0).groupby(own["rater"]).sum()
-    made["left_share"] = _left_share(own)
+    made["left_share"] = _left_share(own) if sided else math.nan
     repeats = _repeats(named)
     made["repeats"] = repeats.groupby("rater")["agreed"].size()
     made["agreed"] = repeats.groupby("rater")["agreed"].sum()
     same = _of_kind(named, "same")
     made["same"] = same.groupby("rater")["count"].sum()
-    made["same_left_share"] = _left_share(same)
+    made["same_left_share"] = _left_share(same) if sided else math.nan
     traps = _of_kind(named, "trap")
     if "correct" not in traps:
         traps = traps.assign(correct=np.nan)

@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError
+from sreval.errors import StatisticsError, option
 from sreval.opinions.arrays import Codes, Floats
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.likelihood import TIE_MODELS, Likelihood, Model, Ties
@@ -28,7 +28,8 @@ class Existence:
     ``parts``: methods that comparisons connect, each part with a scale of its own. ``classes``:
     methods whose differences are finite, the best first within a part. ``beyond``: those (a, b) of
     classes, by their numbers, with a above b without end, and no class between them.
-    ``order_finite`` and ``tie_finite``: whether these parameters are. ``ties_only`` and
+    ``order_finite`` and ``tie_finite``: whether these parameters are; ``order_apart``: whether
+    judgements tell the advantage of the left place from the methods at all. ``ties_only`` and
     ``no_ties`` say that all judgements, or none, are ties; ``one_rater`` and ``one_image`` that a
     single one was there, or the file has none.
     """
@@ -37,6 +38,7 @@ class Existence:
     classes: tuple[tuple[str, ...], ...]
     beyond: tuple[tuple[int, int], ...]
     order_finite: bool
+    order_apart: bool
     tie_finite: bool
     ties_only: bool
     no_ties: bool
@@ -65,11 +67,14 @@ class Existence:
             return f"No judgement links these methods with each other: {named}."
         if not self.tie_finite and self.no_ties:
             return "No judgement is a tie, so that the model has no finite tie parameter."
-        if self.beyond:
-            return f"Judgements put no end to these differences: {'; '.join(self.orders)}."
-        if not self.order_finite:
+        if not self.order_apart:
             return "Judgements don't tell the advantage of the left place from the methods."
-        return "Judgements put no end to the parameters of this model."
+        if not self.order_finite:
+            return "From these judgements the advantage of one place has no finite estimate."
+        if self.beyond:
+            orders = "; ".join(self.orders)
+            return f"From these judgements the differences {orders} have no finite estimate."
+        return "From these judgements the parameters of this model have no finite estimate."
 
     @property
     def remedy(self) -> str:
@@ -82,8 +87,8 @@ class Existence:
             return "Fit each of these parts by itself."
         if not self.tie_finite and self.no_ties:
             return "Fit bradley-terry or thurstone, which have no ties."
-        if not self.beyond:
-            return "Fit the model without the order effect."
+        if not self.order_finite:
+            return f"Leave out {option('--order', 'order=True')}."
         return (
             "Use the penalised estimate under its name (firth), or fit the methods of each class "
             "alone."
@@ -125,6 +130,7 @@ def existence(
         classes=tuple(_named(comparisons, class_of == c) for c in rank),
         beyond=tuple((int(a), int(b)) for a, b in np.argwhere(above & ~between)),
         order_finite=told_apart and (not order or others[0]),
+        order_apart=told_apart,
         tie_finite=tie_finite and (model not in TIE_MODELS or others[-1]),
         ties_only=ties_only,
         no_ties=no_ties,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,31 +33,7 @@ class Foretold(NamedTuple):
     n_images: int
 
 
-def with_values(
-    judgements: pd.DataFrame, values: pd.DataFrame, metrics: Iterable[str]
-) -> tuple[pd.DataFrame, Floats]:
-    """The judgements without ties that have all metrics of both pictures, and left minus right.
-
-    ``values`` has a row a (dataset, image, method). The differences are of shape (judgements,
-    metrics); 0 where both are infinite, as the PSNR of identical images is. Raises StatisticsError
-    where there is none.
-    """
-    rows = judgements[judgements["choice"] != "tie"]
-    known = values.set_index([*_STIMULUS, "method"])[list(metrics)]
-    sides = []
-    for side in ("left", "right"):
-        keys = pd.MultiIndex.from_frame(rows[[*_STIMULUS, side]])
-        sides.append(known.reindex(keys).to_numpy(dtype=np.float64))
-    with np.errstate(invalid="ignore"):
-        ahead = np.where(sides[0] == sides[1], 0.0, sides[0] - sides[1])
-    kept = np.flatnonzero(~np.isnan(ahead).any(axis=1))
-    if not kept.size:
-        wanted = ["/".join(filter(None, key)) for key in known.index[:3]]
-        raise StatisticsError(
-            "No judgement has a metric of both pictures.",
-            f"Name images and methods as the metrics do: {listed(wanted)}.",
-        )
-    return rows.iloc[kept], ahead[kept]
+_UNKNOWN = Foretold(math.nan, math.nan, math.nan, 0, 0, 0)
 
 
 def by_metrics(
@@ -66,15 +42,64 @@ def by_metrics(
     metrics: Mapping[str, bool],
     level: float = 0.95,
 ) -> dict[str, Foretold]:
-    """What each of ``metrics``, by whether higher is better, foretells of ``with_values``.
+    """What each of ``metrics``, by whether higher is better, foretells of the judgements.
 
-    So all metrics are compared on the same judgements. Raises as ``with_values`` does.
+    ``values`` has a row a (dataset, image, method). Each metric has its own judgements, those
+    without a tie on two pictures of which it has the values; without any its share is NaN. Two
+    infinite values are equal, as the PSNR of identical images are. Raises StatisticsError where no
+    metric has a judgement.
     """
-    rows, ahead = with_values(judgements, values, metrics)
+    rows, ahead = _ahead(judgements, values, metrics)
+    known = ~np.isnan(ahead)
+    if not known.any():
+        wanted = ["/".join(filter(None, key)) for key in _by_picture(values, metrics).index[:3]]
+        raise StatisticsError(
+            "No judgement has a metric of both pictures.",
+            f"Name images and methods as the metrics do: {listed(wanted)}.",
+        )
     chosen = np.where(rows["choice"] == "left", 1, -1)
     signs = [1 if higher else -1 for higher in metrics.values()]
     hits = (np.sign(ahead) * np.array(signs) * chosen[:, None] + 1) / 2
-    return {metric: _share(rows, hits[:, place], level) for place, metric in enumerate(metrics)}
+    return {
+        metric: _share(rows[kept], own[kept], level)
+        for metric, own, kept in zip(metrics, hits.T, known.T, strict=True)
+    }
+
+
+def in_common(
+    judgements: pd.DataFrame, values: pd.DataFrame, metrics: Collection[str]
+) -> pd.DataFrame:
+    """The judgements that all ``metrics`` foretell and, where any has one, another answer too."""
+    rows, ahead = _ahead(judgements, values, metrics)
+    rows = rows.iloc[np.flatnonzero(~np.isnan(ahead).any(axis=1))]
+    answered = ~np.isnan(_shares_of_others(rows))
+    return rows[answered] if answered.any() else rows
+
+
+def with_values(
+    judgements: pd.DataFrame, values: pd.DataFrame, metrics: Collection[str]
+) -> pd.DataFrame:
+    """The judgements without a tie that any of ``metrics`` foretells."""
+    rows, ahead = _ahead(judgements, values, metrics)
+    return rows.iloc[np.flatnonzero(~np.isnan(ahead).all(axis=1))]
+
+
+def _by_picture(values: pd.DataFrame, metrics: Collection[str]) -> pd.DataFrame:
+    return values.set_index([*_STIMULUS, "method"])[list(metrics)]
+
+
+def _ahead(
+    judgements: pd.DataFrame, values: pd.DataFrame, metrics: Collection[str]
+) -> tuple[pd.DataFrame, Floats]:
+    """The judgements without ties, and left minus right (judgements, metrics), NaN if unknown."""
+    rows = judgements[judgements["choice"] != "tie"]
+    known = _by_picture(values, metrics)
+    sides = []
+    for side in ("left", "right"):
+        keys = pd.MultiIndex.from_frame(rows[[*_STIMULUS, side]])
+        sides.append(known.reindex(keys).to_numpy(dtype=np.float64))
+    with np.errstate(invalid="ignore"):
+        return rows, np.where(sides[0] == sides[1], 0.0, sides[0] - sides[1])
 
 
 def by_others(judgements: pd.DataFrame) -> Foretold:
@@ -85,6 +110,17 @@ def by_others(judgements: pd.DataFrame) -> Foretold:
     no pair of an image was judged twice.
     """
     rows = judgements[judgements["choice"] != "tie"]
+    shares = _shares_of_others(rows)
+    kept = ~np.isnan(shares)
+    if not kept.any():
+        return _UNKNOWN
+    rows = rows[kept]
+    share = float(np.average(shares[kept], weights=rows["count"]))
+    return Foretold(share, math.nan, math.nan, int(rows["count"].sum()), *_sizes(rows))
+
+
+def _shares_of_others(rows: pd.DataFrame) -> Floats:
+    """Of each judgement the share of the others' answers that agree; NaN without another."""
     sides = rows[["left", "right"]]
     chosen = rows["left"].where(rows["choice"] == "left", rows["right"])
     named = rows.assign(first=sides.min(axis=1), last=sides.max(axis=1), chosen=chosen)
@@ -97,13 +133,8 @@ def by_others(judgements: pd.DataFrame) -> Foretold:
         return named.groupby(keys)["count"].transform("sum") - own
 
     every = of_others(pair)
-    kept = every > 0
-    shares = of_others([*pair, "chosen"])[kept] / every[kept]
-    if not kept.any():
-        return Foretold(math.nan, math.nan, math.nan, 0, 0, 0)
-    weights = rows["count"][kept]
-    share = float(np.average(shares.to_numpy(), weights=weights))
-    return Foretold(share, math.nan, math.nan, int(weights.sum()), *_sizes(rows[kept]))
+    shares = of_others([*pair, "chosen"]) / every.where(every > 0)
+    return shares.to_numpy(dtype=np.float64)
 
 
 def _sizes(rows: pd.DataFrame) -> tuple[int, int]:
@@ -112,6 +143,8 @@ def _sizes(rows: pd.DataFrame) -> tuple[int, int]:
 
 
 def _share(rows: pd.DataFrame, hits: Floats, level: float) -> Foretold:
+    if rows.empty:
+        return _UNKNOWN
     count = rows["count"].to_numpy(dtype=np.float64)
     share = float(np.average(hits, weights=count))
     raters, images = _sizes(rows)

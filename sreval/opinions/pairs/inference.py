@@ -16,10 +16,16 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, counted, unknown_name
+from sreval.errors import StatisticsError, counted, option, unknown_name
 from sreval.opinions.arrays import Floats, check_level
 from sreval.opinions.comparison import MeanTest
-from sreval.opinions.intervals import LEAST_UNITS, Interval, on_scale, student_quantile
+from sreval.opinions.intervals import (
+    LEAST_UNITS,
+    Interval,
+    exact_share,
+    on_scale,
+    student_quantile,
+)
 from sreval.opinions.pairs.comparisons import Comparisons, unit_codes, unit_sums
 from sreval.opinions.pairs.likelihood import NORMAL, TIE_MODELS, Likelihood, Model, Ties, weights
 from sreval.opinions.pairs.models import PairFit, Source, fit
@@ -151,14 +157,17 @@ class Goodness:
     """How well the model fits the shares of each pair, as if all judgements were independent.
 
     ``deviance`` is G^2, ``pearson`` X^2, on ``freedom``; ``p`` that of G^2, NaN where the model
-    leaves no freedom. ``worst`` has one row an outcome of a pair, the largest Pearson residual
-    first: left, right, outcome, observed, expected, residual.
+    leaves no freedom or expected counts are small: ``sparse`` says that more than a fifth of them
+    are below 5, or one below 1 (Cochran 1954, Biometrics 10(4), from memory). ``worst`` has one row
+    an outcome of a pair, the largest Pearson residual first: left, right, outcome, observed,
+    expected, residual.
     """
 
     deviance: float
     pearson: float
     freedom: int
     p: float
+    sparse: bool
     worst: pd.DataFrame
 
 
@@ -371,8 +380,25 @@ def _chosen(comparisons: Comparisons, unit: Source | None) -> tuple[Source, str]
         if unit not in SOURCES:
             raise unknown_name("unit", unit, SOURCES)
         return unit, ""
-    found = default_unit(comparisons.n_raters, comparisons.n_images, comparisons.of_images)
+    of, nameless = comparisons.of_images, _nameless(comparisons)
+    if "rater" in nameless:
+        by_image = nameless == ("rater",) and comparisons.n_images >= LEAST_UNITS
+        unit_image = option("--unit image", "unit='image'")
+        over = f"Over {of}s there are intervals by {unit_image}"
+        return "rater", over if by_image else ""
+    if nameless:
+        return "rater", (
+            f"A claim on raters and {of}s in general needs {ENOUGH_FOR_BOTH} of each; the "
+            f"judgements name no {of}s, so that the unit is rater"
+        )
+    found = default_unit(comparisons.n_raters, comparisons.n_images, of)
     return "both" if found.unit == "both" else "rater", found.why
+
+
+def _nameless(comparisons: Comparisons) -> tuple[str, ...]:
+    """Of raters and images, those that the judgements don't name."""
+    names = (("rater", comparisons.raters), (comparisons.of_images, comparisons.images))
+    return tuple(what for what, own in names if own == ("",))
 
 
 def _claim(unit: Source, of: str) -> str:
@@ -394,20 +420,28 @@ def _warning(comparisons: Comparisons, unit: Source) -> str:
             "Judgements of one rater, and on one image, go together: as if independent, intervals "
             "are too narrow."
         )
-    of = comparisons.of_images
-    counts = {"rater": (comparisons.raters, "rater"), "image": (comparisons.images, of)}
-    told = []
-    for names, what in counts.values() if unit == "both" else [counts[unit]]:
-        if names == ("",):
+    of, nameless = comparisons.of_images, _nameless(comparisons)
+    counts = {"rater": (comparisons.n_raters, "rater"), "image": (comparisons.n_images, of)}
+    told, enough = [], []
+    for name, (n, what) in counts.items():
+        there = counted(n, what)
+        if what not in nameless and n >= LEAST_UNITS:
+            enough.append(option(f"--unit {name}", f"unit={name!r}"))
+        if unit not in ("both", name):
+            continue
+        if what in nameless:
             told.append(f"The judgements name no {what}s, so that there are no intervals or tests")
-        elif len(names) < LEAST_UNITS or (unit == "both" and len(names) < ENOUGH_FOR_BOTH):
-            there = counted(len(names), what)
-            told.append(f"{there}: the values are of th{'is' if len(names) == 1 else 'ese'} only")
-        elif len(names) < ENOUGH_FOR_BOTH:
+        elif n < LEAST_UNITS:
+            those = f"this {what}" if n == 1 else f"these {what}s"
+            told.append(f"{there}: the values hold for {those} only")
+        elif n < ENOUGH_FOR_BOTH and unit == "both":
+            told.append(f"Both needs {ENOUGH_FOR_BOTH} {what}s for intervals; here are {n}")
+        elif n < ENOUGH_FOR_BOTH:
             told.append(
-                f"{counted(len(names), what)} tell little of others: read intervals and tests over "
-                f"them with care"
+                f"{there} tell little of others: read intervals and tests over them with care"
             )
+    if told and unit == "both" and enough:
+        told.append(f"There are intervals by {' or '.join(enough)}")
     return "".join(f"{sentence}. " for sentence in told).strip()
 
 
@@ -427,22 +461,41 @@ def equality_test(fit: PairFit) -> LikelihoodRatio:
 
 
 def images_test(fit: PairFit) -> LikelihoodRatio:
-    """That one scale fits all images, against a fit of its own to each.
+    """That one scale fits all images, against a scale of its own for each.
+
+    The advantage of the left place, where the fit has it, is one for all images.
 
     Raters that differ in taste make it careful: an image's judgements then vary less than if all
     were independent. Raises StatisticsError with ties as halves.
     """
     _check_likelihood(fit)
     comparisons = fit.comparisons
-    value, freedom = 0.0, -fit.n_parameters
+    freedom, apart, likelihoods = -fit.n_parameters, False, []
     for image in range(comparisons.n_images):
         own = comparisons.where(comparisons.image == image)
         likelihood = Likelihood.of(own, _with_ties(own, fit.model), fit.order, fit.ties)
         if likelihood.counts.any():
-            value += likelihood.maximum()[1]
+            likelihoods.append(likelihood)
             judged = likelihood.design[likelihood.counts.sum(axis=1) > 0]
-            freedom += int(np.linalg.matrix_rank(judged.reshape(-1, judged.shape[2])))
-    return _ratio(value, fit.log_likelihood, freedom)
+            judged = judged.reshape(-1, judged.shape[2])
+            rank = int(np.linalg.matrix_rank(judged))
+            if fit.order:
+                alone = int(np.linalg.matrix_rank(np.delete(judged, likelihood.n_methods, axis=1)))
+                apart, rank = apart or rank > alone, alone
+            freedom += rank
+
+    def value(order_effect: float | None) -> float:
+        return sum(one.maximum(order_effect=order_effect)[1] for one in likelihoods)
+
+    if not fit.order:
+        return _ratio(value(None), fit.log_likelihood, freedom)
+    around = fit.order_effect - _FAR, fit.order_effect + _FAR
+    best = scipy.optimize.minimize_scalar(lambda x: -value(x), bounds=around, method="bounded")
+    return _ratio(value(float(best.x)), fit.log_likelihood, freedom + apart)
+
+
+_FAR = 20.0
+"""So far from what fits all images an advantage of a place is as good as without end."""
 
 
 def _with_ties(comparisons: Comparisons, model: Model) -> Model:
@@ -488,8 +541,9 @@ def goodness(fit: PairFit) -> Goodness:
             "residual": residual.ravel(),
         }
     ).sort_values("residual", key=np.abs, ascending=False, ignore_index=True, kind="stable")
-    chance = float(scipy.special.chdtrc(freedom, deviance)) if freedom else math.nan
-    return Goodness(deviance, float((residual**2).sum()), freedom, chance, worst)
+    sparse = bool((expected < 1).any() or (expected < 5).mean() > 0.2)
+    chance = math.nan if sparse or not freedom else float(scipy.special.chdtrc(freedom, deviance))
+    return Goodness(deviance, float((residual**2).sum()), freedom, chance, sparse, worst)
 
 
 def _check_likelihood(fit: PairFit) -> None:
@@ -512,7 +566,8 @@ def shares(
     """The preference share of each judged pair, its interval by ``unit`` as in ``compare``.
 
     Units are those with a judgement of the pair; where they are too few there is no interval. The
-    interval has Student's t and stays within 0..1 (``intervals.limits_on_scale``).
+    interval has Student's t, stays within 0..1 (``intervals.limits_on_scale``), and holds that of
+    as many independent judgements (``intervals.exact_share``), also where all units agree.
     """
     check_level(level)
     unit, _ = _chosen(comparisons, unit)
@@ -537,8 +592,15 @@ def shares(
             share, share - half, share + half, level, spread.n, _names(unit, of),
             f"share that prefers the first: {_claim(unit, of)}", _method(unit), freedom,
         )  # fmt: skip
+        kept = on_scale(interval, _SHARE, max(1, int(n)))
+        if not math.isnan(kept.low):
+            least = exact_share(share, n, level)
+            kept = replace(
+                kept, low=min(kept.low, least[0]), high=max(kept.high, least[1]),
+                method=f"{kept.method}, at least Clopper-Pearson",
+            )  # fmt: skip
         names = comparisons.methods
-        found.append(Share(names[a], names[b], n, on_scale(interval, _SHARE, max(1, int(n)))))
+        found.append(Share(names[a], names[b], n, kept))
     return tuple(found)
 
 

@@ -6,8 +6,10 @@ commas and names. Here stand only the columns, the spellings of a choice, and wh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +80,7 @@ _CHOICES = {
     LEFT: ("l", "a", "1", "first", "model a", "method a", "condition a", "option a"),
     RIGHT: ("r", "b", "2", "second", "model b", "method b", "condition b", "option b"),
     TIE: (
-        *("same", "equal", "draw", "tied", "both", "neither", "none", "no difference"),
+        *("same", "equal", "draw", "tied", "both", "neither", "no difference"),
         *("no preference", "not sure", "unsure", "don't know", "can't tell"),
         *("tie (bothbad)", "both bad", "bothbad"),
     ),
@@ -129,7 +131,7 @@ def read_judgements(source: Source) -> Judgements:
     """
     path, sheet = _sheet(source)
     cells = [plain(cell) for cell in sheet.rows[0]]
-    if _is_matrix(sheet):
+    if sheet.square:
         heads, read = Heads.of(path, cells, (), {}), _wins
     else:
         heads, read = _heads(path, cells), _long
@@ -141,15 +143,34 @@ def read_judgements(source: Source) -> Judgements:
 
 def _sheet(source: Source) -> tuple[Path, Sheet]:
     if isinstance(source, pd.DataFrame):
-        return FRAME, sheet_of_frame(source)
+        return FRAME, sheet_of_frame(source, FORMS)
     path = Path(source)
-    text = read_text(path)
+    text = read_text(path, FORMS)
     if is_json(path, text):
-        content = read_json(path, text)
-        if not (isinstance(content, list) and all(isinstance(row, dict) for row in content)):
-            raise DataError(f"{path} is no list of judgements.", FORMS)
-        return path, sheet_of(path, content)
+        content = read_json(path, text, FORMS)
+        if isinstance(content, list) and all(isinstance(row, dict) for row in content):
+            return path, sheet_of(path, content)
+        if _are_scores(content):
+            raise DataError(f"{path} holds lists of scores, not judgements of pairs.", _use(path))
+        raise DataError(
+            f"{path} isn't a list of judgements.",
+            "Write one object a judgement, as DataFrame.to_json(orient='records') does: "
+            '[{"rater": "ann", "image": "baby", "left": "edsr", "right": "srgan", '
+            '"choice": "left"}, ...].',
+        )
     return path, parse(path, text, [*COLUMNS, *(name for own in HEADS.values() for name in own)])
+
+
+def _are_scores(content: list[Any] | dict[str, Any]) -> bool:
+    """Whether these are [method][rater][image] lists of scores."""
+    tables = list(content.values()) if isinstance(content, dict) else content
+    return all(
+        isinstance(table, list) and all(isinstance(row, list) for row in table) for table in tables
+    )
+
+
+def _use(path: Path) -> str:
+    return f"Use {option(f'sreval opinions {path}', 'sreval.read_votes(...)')}."
 
 
 def _heads(path: Path, cells: list[str]) -> Heads:
@@ -169,9 +190,12 @@ def _heads(path: Path, cells: list[str]) -> Heads:
             raise DataError(
                 f"{path} holds votes on single images ({listed(cells, 9)}), not judgements of "
                 "pairs.",
-                f"Use {option(f'sreval opinions {path}', 'sreval.read_votes(...)')}.",
+                _use(path),
             )
-        raise DataError(f"{path} names no pairs: its columns are {listed(cells, 9)}.", FORMS)
+        scores = f"Scores of single images: {_use(path)[0].lower()}{_use(path)[1:]} "
+        raise DataError(
+            f"{path} names no pairs: its columns are {listed(cells, 9)}.", f"{scores}{FORMS}"
+        )
     counts = [name for name in COUNTS if name in names]
     if counts and names & {"choice", "count"}:
         raise DataError(
@@ -263,21 +287,28 @@ def _seconds(frame: pd.DataFrame, place: Place) -> pd.Series:
     return seconds
 
 
-def _numbers(column: pd.Series, what: str, place: Place) -> pd.Series:
+def _numbers(column: pd.Series, what: str, place: Place, where: str = "") -> pd.Series:
     """The column as floats, NaN where a cell is empty. Raises StatisticsError for other text."""
     found = mapped(column, number)
     bad = found.isna() & mapped(column, str).notna()
     remedy = "Write plain decimal numbers, and leave a cell empty where there is none."
-    refuse(column, bad, f"Column {str(column.name)!r} has no {what}", remedy, place)
+    refuse(column, bad, f"{where or f'Column {column.name!r}'} has no {what}", remedy, place)
     return found.astype(np.float64)
 
 
-def _whole(frame: pd.DataFrame, name: str, least: int, place: Place) -> pd.Series:
-    """A column of counts. Raises StatisticsError for one that isn't whole, or below ``least``."""
-    found = _numbers(frame[name], "count", place).fillna(least)
-    bad = (found < least) | (found % 1 != 0)
+def _whole(frame: pd.DataFrame, name: str, least: int, place: Place, where: str = "") -> pd.Series:
+    """A column of counts, ``where`` in messages.
+
+    Raises StatisticsError for one that isn't whole, or below ``least``.
+    """
+    where = where or f"Column {name!r}"
+    found = _numbers(frame[name], "count", place, where).fillna(least)
     remedy = f"Write whole numbers from {least}; judgements can't be shared out."
-    refuse(frame[name], bad, f"Column {name!r} has no count", remedy, place)
+    for bad, what in (
+        (found % 1 != 0, "that isn't a whole number"),
+        (found < least, f"below {least}"),
+    ):
+        refuse(frame[name], bad, f"{where} has a count {what}", remedy, place)
     return found.astype(np.int64)
 
 
@@ -332,7 +363,21 @@ def _judged(
         correct = asked.assign(choice=asked["correct"]).reset_index(drop=True)
         found = _choices(correct, lambda row: place(int(places[row])))
         made = made.assign(correct=found.set_axis(asked.index).reindex(made.index).fillna(""))
-    return made.assign(choice=read(chosen, lambda row: place(int(rows[row]))).to_numpy())
+    choice = read(chosen, lambda row: place(int(rows[row])))
+    notes += _codes(chosen, choice)
+    return made.assign(choice=choice.to_numpy())
+
+
+def _codes(chosen: pd.DataFrame, read: pd.Series) -> list[str]:
+    """What each choice is taken for that is neither left, right, tie nor a method's name."""
+    choice = chosen["choice"]
+    named = (choice == chosen["left"]) | (choice == chosen["right"])
+    told = pd.DataFrame({"choice": choice, "read": read})[~named & (choice.map(_words) != read)]
+    each = sorted({(one.read, one.choice) for one in told.itertuples()})
+    if not each:
+        return []
+    codes = [f"{choice} as {side}" for side, choice in each]
+    return [f"choices: {listed(codes, 9).replace(' as ', ' is read as ', 1)}."]
 
 
 def _flag_choices(chosen: pd.DataFrame, place: Place) -> pd.Series:
@@ -374,31 +419,34 @@ def _choices(chosen: pd.DataFrame, place: Place) -> pd.Series:
             "Write left, right or tie. Votes on single images go to "
             f"{option('sreval opinions', 'sreval.read_votes(...)')}.",
         )
+    folded = choice.map(str.casefold)
+    near = (folded == left.map(str.casefold)) | (folded == right.map(str.casefold))
+    refuse(
+        choice,
+        near & (named == "") & by_place.isna(),
+        "A choice and a method differ only in case",
+        "Write the name as in the columns of the two methods.",
+        place,
+    )
     # A name that a file's other rows write as a place is refused, too: one column, one meaning.
     unread = named == "" if named.ne("").sum() > by_place.notna().sum() else by_place.isna()
     refuse(
         choice,
         unread,
         "A choice is neither left, right or tie nor one of the two methods",
-        "Write left, right or tie in every row, or the name of the chosen method in every row.",
+        "Write left, right or tie in every row, or the name of the chosen method in every row; "
+        "leave a cell empty where no choice was made.",
         place,
     )
     raise AssertionError("some choice was not read")
 
 
 def _words(text: str) -> str:
-    return " ".join(text.casefold().replace("_", " ").replace("-", " ").replace("’", "'").split())
+    # between words alone: -1 isn't 1
+    return " ".join(re.sub(r"(?<=\w)[-_](?=\w)", " ", text.casefold()).replace("’", "'").split())
 
 
 # A matrix of wins
-
-
-def _is_matrix(sheet: Sheet) -> bool:
-    """Whether the heads, but for the first, are the names of the rows."""
-    rows = [row for _, row in sheet.filled]
-    heads = [identifier(plain(cell)) for cell in sheet.rows[0]][1:]
-    names = [identifier(plain(row[0])) for row in rows]
-    return len(heads) > 1 and sorted(heads) == sorted(names) and len(set(names)) == len(names)
 
 
 def _wins(sheet: Sheet, heads: Heads) -> Judgements:
@@ -418,7 +466,7 @@ def _wins(sheet: Sheet, heads: Heads) -> Judgements:
     refuse(told["left"], told["left"] == "", "A row has no name", "Name the method.", place)
     diagonal = told["left"] == told["right"]
     told.loc[diagonal & ~told["wins"].map(is_number), "wins"] = ""  # often a dash
-    told["count"] = _whole(told, "wins", 0, place)
+    told["count"] = _whole(told, "wins", 0, place, "The matrix")
     own = diagonal & (told["count"] > 0)
     refuse(told["wins"], own, "A method beats itself", "Leave the diagonal empty.", place)
     made = told[told["count"] > 0].assign(

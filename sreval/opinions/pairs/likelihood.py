@@ -237,14 +237,20 @@ class Likelihood:
                 parameters[-1] = inverse((1 + share) / 2)
         return parameters
 
-    def maximum(self, free: Floats | None = None) -> tuple[Floats, float]:
+    def maximum(
+        self, free: Floats | None = None, order_effect: float | None = None
+    ) -> tuple[Floats, float]:
         """The parameters (K,) that maximise it, by Newton's method, and its value there.
 
-        ``free`` (K, F), None: ``basis``, spans the parameters that may vary. Where there is no
-        maximum the value is its bound, and the parameters mean nothing.
+        ``free`` (K, F), None: ``basis``, spans the parameters that may vary; an ``order_effect``
+        that is given doesn't. Where there is no maximum the value is its bound, and the parameters
+        mean nothing.
         """
         free = self.basis if free is None else free
         parameters = self.start()
+        if order_effect is not None:
+            parameters[self.n_methods] = order_effect
+            free = free[:, free[self.n_methods] == 0]
         terms = self.terms(parameters)
         value = self.value(terms)
         if not free.shape[1]:

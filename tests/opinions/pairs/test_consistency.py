@@ -9,6 +9,7 @@ import pytest
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.consistency import (
     agreement,
+    blocks,
     checks,
     circular_triads,
     kendall_u,
@@ -18,6 +19,7 @@ from sreval.opinions.pairs.consistency import (
     zeta,
 )
 from sreval.opinions.pairs.models import fit
+from tests.opinions.pairs.builders import study
 
 
 def judgements(rows: list[str], **more: Any) -> pd.DataFrame:
@@ -201,3 +203,18 @@ def test_a_rater_without_whom_there_is_no_estimate_has_no_likelihood() -> None:
     both = fit(Comparisons.of(judgements(["r i A > B", "s i B > A"])))
     assert likelihoods(both)["log_likelihood"].isna().all()
     assert not likelihoods(both)["unusual"].any()
+
+
+def test_images_that_are_not_named_are_not_taken_as_one() -> None:
+    frame = study(raters=3, images=2).assign(image="")
+    assert list(blocks(frame)) == []
+    assert agreement(frame).empty
+    assert triads(frame).empty
+    once = study(raters=3, images=1).assign(image="")
+    assert len(list(blocks(once))) == 3
+
+
+def test_without_sides_there_is_no_share_of_the_left() -> None:
+    frame = study(raters=3, images=2)
+    assert checks(frame)["left_share"].notna().all()
+    assert checks(frame, sided=False)["left_share"].isna().all()

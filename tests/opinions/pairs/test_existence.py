@@ -46,15 +46,17 @@ def test_an_advantage_of_the_left_may_have_no_end() -> None:
     assert existence(comparisons).exists
     found = existence(comparisons, order=True)
     assert not found.exists
-    assert not found.order_finite
-    assert "left" in found.reason
+    assert (found.order_finite, found.order_apart) == (False, True)
+    assert "the advantage of one place has no finite estimate" in found.reason
+    assert found.remedy == "Leave out order=True."
 
 
 def test_sides_never_exchanged_do_not_tell_the_left_from_a_method() -> None:
     found = existence(counted([("a", "b", 6, 0, 4)]), order=True)
     assert (found.exists, found.order_finite) == (False, False)
     assert found.classes == (("a", "b"),)
-    assert "left" in found.reason
+    assert "don't tell the advantage of the left place" in found.reason
+    assert found.remedy == "Leave out order=True."
 
 
 @pytest.mark.parametrize("model", TIE_MODELS)

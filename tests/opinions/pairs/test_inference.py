@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import scipy
 
 from sreval.errors import StatisticsError, UsageError
+from sreval.opinions.intervals import exact_share
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.inference import (
     SOURCES,
@@ -17,9 +19,10 @@ from sreval.opinions.pairs.inference import (
     order_test,
     shares,
 )
-from sreval.opinions.pairs.models import Source, fit
+from sreval.opinions.pairs.likelihood import Likelihood
+from sreval.opinions.pairs.models import Model, Source, fit
 from sreval.opinions.significance import holm
-from tests.opinions.pairs.builders import counted, study
+from tests.opinions.pairs.builders import counted, judgements, study
 
 DATA = Comparisons.of(study(raters=9, images=7, spread=1.2))
 
@@ -99,7 +102,7 @@ def test_the_unit_is_both_where_there_are_enough() -> None:
 @pytest.mark.parametrize("unit", [None, "both", "rater"])
 def test_one_rater_has_values_alone(unit: Source | None) -> None:
     result = compare(fit(Comparisons.of(study(raters=1, images=9))), unit)
-    assert "1 rater: the values are of this only" in result.warning
+    assert "1 rater: the values hold for this rater only" in result.warning
     assert all(math.isnan(pair.p) and math.isnan(pair.difference.low) for pair in result.pairs)
     assert math.isnan(result.equality.p)
     assert not result.letters
@@ -158,6 +161,14 @@ def test_a_saturated_model_leaves_nothing_to_test() -> None:
     assert math.isnan(close.p)
 
 
+def test_few_judgements_have_no_p_of_fit() -> None:
+    circle = [("a", "b"), ("b", "c"), ("c", "a")]
+    few = goodness(fit(counted([(*pair, 1, 0, 0) for pair in circle])))
+    assert (few.sparse, math.isnan(few.p)) == (True, True)
+    enough = goodness(fit(counted([(*pair, 7, 0, 3) for pair in circle])))
+    assert (enough.sparse, math.isnan(enough.p)) == (False, False)
+
+
 def test_a_pure_circle_does_not_fit() -> None:
     close = goodness(fit(counted([("a", "b", 9, 0, 1), ("b", "c", 9, 0, 1), ("c", "a", 9, 0, 1)])))
     assert close.deviance == pytest.approx(2 * 3 * (9 * math.log(1.8) + math.log(0.2)))
@@ -173,6 +184,20 @@ def test_images_that_are_copies_do_not_differ() -> None:
     assert found.statistic == pytest.approx(0, abs=1e-9)
     assert found.freedom == 2
     assert found.p == pytest.approx(1)
+
+
+@pytest.mark.parametrize("model", ["bradley-terry", "thurstone"])
+def test_images_share_one_advantage_of_the_left(model: Model) -> None:
+    data = Comparisons.of(study(raters=20, images=4, delta=0.8))
+    found = fit(data, model, order=True)
+    test = images_test(found)
+    # each image's methods as methods of their own, and one advantage
+    n = len(data.methods)
+    counts = np.eye(3)[1 - data.outcome] * data.count[:, None]
+    left, right = data.image * n + data.left, data.image * n + data.right
+    joint = Likelihood.on(left, right, counts, n * data.n_images, model, True).maximum()[1]
+    assert test.statistic == pytest.approx(2 * (joint - found.log_likelihood), abs=1e-4)
+    assert test.freedom == 3 * 2 == images_test(fit(data, model)).freedom
 
 
 def test_an_image_of_one_mind_has_the_bound_of_its_likelihood() -> None:
@@ -219,5 +244,52 @@ def test_a_share_over_raters_is_students_of_their_means() -> None:
     half = scipy.stats.t.ppf(0.975, 8) * means.std(ddof=1) / 3
     found = shares(data, "rater")[0].share
     assert found.estimate == pytest.approx(means.mean())
-    if 0.25 < found.low < found.high < 0.75:
-        assert found.half_width == pytest.approx(half)
+    least = exact_share(found.estimate, data.n_judgements)
+    assert found.low == pytest.approx(min(means.mean() - half, least[0]))
+    assert found.high == pytest.approx(max(means.mean() + half, least[1]))
+
+
+def test_a_share_of_fifteen_raters_covers_every_true_share() -> None:
+    raters = 15
+    true = np.linspace(0.001, 0.999, 999)
+    covered = np.zeros(true.size)
+    for chosen in range(raters + 1):
+        won = pd.DataFrame({"rater": [f"r{k}" for k in range(raters)]}).assign(
+            dataset="", image="i", left="a", right="b", count=1,
+            choice=["left"] * chosen + ["right"] * (raters - chosen),
+        )  # fmt: skip
+        own = shares(Comparisons.of(won), "rater")[0].share
+        reference = scipy.stats.binomtest(chosen, raters).proportion_ci(method="exact")
+        assert own.low <= reference.low + 1e-12
+        assert own.high >= reference.high - 1e-12
+        within = (own.low <= true) & (true <= own.high)
+        covered += scipy.stats.binom.pmf(chosen, raters, true) * within
+    assert covered.min() >= 0.95
+
+
+def test_what_is_not_named_is_not_counted() -> None:
+    frame = study(raters=6, images=6)
+    no_raters = compare(fit(Comparisons.of(frame.assign(rater=""))))
+    assert (no_raters.unit, no_raters.why) == (
+        "rater",
+        "Over images there are intervals by unit='image'",
+    )
+    assert "name no raters" in no_raters.warning
+    no_images = compare(fit(Comparisons.of(frame.assign(image=""))))
+    assert "name no images, so that the unit is rater" in no_images.why
+    neither = compare(fit(Comparisons.of(frame.assign(rater="", image=""))))
+    assert (neither.unit, neither.why) == ("rater", "")
+    for found in (no_raters, no_images, neither):
+        assert not re.search(r"1 (rater|image)", f"{found.why} {found.warning}")
+
+
+def test_too_few_for_both_are_told_which_unit_has_intervals() -> None:
+    four = compare(fit(Comparisons.of(study(raters=4, images=9))), "both")
+    assert four.warning == (
+        "Both needs 5 raters for intervals; here are 4. There are intervals by unit='rater' or "
+        "unit='image'."
+    )
+    assert not math.isnan(compare(four.fit, "rater").values[0].interval.low)
+    own = [judgements([("a", "b", 2, 0, 1)], rater=name, image="i") for name in ("r", "s")]
+    two = compare(fit(Comparisons.of(pd.concat(own))), "rater")
+    assert two.warning == "2 raters: the values hold for these raters only."

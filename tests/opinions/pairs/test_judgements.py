@@ -123,12 +123,24 @@ def test_frames_are_of_one_sequence(tmp_path: Path) -> None:
         (HEAD + "r,i,b,a,A\nr,i,A,c,left\n", "neither left|differ only in case|may name"),
         (HEAD + "r,i,B,A,A\nr,j,A,B,B\n", "may name a method, or a place.*line 2: 'A'"),
         (HEAD + "r,i,a,b,\n", "None of the 1 rows"),
+        (HEAD + "r,i,a,b,1\nr,j,a,b,-1\n", "neither left, right or tie.*line 3: '-1'"),
+        (HEAD + "r,i,a,b,left\nr,j,a,b,None\n", "line 3: 'None'.*leave a cell empty"),
+        (HEAD + "r,i,Esr,b,ESR\n", "differ only in case in line 2: 'ESR'"),
+        (" ", "is empty.*left, right, choice"),
+        ("5,4,3\n2,2,1\n", "names no pairs.*read_votes"),
+        (",a,b\na,0,0.5\nb,2,0\n", "isn't a whole number in line 2, column b: '0.5'"),
         (HEAD, "no judgements"),
         ("left,right,choice,kind\na,b,left,odd\n", "unknown kind in line 2: 'odd'"),
         ("left,right,choice,kind\na,b,left,same\n", "kind same has two methods"),
         ("left,right,choice,seconds\na,b,left,-2\n", "negative time in line 2"),
-        ("left,right,left_wins,right_wins\na,b,-1,2\n", "'left_wins' has no count in line 2"),
-        ("left,right,left_wins,right_wins\na,b,1,0.5\n", "'right_wins' has no count in line 2"),
+        (
+            "left,right,left_wins,right_wins\na,b,-1,2\n",
+            "'left_wins' has a count below 0 in line 2",
+        ),
+        (
+            "left,right,left_wins,right_wins\na,b,1,0.5\n",
+            "'right_wins'.*isn't a whole number in line 2",
+        ),
         ("left,right,left_wins,right_wins\na,b,1,2\na,b,2,2\n", "two rows of counts"),
         ("left,right,choice,left_wins,right_wins\na,b,left,1,2\n", "mixes judgements and counts"),
         ("left,right,left_wins\na,b,1\n", "lack left_wins or right_wins"),
@@ -151,3 +163,35 @@ def test_each_reader_names_the_other(tmp_path: Path) -> None:
         file.write_text(f"{head}\nr,i,a,b,1\n")
         with pytest.raises(SrevalError, match=r"preferences between two.*sreval\.preferences"):
             read_ratings(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[[5, 4], [3, 3]]]", "lists of scores.*read_votes"),
+        ('{"edsr": [[5, 4], [3, 3]]}', "lists of scores.*read_votes"),
+        ('{"left": {"0": "a"}, "right": {"0": "b"}}', "orient='records'"),
+        ("[]", "holds no opinions.*left, right, choice"),
+    ],
+)
+def test_other_json_is_told_where_to_go(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(DataError) as caught:
+        _read(tmp_path, text, "pairs.json")
+    assert re.search(says, str(caught.value)), str(caught.value)
+
+
+def test_codes_of_choices_are_told(tmp_path: Path) -> None:
+    rows = "r,i,a,b,1\nr,j,a,b,2\nr,k,a,b,same\nr,l,a,b,2\n"
+    (note,) = _read(tmp_path, HEAD + rows).notes
+    assert note.endswith("choices: 1 is read as left, 2 as right, same as tie.")
+    assert not _read(tmp_path, HEAD + "r,i,a,b,Left\nr,j,a,b,tie\n").notes
+    assert not _read(tmp_path, HEAD + "r,i,a,b,a\nr,j,a,b,b\n").notes
+
+
+def test_a_matrix_of_wins_is_no_matrix_of_scores(tmp_path: Path) -> None:
+    file = tmp_path / "wins.csv"
+    file.write_text(",a,b\na,0,3\nb,2,0\n")
+    with pytest.raises(DataError, match=r"matrix of wins.*sreval\.preferences"):
+        read_ratings(file)
+    file.write_text(",1,2\n1,,3\n2,2,\n")  # images and raters that are numbered alike
+    assert len(read_ratings(file, header=True).votes) == 2
