@@ -35,7 +35,7 @@ from sreval.opinions.arrays import Floats
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.inference import compare
 from sreval.opinions.pairs.models import PairFit, Source, fit
-from sreval.opinions.pairs.power import judgements_needed
+from sreval.opinions.pairs.power import error_parts, judgements_needed
 from sreval.opinions.pairs.simulation import PairModel, plan_pairs
 
 RATERS, IMAGES, METHODS = (5, 15, 26), (5, 10, 20), (4, 6)
@@ -46,6 +46,8 @@ APART = 0.6
 ORDERS = (0.3, 0.6, 1.2)
 """The same where the order is to be found."""
 UNITS: tuple[Source, ...] = ("both", "rater", "image", "information")
+ALARMS = ("p below 5 %", "any, by Holm", "all alike")
+"""What finds a difference: any pair, a pair after Holm, and the test that all are alike."""
 RARE = 5
 """Units other than both are tried in one study of so many."""
 LEVEL, LEAST_COVERED, MOST_ALARMS = 0.95, 0.935, 0.06
@@ -109,7 +111,7 @@ def simulate(cell: Cell, studies: int) -> Figures:
     """Of each unit the share of intervals that cover; of "both" the tests; standard errors.
 
     A study counts as one whatever the number of its pairs. "no estimate" is the share of studies
-    without, which are left out. Units other than "both" are tried in some studies alone.
+    without, which are left out. "variance" is the mean squared error of differences, in logits. Units other than "both" are tried in some studies alone.
     """
     truth = EFFECTS[cell.effects].average(cell.theta)
     rows: list[dict[str, float]] = []
@@ -129,6 +131,8 @@ def simulate(cell: Cell, studies: int) -> Figures:
                 row["p below 5 %"] = share(t.p < 1 - LEVEL for t in found.pairs)
                 row["any, by Holm"] = any(t.verdict.significant for t in found.pairs)
                 row["all alike"] = found.equality.p < 1 - LEVEL
+                errors = [t.difference.estimate - x for t, x in zip(found.pairs, true, strict=True)]
+                row["variance"] = float(np.square(errors).mean())
         rows.append(row)
     return averages(rows, studies)
 
@@ -222,7 +226,7 @@ def misses(row: dict[str, Any]) -> bool:
     short = covered + 1.96 * error < LEAST_COVERED
     if row["apart"]:
         return bool(short)
-    alarms = [row["found"][name] for name in ("p below 5 %", "any, by Holm", "all alike")]
+    alarms = [row["found"][name] for name in ALARMS]
     return bool(short or any(share - 1.96 * wrong > MOST_ALARMS for share, wrong in alarms))
 
 
@@ -230,7 +234,8 @@ def lines(content: dict[str, Any]) -> list[str]:
     """The tables, in per cent."""
     rows = content["found"]
     tests = [row for row in rows if row["kind"] == "tests"]
-    largest = max(error for row in tests for _, error in row["found"].values())
+    shares_of = ("no estimate", *ALARMS, *UNITS)
+    largest = max(row["found"][name][1] for row in tests for name in shares_of)
     model, seen = content["model"], content["effects_seen"]
     said = [
         f"{content['studies']} studies a cell. Effects: raters' tastes for methods, standard "
@@ -246,10 +251,12 @@ def lines(content: dict[str, Any]) -> list[str]:
         + "Bradley-Terry; sides balanced. Values: alike, or apart from "
         f"{APART:g} to {-APART:g}. Figures in per cent of studies, a study's pairs counting as "
         f"one; standard error {100 * largest:.1f} or less.",
+        "",
+        verdict(tests),
     ]
     for title, apart, names in (
         ("No difference: false alarms over both, and coverage by unit", 0.0,
-         ("p below 5 %", "any, by Holm", "all alike", *UNITS)),
+         (*ALARMS, *UNITS)),
         ("Methods apart: coverage by unit", APART, UNITS),
     ):  # fmt: skip
         said += ["", f"## {title}", ""]
@@ -274,20 +281,70 @@ def lines(content: dict[str, Any]) -> list[str]:
                 f"{100 * order:.1f} (SE {100 * order_error:.1f}) | "
                 f"{tau:.3f} (SE {tau_error:.3f}) |"
             )
-    said += ["", "## Judgements of each pair for an interval of a difference", ""]
     said += [
-        "By the formula for independent judgements, and by the design factor of a study of 15 "
-        "raters x 10 images with both effects.",
         "",
-        "| methods | +- JOD | independent | design factor | judgements |",
-        "| ---: | ---: | ---: | ---: | ---: |",
+        "## Errors of a difference: simulated, and by the formula of `study judgements`",
+        "",
+    ]
+    said += [
+        "Where methods are alike. Design factor: by how much the standard error is larger than "
+        "that of independent judgements.",
+        "",
+        "| raters x images x methods | pairs | effects | simulated | formula | ratio |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
+    for row in tests:
+        if not row["apart"]:
+            size = row["raters"], row["images"]
+            model, part = EFFECTS[row["effects"]], PARTS[row["part"]]
+            parts = error_parts(row["methods"], *size, share=part, model=model)
+            formula = parts.design_factor(*size)
+            ratio, error = ratio_of_errors(row["found"]["variance"], parts.variance(*size))
+            said.append(
+                f"| {size[0]} x {size[1]} x {row['methods']} | {row['part']} | {row['effects']} | "
+                f"{ratio * formula:.2f} | {formula:.2f} | {ratio:.3f} (SE {error:.3f}) |"
+            )
+    said += ["", "## Raters and images for an interval of a difference", ""]
+    said += [
+        "Judgements of a pair if all were independent; the half width that one study of 15 raters "
+        "x 10 images reaches over both, 150 judgements of a pair, and its design factor; and the "
+        "raters on 10 images, or images with 15 raters, that reach the half width. By the formula.",
+        "",
+        "| methods | +- JOD | independent | 15 x 10 reaches | design factor | raters | images |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     said += [
         f"| {row['methods']} | {row['half_width']:g} | {row['independent']} | "
-        f"{row['design_factor']:.2f} (SE {row['standard_error']:.2f}) | {row['judgements']} |"
+        f"{row['reached']:.2f} | {row['design_factor']:.2f} | {of_number(row['n_raters_needed'])} |"
+        f" {of_number(row['n_images_needed'])} |"
         for row in content["needed"]
     ]
     return said
+
+
+def verdict(tests: list[dict[str, Any]]) -> str:
+    """The criterion, and whether the intervals and tests over both meet it."""
+    covered = [row["found"]["both"] for row in tests]
+    alarms = [row["found"][name] for row in tests if not row["apart"] for name in ALARMS]
+    (least, error), (most, wrong) = min(covered), max(alarms)
+    missing = sum(map(misses, tests))
+    met = f"{missing} of {len(tests)} cells miss it" if missing else "every cell meets it"
+    return (
+        f"Criterion, over both: intervals cover {100 * LEAST_COVERED:.1f} % or more, and tests "
+        f"find at most {100 * MOST_ALARMS:g} % where there is no difference, as far as 1.96 "
+        f"standard errors can tell. Result: {met}. The least coverage is {100 * least:.1f} "
+        f"(SE {100 * error:.1f}), the most false alarms {100 * most:.1f} (SE {100 * wrong:.1f})."
+    )
+
+
+def ratio_of_errors(variance: tuple[float, float], formula: float) -> tuple[float, float]:
+    """A simulated standard error over that of a formula, and the standard error of the ratio."""
+    ratio = math.sqrt(variance[0] / formula)
+    return ratio, variance[1] / formula / (2 * ratio)
+
+
+def of_number(n: float | None) -> str:
+    return "no number" if n is None else f"{n:.0f}"
 
 
 def main() -> int:
@@ -318,7 +375,7 @@ def main() -> int:
         "model": vars(model),
         "effects_seen": seen,
         "found": run(options.studies, options.journal),
-        "needed": judgements_needed((2, 4, 6, 9), studies=options.studies).to_dict("records"),
+        "needed": judgements_needed((2, 4, 6, 9)).replace(math.inf, None).to_dict("records"),
     }
     title = "Paired comparisons: coverage, false alarms and known orders, by simulation"
     write_results(options.out, "pairs", content, title, lines(content))
