@@ -111,7 +111,8 @@ def simulate(cell: Cell, studies: int) -> Figures:
     """Of each unit the share of intervals that cover; of "both" the tests; standard errors.
 
     A study counts as one whatever the number of its pairs. "no estimate" is the share of studies
-    without, which are left out. "variance" is the mean squared error of differences, in logits. Units other than "both" are tried in some studies alone.
+    without, which are left out. "variance" is the mean squared error of differences, in logits.
+    Units other than "both" are tried in some studies alone.
     """
     truth = EFFECTS[cell.effects].average(cell.theta)
     rows: list[dict[str, float]] = []
