@@ -296,13 +296,13 @@ def lines(content: dict[str, Any]) -> list[str]:
     ]
     for row in tests:
         if not row["apart"]:
-            size = row["raters"], row["images"]
+            units = row["raters"], row["images"]
             model, part = EFFECTS[row["effects"]], PARTS[row["part"]]
-            parts = error_parts(row["methods"], *size, share=part, model=model)
-            formula = parts.design_factor(*size)
-            ratio, error = ratio_of_errors(row["found"]["variance"], parts.variance(*size))
+            parts = error_parts(row["methods"], *units, share=part, model=model)
+            formula = parts.design_factor(*units)
+            ratio, error = ratio_of_errors(row["found"]["variance"], parts.variance(*units))
             said.append(
-                f"| {size[0]} x {size[1]} x {row['methods']} | {row['part']} | {row['effects']} | "
+                f"| {units[0]} x {units[1]} x {row['methods']} | {row['part']} | {row['effects']} | "
                 f"{ratio * formula:.2f} | {formula:.2f} | {ratio:.3f} (SE {error:.3f}) |"
             )
     said += ["", "## Raters and images for an interval of a difference", ""]

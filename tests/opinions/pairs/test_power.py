@@ -122,9 +122,16 @@ def test_the_error_is_that_of_simulated_studies(
 @pytest.mark.parametrize("half_width", [0.2, 0.5, 1.0])
 def test_the_fewest_reach_the_half_width_and_one_less_does_not(half_width: float) -> None:
     parts = error_parts(4, 15, 30)
+
+    def of_raters(n: float) -> float:
+        return parts.half_width(n, 30)
+
+    def of_images(n: float) -> float:
+        return parts.half_width(15, n)
+
     for found, reached in (
-        (parts.raters(half_width, 30), lambda n: parts.half_width(n, 30)),
-        (parts.images(half_width, 15), lambda n: parts.half_width(15, n)),
+        (parts.raters(half_width, 30), of_raters),
+        (parts.images(half_width, 15), of_images),
     ):
         if found == math.inf:
             assert reached(1e9) > half_width
