@@ -302,7 +302,8 @@ def lines(content: dict[str, Any]) -> list[str]:
             formula = parts.design_factor(*units)
             ratio, error = ratio_of_errors(row["found"]["variance"], parts.variance(*units))
             said.append(
-                f"| {units[0]} x {units[1]} x {row['methods']} | {row['part']} | {row['effects']} | "
+                f"| {units[0]} x {units[1]} x {row['methods']} | {row['part']} | "
+                f"{row['effects']} | "
                 f"{ratio * formula:.2f} | {formula:.2f} | {ratio:.3f} (SE {error:.3f}) |"
             )
     said += ["", "## Raters and images for an interval of a difference", ""]
