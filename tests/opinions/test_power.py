@@ -342,8 +342,13 @@ def test_of_a_part_of_whole_images_every_vote_counts() -> None:
     made = _Simulated(0.3, 5, 9, plan, RaterModel(), ImageModel(), 0, None)
     drawn = made._draw(np.random.default_rng(0))
     seen: list[Any] = []
+
+    def no_test(pair: Any, *_: object) -> float:
+        seen.append(pair)
+        return 1.0
+
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("sreval.opinions.power._p", lambda pair, *_: seen.append(pair) or 1.0)
+        patched.setattr("sreval.opinions.power._p", no_test)
         for images in (9, 4):
             made._p(drawn, 5, images)
     for pair, images in zip(seen, (9, 4), strict=True):
