@@ -15,7 +15,7 @@ from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 from sreval.study.respondent import respondents
 
-from .conftest import Window, begun
+from .conftest import Window, begun, until
 from .study import Served, plain, served
 from .test_pages import check_axe
 from .test_way import shown
@@ -42,6 +42,12 @@ def at_item(page: Page, number: int) -> None:
     """Wait until a score for the image of that number is taken."""
     expect(page.locator("#count")).to_have_text(f"Image {number} of 6")
     expect(page.locator("#hint")).to_contain_text("How good is the quality of this image?")
+
+
+def stored(page: Page, site: Served, count: int) -> list[tuple[int, float]]:
+    """The votes once so many have come: the next image appears before the last is acknowledged."""
+    until(page, lambda: len(site.votes()) >= count)
+    return site.votes()
 
 
 @pytest.mark.parametrize(("scale", "key", "score"), [(NINE, "9", 9), (ELEVEN, "X", 10)])
@@ -72,7 +78,7 @@ def test_many_buttons_fit_every_window_and_stay_in_their_place(
         assert again == places
         page.locator("#scores button").first.click()
         at_item(page, 3)
-        assert site.votes() == [(1, score), (2, load_design(site.folder).scale.low)]
+        assert stored(page, site, 2) == [(1, score), (2, load_design(site.folder).scale.low)]
         check_axe(page, "many buttons")
 
 
@@ -108,7 +114,7 @@ def test_without_a_mark_on_the_line_nothing_can_be_sent(line: Served, window: Wi
     assert sent == []
     page.keyboard.press("Enter")
     at_item(page, 2)
-    assert site.votes() == [(1, 50)]
+    assert stored(page, site, 1) == [(1, 50)]
     expect(mark).to_be_hidden()
     page.keyboard.press("Enter")
     for pressed in ("End", "PageDown", "ArrowDown", "ArrowRight", "ArrowLeft", "Enter"):
@@ -117,7 +123,7 @@ def test_without_a_mark_on_the_line_nothing_can_be_sent(line: Served, window: Wi
     for pressed in ("Home", "ArrowLeft", "PageUp", "Enter"):
         page.keyboard.press(pressed)
     at_item(page, 4)
-    assert site.votes() == [(1, 50), (2, 89), (3, 10)]
+    assert stored(page, site, 3) == [(1, 50), (2, 89), (3, 10)]
     assert len(sent) == 3
     seen.check()
     check_axe(page, "an empty line")
@@ -153,7 +159,7 @@ def test_a_line_is_marked_where_it_is_clicked_and_the_mark_can_be_drawn_along(
     page.mouse.move(x(0.1), middle)
     page.keyboard.press("Enter")
     at_item(page, 3)
-    (_, first), (_, second) = site.votes()
+    (_, first), (_, second) = stored(page, site, 2)
     assert first == pytest.approx(50, abs=0.1)
     assert second == pytest.approx(73.1, abs=0.1)
 
@@ -176,7 +182,7 @@ def test_a_line_on_a_telephone_is_marked_by_a_finger(line: Served, window: Windo
     page.touchscreen.tap(line_box["x"] + 0.25 * line_box["width"], line_box["y"] + 20)
     confirm.tap()
     at_item(page, 2)
-    ((_, score),) = site.votes()
+    ((_, score),) = stored(page, site, 1)
     assert score == pytest.approx(25, abs=0.4)
 
 
