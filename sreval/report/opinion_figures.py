@@ -220,7 +220,8 @@ def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"Ranks of {len(methods)} methods within {len(complete)} (rater, image) pairs that rated "
+        f"Ranks of {counted(len(methods), 'method')} within "
+        f"{counted(len(complete), '(rater, image) pair')} that rated "
         f"all ({len(wide) - len(complete)} incomplete left out); methods that tie share their "
         "ranks evenly. Shares of the votes, no interval",
     )
