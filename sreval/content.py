@@ -67,7 +67,9 @@ def find(kind: Kind, name: str) -> Path:
     whole = [place for place in there if (place / _MAIN_FILE[kind]).exists()]
     if there:
         return (whole or there)[0]
-    raise unknown_name(_ONE[kind], name, names(kind))
+    here = (explicit / _MAIN_FILE[kind]).is_file()
+    remedy = f"For the folder here write ./{name}." if here else ""
+    raise unknown_name(_ONE[kind], name, names(kind), remedy)
 
 
 def explicit(folder: Path) -> str:

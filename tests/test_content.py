@@ -72,3 +72,17 @@ def test_a_misspelt_name_suggests_the_nearest(places: dict[str, Path]) -> None:
         content.find("models", "srgan-vgg45")
     with pytest.raises(UsageError, match="Unknown study 'nothing'"):
         content.find("studies", "nothing")
+
+
+def test_a_folder_here_is_named_by_its_path(
+    places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "led").mkdir()
+    with pytest.raises(UsageError) as refused:
+        content.find("studies", "led")
+    assert "./led" not in str(refused.value)
+    (tmp_path / "led" / "study.toml").touch()
+    with pytest.raises(UsageError, match=r"For the folder here write ./led\.$"):
+        content.find("studies", "led")
+    assert content.find("studies", "./led") == Path("led")

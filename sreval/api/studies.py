@@ -627,8 +627,8 @@ class Study:
         step()
         folders = result_folders(results)
         return write_report(
-            data, place, folders, protocol, study=self.given, stimuli=self.folder / STIMULI,
-            step=step,
+            data, place, folders, protocol, study=self.given, database=self.database,
+            stimuli=self.folder / STIMULI, step=step,
         )  # fmt: skip
 
     def export(self, out: Path | str | None = None) -> Path:

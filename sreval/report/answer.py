@@ -80,16 +80,20 @@ class Answer:
         if len(ranked) == 1:
             alone = "Only" if len(self.means) == 1 else "Besides the original only"
             return f"{alone} {_name(best[0])} has votes on {self.dataset}: {self.name} {mean}."
+        among = "Of the methods, " if len(ranked) < len(self.means) else ""
         if len(best) > 1:
             tie = self._test(best[0], best[1]) if len(best) == 2 else ""
+            gap = (
+                f"; their difference is {_two(self._gap(best[0], best[1]))} ({tie})" if tie else ""
+            )
             return (
-                f"{_names(best)} share the highest {self.name} on {self.dataset}, "
-                f"{_two(top['mos'])}{f' ({tie})' * bool(tie)}."
+                f"{among}{_names(best)} share the highest {self.name} on {self.dataset}, "
+                f"{_two(top['mos'])}{gap}."
             )
         following = str(ranked["method"].iloc[1])
         return (
-            f"{_name(best[0])} has the highest {self.name} on {self.dataset}, {mean}, "
-            f"{self._apart(best[0], following)}, the next."
+            f"{among}{_name(best[0])} has the highest {self.name} on {self.dataset}, {mean}, "
+            f"{self._apart(best[0], following, 'the next, ')}."
         )
 
     @property
@@ -120,7 +124,7 @@ class Answer:
             )
         shows = "shows" if found.sum() == 1 else "show"
         told = f"{int(found.sum())} of {len(pairs)} planned comparisons {shows} a difference {how}"
-        none = f"; none is shown between {not_shown}" if not_shown else ""
+        none = f"; none is shown for {not_shown}" if not_shown else ""
         return f"{told}{none}{untested}."
 
     @property
@@ -131,29 +135,36 @@ class Answer:
             return "The original was not rated. "
         if len(self.means) == 1:
             return ""
-        best = self._best[0]
-        return (
-            f"{_name(best)} lies {self._apart(best, self.reference)}, the original with "
-            f"{_two(of['mos'].iloc[0])}. "
-        )
+        best = self._best
+        original = f"the original, whose {self.name} is {_two(of['mos'].iloc[0])}"
+        if len(best) > 1:
+            side = _side(self._gap(best[0], self.reference), "They lie", "They are")
+            return f"{side} {_name(self.reference)}, {original}. "
+        apart = self._apart(best[0], self.reference, lies=("lies", "is"))
+        return f"{_name(best[0])} {apart}, {original}. "
 
     @property
     def _about(self) -> str:
         """What the intervals and tests are about, and n."""
-        n = f"{counted(self.raters, 'rater')} and {counted(self.images, self.of)}"
+        n = f"{counted(self.raters, 'rater')} on {counted(self.images, self.of)}"
         if self.means["low"].isna().all():
             return f"These are means of the votes of {n}, too few for an interval."
-        return f"This is about {claim(self.unit, self.of)}, from {n}."
+        about = claim(self.unit, self.of)
+        return f"These results are about {about}; they rest on the votes of {n}."
 
-    def _apart(self, first: str, second: str) -> str:
-        """By how many points, with interval and p, a method is above or below another."""
+    def _gap(self, first: str, second: str) -> float:
+        """The difference of two methods, that of their comparison where there is one."""
         pair, means = self._pair(first, second), self.means.set_index("method")["mos"]
-        gap = means[first] - means[second]
         if pair is not None and math.isfinite(pair["difference"]):
-            gap = pair["difference"] if pair["first"] == first else -pair["difference"]
-        side = "below" if gap < 0 else "above"
-        test = self._test(first, second)
-        return f"{_two(abs(gap))} points {side} {_name(second)}{f' ({test})' * bool(test)}"
+            return float(pair["difference"] if pair["first"] == first else -pair["difference"])
+        return float(means[first] - means[second])
+
+    def _apart(
+        self, first: str, second: str, which: str = "", lies: tuple[str, str] = ("", "")
+    ) -> str:
+        """By how many points, with interval and p, a method is above or below another."""
+        side, test = _side(self._gap(first, second), *lies), self._test(first, second)
+        return f"{side} {which}{_name(second)}{f' ({test})' * bool(test)}"
 
     def _test(self, first: str, second: str) -> str:
         """The interval of a difference and its p, empty where the two weren't compared."""
@@ -189,6 +200,13 @@ class Answer:
         return f" ({percent(self.level)} interval {span(row['low'], row['high'], 2)})"
 
 
+def _side(gap: float, lies: str = "", alike: str = "") -> str:
+    """What lies how many points above or below, or is printed as high as, what is named next."""
+    if float(_two(gap)) == 0:
+        return f"{alike} as high as".strip()
+    return f"{lies} {_two(abs(gap))} points {'below' if gap < 0 else 'above'}".strip()
+
+
 def _two(value: float) -> str:
     return fixed(value, 2)
 
@@ -206,4 +224,4 @@ def _names(methods: Sequence[str]) -> str:
 def _pairs(rows: pd.DataFrame) -> str:
     """Pairs in a sentence, at most so many by name."""
     pairs = zip(rows["first"], rows["second"], strict=True)
-    return listed([f"{_name(a)} and {_name(b)}" for a, b in pairs], _MOST_NAMED)
+    return listed([f"{_name(a)} against {_name(b)}" for a, b in pairs], _MOST_NAMED)

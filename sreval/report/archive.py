@@ -26,6 +26,8 @@ from sreval.report.notes import study_warnings
 from sreval.report.opinion_rows import load, results_table
 from sreval.report.opinions import Request, analyse
 from sreval.report.render import csv_text
+from sreval.report.study_facts import StudyFacts
+from sreval.report.text import CORRECTIONS
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
@@ -77,19 +79,21 @@ def archive(
     own = databases or {}
     data = [load(f, own.get(f, database), allow_open=allow_open, means=True) for f in studies]
     files: Files = {}
+    said = [_opinion_study(one) for one in data]
     for folder in results:
         Snapshot.of(folder).require_finished()
     if results:
         left_out: list[str] = []
         frame = collect(results, left_out.append)
         files |= _tables(frame, data, baseline)
-        files["methods.txt"] = methods_text(frame, results, left_out).encode()
+        said.append(methods_text(frame, results, left_out))
         for name, folder in _named(results).items():
             files |= _results(folder, f"results/{name}", images)
     for one in data:
         files |= _study(one, f"studies/{one.design.name}")
     if data:
         files[_DICTIONARY] = document(_DICTIONARY).read_bytes()
+    files["methods.txt"] = "\n".join(said).encode()
     files[README] = _readme(files, data, images).encode()
     files[SUMS] = _sums(files).encode()
     _write(out, files)
@@ -199,7 +203,9 @@ def _study(data: StudyData, name: str) -> Files:
     }
     if len(votes):
         shown = anonymous_votes(dataclasses.replace(data, votes=data.analysed))
-        tables, _ = analyse(shown, ("mos", "compare"), Request.planned(data))
+        differences = ("difference",) if data.design.task.with_reference else ()
+        wanted = ("mos", *differences, "compare")
+        tables, _ = analyse(shown, wanted, Request.planned(data))
         said = study_warnings(data)
         texts = [table.to_text() for table in tables]
         text = "\n".join([*said, *[""] * bool(said), *texts])
@@ -208,6 +214,25 @@ def _study(data: StudyData, name: str) -> Files:
             csv = csv_text(table.frame).encode()
             files[f"{name}/opinions-{number:02}-{table.analysis}.csv"] = csv
     return files
+
+
+def _opinion_study(data: StudyData) -> str:
+    """How one opinion study was made and analysed, as a paragraph for the paper."""
+    design, facts = data.design, StudyFacts(data)
+    plan, counts = design.analysis, facts.counts
+    rated = ", ".join(
+        f"{name} ({counted(facts.images_of(name), 'image')} by "
+        f"{counted(len(design.images.methods_of(name)), 'method')})"
+        for name in facts.by_paper
+    )
+    pairs = counted(len(plan.comparisons), "planned pair") if plan.comparisons else "all pairs"
+    text = (
+        f"Opinion study {design.name}: {design.task}, {design.scale}, on ×{design.images.scale:g}. "
+        f"Rated: {rated}. {counted(counts['votes'], 'vote')} of "
+        f"{counted(counts['raters'], 'rater')} count. Tests of {pairs} of methods within each "
+        f"data set: {facts.planned_test}, alpha {plan.alpha:g}, {CORRECTIONS[plan.correction]}."
+    )
+    return "\n".join([" ".join([text, *study_warnings(data)]), ""])
 
 
 @dataclass(frozen=True)
@@ -219,8 +244,8 @@ class _Kind:
 
 
 _KINDS = (
-    _Kind("methods.txt", "How the results were computed, as a paragraph for the paper, with the "
-          "works it cites."),
+    _Kind("methods.txt", "How opinions and results were obtained, as paragraphs for the paper, "
+          "with the works that they cite."),
     _Kind("-tests.csv", "Every paired test of a table, one row each."),
     _Kind("/results.csv", "Every score, one row each, with the SHA-256 of the LR, SR and HR image, "
           "of the method, its weights and the protocol."),
@@ -235,7 +260,8 @@ _KINDS = (
     _Kind("/votes.csv", "Every vote, one row each. data-dictionary.md says what the columns mean. "
           "Raters are numbered by a hash of their votes; pseudonyms, sessions, times of day, "
           "devices and answers are left out."),
-    _Kind("/opinions.txt", "Mean opinion scores and tests as the design plans them."),
+    _Kind("/opinions.txt", "Mean opinion scores and tests as the design plans them; with a hidden "
+          "reference, difference scores."),
     _Kind(_DICTIONARY, "What the columns of votes.csv mean."),
 )  # fmt: skip
 

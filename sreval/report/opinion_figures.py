@@ -199,9 +199,9 @@ def _ends(scale: Scale, task: Task) -> str:
 
 def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """How often each method takes each rank among those that a rater rated on an image."""
-    counted = opinions(votes)
-    methods = paper.sort_methods(list(map(str, counted["method"].unique())))
-    wide = counted.pivot(index=["rater", "image"], columns="method", values="score")[methods]
+    rated = opinions(votes)
+    methods = paper.sort_methods(list(map(str, rated["method"].unique())))
+    wide = rated.pivot(index=["rater", "image"], columns="method", values="score")[methods]
     complete = wide.dropna().to_numpy(dtype=np.float64)
     if not len(complete):
         raise UsageError(
@@ -220,7 +220,8 @@ def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"Ranks of {len(methods)} methods within {len(complete)} (rater, image) pairs that rated "
+        f"Ranks of {counted(len(methods), 'method')} within "
+        f"{counted(len(complete), '(rater, image) pair')} that rated "
         f"all ({len(wide) - len(complete)} incomplete left out); methods that tie share their "
         "ranks evenly. Shares of the votes, no interval",
     )

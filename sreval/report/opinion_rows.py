@@ -545,7 +545,8 @@ def load(
             raters = Overview.of(store, name).raters
             rehearsed = bool(raters) and all(rater.simulated for rater in raters)
         if row.state != "closed" and not rehearsed:
-            close = f"Close it: sreval study close {_named(folder, database)}."
+            named = as_arguments(address("studies", folder), database)
+            close = f"Close it: sreval study close {named}."
             if means and not row.design.analysis.look_before_close:
                 raise UsageError(
                     f"Study {name} is {row.state}, and its design hides its results until it is "
@@ -563,9 +564,9 @@ def load(
         return record_look(store, data)
 
 
-def _named(folder: Path, database: str | None) -> str:
-    """The study as a command's arguments; a URL that may hold a password is left to the user."""
-    named = quote(address("studies", folder))
+def as_arguments(study: str, database: str | None) -> str:
+    """A study as a command's arguments; a URL that may hold a password is left to the user."""
+    named = quote(study)
     if database is None:
         return named
     return f"{named} --database {'URL' if '@' in database else quote(database)}"

@@ -587,7 +587,8 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
     notes = [note for made in found for note in _rule_notes(made)]
     notes += [f"Not applied: {reason}" for reason in not_done]
     if len(rows) < len(frame):
-        notes.append(f"{len(frame) - len(rows)} raters are not printed, as no rule rejects them.")
+        left = counted(len(frame) - len(rows), "rater")
+        notes.append(f"Not printed, as no rule rejects them: {left}.")
     notes.append("Nobody is excluded here: a rule only proposes.")
     notes += vote_notes(votes)
     tables = [table_of("screening", "Screening", frame, columns, notes, printed=rows)]
@@ -610,7 +611,7 @@ def _rule_notes(made: Screening) -> list[str]:
     note = (
         f"{made.rule.kind} ({made.rule.source}): rejects {len(made.rejected)} of {judged}"
         f"{': ' + listed(made.rejected) if made.rejected else ''}; limits {limits}"
-        + "".join(f"; {n} {what} skipped" for what, n in made.skipped.items() if n)
+        + "".join(f"; skipped, {what}: {n}" for what, n in made.skipped.items() if n)
         + "."
     )
     return [note, *(f"Not judged: {few}." for few in (made.too_few,) if few)]
@@ -623,7 +624,8 @@ def _effect_of(made: Screening, votes: pd.DataFrame, request: Request) -> list[T
 def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) -> Table:
     raters = set(opinions(votes)["rater"])
     rejected = [str(rater) for rater in made.rejected if rater in raters]
-    title = f"Results with and without the {len(rejected)} whom {made.rule.kind} rejects"
+    who = counted(len(rejected), "rater")
+    title = f"Results with and without the {who} whom {made.rule.kind} rejects"
     if len(rejected) == len(raters):
         notes = ["The rule rejects every rater; nothing would be left."]
         return text_table("screening", title, pd.DataFrame(), ["rejected"], [["all"]], notes)

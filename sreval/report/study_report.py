@@ -25,7 +25,7 @@ from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, opt
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
-from sreval.report.opinion_rows import study_scores
+from sreval.report.opinion_rows import as_arguments, study_scores
 from sreval.report.opinions import (
     change_columns,
     default_notes,
@@ -218,14 +218,14 @@ def study_report(
     scores: pd.DataFrame | None = None,
     score_notes: Sequence[str] = (),
     sources: Sequence[tuple[str, str]] = (),
-    command: str = "",
+    commands: Sequence[str] = (),
     stimuli: Path | None = None,
 ) -> Report:
     """The report of a study; of the frozen pictures in the folder ``stimuli`` it shows a few.
 
     ``scores`` and ``score_notes`` as ``study_scores`` gives them; ``sources``: what else is to
-    be named with its hash; ``command``: what makes the report again. What the votes don't allow
-    is said in its place instead of failing.
+    be named with its hash; ``commands``: what exports the votes and makes the report again. What
+    the votes don't allow is said in its place instead of failing.
     """
     report = Report(data.design.title, study_marks(data), study_warnings(data))
     render_page(
@@ -235,7 +235,7 @@ def study_report(
         facts=StudyFacts(data, scores),
         score_notes=score_notes,
         sources=sources,
-        again=command,
+        commands=commands,
         galleries=list(galleries(data, stimuli)) if stimuli else [],
         **_WORDS,
     )
@@ -303,14 +303,15 @@ def write_report(
     protocol: str | None = None,
     *,
     study: str,
+    database: str | None = None,
     stimuli: Path | None = None,
     step: Callable[[], object] = lambda: None,
 ) -> WrittenReport:
     """Write the report of ``data`` as the folder ``out``; an older one of the study is replaced.
 
     ``folders`` hold benchmark results of the rated images; ``study`` is the name or folder by
-    which the command that is printed in the report finds the study, ``stimuli`` the folder of its
-    frozen pictures. Raises what ``check_folder``,
+    which the commands that are printed in the report find the study, ``database`` the one that was
+    named for it, ``stimuli`` the folder of its frozen pictures. Raises what ``check_folder``,
     ``study_scores`` and ``write_folder`` raise.
     """
     name = data.design.name
@@ -323,9 +324,10 @@ def write_report(
         chosen = scores.iloc[0]
         sources.append((f"protocol {chosen['protocol']}, SHA-256", chosen["protocol_sha256"]))
         sources += [("scored by sreval", code) for code in sorted(scores["code"].unique())]
-    made = study_report(
-        data, scores, notes, sources, _command(study, folders, protocol, out), stimuli
-    )
+    named = as_arguments(study, database)
+    again = _again(folders, protocol, out, data.state != "closed" and not data.rehearsed)
+    commands = [f"sreval study export {named}", f"sreval report {named} {again}"]
+    made = study_report(data, scores, notes, sources, commands, stimuli)
     step()
     files = _files(made)
     step()
@@ -347,8 +349,9 @@ def _files(made: Report) -> dict[str, bytes]:
     return {name: text.encode(errors="replace") for name, text in files.items()}
 
 
-def _command(study: str, folders: Sequence[Path], protocol: str | None, out: Path) -> str:
-    words = ["sreval", "report", study]
+def _again(folders: Sequence[Path], protocol: str | None, out: Path, allow_open: bool) -> str:
+    """The options of a command that makes the report again."""
+    words = ["--allow-open"] * allow_open
     for folder in folders:
         words += ["--results", str(folder)]
     words += ["--protocol", protocol] if protocol else []

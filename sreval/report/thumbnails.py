@@ -93,4 +93,4 @@ def _gallery(versions: dict[str, Stimulus], folder: Path) -> Gallery | None:
     )
     if left_out:
         caption += f" {len(left_out)} more have no room here."
-    return Gallery(where, caption, crops)
+    return Gallery(f"Versions of {first.image} ({first.dataset})", caption, crops)

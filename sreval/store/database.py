@@ -279,7 +279,9 @@ def open_store(url: str, create: bool = False, *, older: bool = False) -> Store:
             make_file(store.file)
         elif store.file is not None and not store.file.exists():
             raise StoreError(
-                f"There is no database {store.file}.", "Serve the study or invite raters first."
+                f"There is no database {store.file}.",
+                "Serve the study or invite raters first. If its votes are elsewhere, name them: "
+                f"{option('--database')}.",
             )
         state = store.check_schema()
         if state == "empty" and create:

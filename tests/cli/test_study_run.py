@@ -320,6 +320,7 @@ def test_study_without_votes_says_what_to_do(sreval: Run, folder: Path) -> None:
     ran = sreval("study", "status", "mine")
     assert ran.code == 1
     assert "There is no database" in ran.err
+    assert "--database" in ran.err
     assert not (folder / "votes.sqlite").exists()
 
 

@@ -82,9 +82,8 @@ def test_every_figure_is_that_of_the_frames() -> None:
     limits = sorted(sign * row[side] for side in ("low_adjusted", "high_adjusted"))
     expected = [*means.loc[best, ["mos", "low", "high"]], abs(row["difference"]), *limits]
     assert figures(leads.replace("–", " ")) == pytest.approx(expected, abs=0.0051)
-    assert leads.startswith("SRResNet-MSE has the highest MOS on Set5, ")
-    assert leads.endswith(", the next.")
-    assert "points above bicubic (95%, Holm: +" in leads
+    assert leads.startswith("Of the methods, SRResNet-MSE has the highest MOS on Set5, ")
+    assert "points above the next, bicubic (95%, Holm: +" in leads
     assert differs == "All 6 planned comparisons show a difference (alpha 0.05, Holm)."
     row, sign = row_of(answer, best, "hr")
     limits = sorted(sign * row[side] for side in ("low_adjusted", "high_adjusted"))
@@ -92,7 +91,8 @@ def test_every_figure_is_that_of_the_frames() -> None:
     assert figures(original) == pytest.approx(expected, abs=0.0051)
     assert "points below HR (95%, Holm: -" in original
     assert original.endswith(
-        "This is about raters and images in general, from 8 raters and 6 images."
+        "These results are about raters and images in general; they rest on the votes of 8 "
+        "raters on 6 images."
     )
 
 
@@ -105,17 +105,18 @@ def test_the_p_is_that_of_the_test_and_an_interval_over_raters_is_of_each_alone(
         f"(95%: {limits[0]:+.2f} to {limits[1]:+.2f}; adjusted p {row['p_adjusted']:.4f})" in leads
     )
     assert (
-        "about these images, raters in general, from 12 raters and 1 image." in answer.sentences[2]
+        "about these images, raters in general; they rest on the votes of 12 raters on 1 image."
+        in answer.sentences[2]
     )
 
 
 def test_a_pair_that_was_not_planned_is_said_to_be() -> None:
     answer = answer_to(votes_of(FOUR), pairs=(("bicubic", "nearest"),))
     leads, differs, original = answer.sentences
-    assert ", not planned), the next." in leads
-    assert ", not planned), the original with" in original
+    assert leads.endswith(", not planned).")
+    assert ", not planned), the original, whose MOS is" in original
     assert differs == (
-        "The planned comparison, bicubic and nearest, shows a difference (alpha 0.05)."
+        "The planned comparison, bicubic against nearest, shows a difference (alpha 0.05)."
     )
 
 
@@ -131,13 +132,13 @@ def test_pairs_without_a_difference_are_named_and_counted() -> None:
     found = some.planned[some.planned["significant"]]
     others = some.planned[~some.planned["significant"]]
     named = [
-        f"{paper.label(a)} and {paper.label(b)}"
+        f"{paper.label(a)} against {paper.label(b)}"
         for a, b in zip(others["first"], others["second"], strict=True)
     ]
     assert 0 < len(found) < 15
     assert some.sentences[1] == (
         f"{len(found)} of 15 planned comparisons show a difference (alpha 0.05, Holm); none is "
-        f"shown between {', '.join(named[:4])} and {len(others) - 4} more."
+        f"shown for {', '.join(named[:4])} and {len(others) - 4} more."
     )
 
 
@@ -145,21 +146,32 @@ def test_methods_whose_means_are_printed_alike_share_the_first_place() -> None:
     three = with_means({"a": 50.0, "b": 50.0, "c": 50.0, "d": 10.0})
     assert three.sentences[0] == "a, b and c share the highest MOS on Set5, 50.00."
     two = with_means({"a": 50.001, "b": 50.0, "hr": 90.0})
-    assert two.sentences[0].startswith("a and b share the highest MOS on Set5, 50.00 (95%, Holm: ")
+    share, original = two.sentences[0], two.sentences[2]
+    assert share.startswith(
+        "Of the methods, a and b share the highest MOS on Set5, 50.00; their difference is "
+        "0.00 (95%, Holm: "
+    )
+    assert original.startswith("They lie 40.00 points below HR, the original, whose MOS is")
+    alike = with_means({"a": 50.0, "b": 40.0, "hr": 50.0})
+    assert alike.sentences[2].startswith("a is as high as HR (")
+    alike = with_means({"a": 50.0, "b": 50.0, "hr": 50.0})
+    assert alike.sentences[2].startswith(
+        "They are as high as HR, the original, whose MOS is 50.00."
+    )
     assert not re.search(r"-0\.00", " ".join(two.sentences))
 
 
 def test_what_lies_above_the_original_is_said_to() -> None:
     answer = with_means({"a": 95.0, "b": 20.0, "hr": 90.0})
     assert answer.sentences[2].startswith("a lies 5.00 points above HR (")
-    assert answer.sentences[0].startswith("a has the highest MOS on Set5, 95.00")
-    assert "75.00 points above b" in answer.sentences[0]
+    assert answer.sentences[0].startswith("Of the methods, a has the highest MOS on Set5, 95.00")
+    assert "75.00 points above the next, b" in answer.sentences[0]
 
 
 def test_a_scale_of_another_kind_and_another_name_of_the_mean() -> None:
     answer = with_means({"a": 80.0, "b": 20.0}, name="DMOS(DCR)")
     assert answer.sentences[0].startswith("a has the highest DMOS(DCR) on Set5, 80.00")
-    assert answer.sentences[2].startswith("The original was not rated. This is about")
+    assert answer.sentences[2].startswith("The original was not rated. These results are about")
 
 
 def test_one_method_alone_or_beside_the_original() -> None:
@@ -170,7 +182,7 @@ def test_one_method_alone_or_beside_the_original() -> None:
     both = answer_to(votes_of({"bicubic": 2.5, "hr": 4.5}))
     leads, differs, original = both.sentences
     assert leads.startswith("Besides the original only bicubic has votes on Set5: MOS ")
-    assert differs.startswith("The planned comparison, HR and bicubic, shows a difference")
+    assert differs.startswith("The planned comparison, HR against bicubic, shows a difference")
     assert original.startswith("bicubic lies ")
     only = answer_to(votes_of({"hr": 4.5}))
     assert only.sentences[0].startswith("Only HR has votes on Set5: MOS ")
@@ -180,11 +192,11 @@ def test_one_method_alone_or_beside_the_original() -> None:
 def test_one_rater_has_means_and_no_test() -> None:
     answer = answer_to(votes_of(FOUR, raters=1), unit="rater")
     leads, differs, original = answer.sentences
-    assert "(n is too small for a test), the next." in leads
+    assert "(n is too small for a test)." in leads
     assert "interval" not in leads
     assert differs == "n is too small for any of the 6 planned comparisons (alpha 0.05, Holm)."
     assert original.endswith(
-        "These are means of the votes of 1 rater and 6 images, too few for an interval."
+        "These are means of the votes of 1 rater on 6 images, too few for an interval."
     )
 
 

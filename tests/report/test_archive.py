@@ -146,6 +146,23 @@ def test_a_study_without_votes_can_be_packed(here: Path) -> None:
     assert len(packed["studies/small/votes.csv"].splitlines()) == 1
 
 
+def test_a_hidden_reference_has_its_table_and_methods_tell_of_the_study(here: Path) -> None:
+    data = make_study({"Set5": 5}, task={"kind": "acr-hr"}, order={"scene_distance": 2})
+    into_store(data, here / "studies/small")
+    archive([], [here / "studies/small"], here / "s.zip")
+    packed = members(here / "s.zip")
+    assert "studies/small/opinions-02-difference.csv" in packed
+    assert b"Difference scores (ACR-HR)" in packed["studies/small/opinions.txt"]
+    text = packed["methods.txt"].decode()
+    votes = len(data.opinions)
+    for said in (
+        "absolute category rating with hidden reference", "Set5 (5 images by 4 methods)",
+        f"{votes} votes of 6 raters count", "all pairs of methods", "Student's t test",
+        "over raters and images, alpha 0.05, Holm", "SIMULATED",
+    ):  # fmt: skip
+        assert said in text, text
+
+
 def test_the_same_input_gives_the_same_bytes(here: Path, demo_run: Path, study: StudyData) -> None:
     folders = [here / "studies/small"]
     first = archive([demo_run], folders, here / "a.zip").read_bytes()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,25 @@ def test_a_report_of_a_study_and_its_results(
     assert again.code == 0, again.err
     assert json.loads(again.out)["marks"] == ["simulated"]
     assert (here / "small-report" / "index.html").read_text() == page
+
+
+@pytest.mark.usefixtures("no_latex")
+def test_the_commands_in_a_report_make_it_again(sreval: Run, here: Path) -> None:
+    put(make_study({"Set5": 2}, raters=3), here, "open")
+    folder = here / "studies" / "small"
+    folder.rename(here / "my study")
+    (here / "my study" / "votes.sqlite").rename(here / "elsewhere.sqlite")
+    ran = sreval("report", "./my study", "--database", "elsewhere.sqlite", "--allow-open")
+    assert ran.code == 0, ran.err
+    page = here / ran.out.strip()
+    (block,) = re.findall(r"<pre[^>]*><code>(.*?)</code>", page.read_text(), re.DOTALL)
+    commands = [shlex.split(unescape(line)) for line in block.splitlines()]
+    assert [words[1:3] for words in commands] == [["study", "export"], ["report", "./my study"]]
+    page.unlink()
+    for command in commands:
+        ran = sreval(*command[1:])
+        assert ran.code == 0, ran.err
+    assert page.is_file()
 
 
 @pytest.mark.usefixtures("no_latex")

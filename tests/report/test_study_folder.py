@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sreval.errors import DataError
-from sreval.report.study_report import check_folder, compile_pdf, write_folder
+from sreval.report.study_report import (
+    Part,
+    Report,
+    check_folder,
+    compile_pdf,
+    to_latex,
+    write_folder,
+)
+from sreval.report.table import interval_column
 
 FILES = {"index.html": b"one", "csv/01-mos.csv": b"a,b\n"}
 
@@ -118,3 +129,22 @@ def test_no_latex_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     pdf, why = compile_pdf("text")
     assert pdf is None
     assert why == "no PDF: none of xelatex, pdflatex, tectonic is installed"
+
+
+@pytest.mark.skipif(
+    not (shutil.which("pdflatex") and shutil.which("pdftotext")), reason="needs LaTeX and poppler"
+)
+def test_the_pdf_of_the_tables_can_be_searched(tmp_path: Path) -> None:
+    report = Report("Coefficients", [], [])
+    report.parts.append(Part("Significant differences", sentences=["Is efficient – 3.64–4.43."]))
+    frame = pd.DataFrame({"low": [3.64], "high": [4.43]})
+    report.table("Difference", frame, {"95%": interval_column(2)})
+    pdf, why = compile_pdf(to_latex(report))
+    assert pdf is not None, why
+    assert b"/Type3" not in pdf
+    (tmp_path / "tables.pdf").write_bytes(pdf)
+    read = ["pdftotext", str(tmp_path / "tables.pdf"), "-"]
+    text = subprocess.run(read, capture_output=True, text=True, check=True).stdout
+    for word in ("Significant differences", "Coefficients", "efficient – 3.64–4.43", "Difference"):
+        assert word in text
+    assert text.count("3.64–4.43") == 2
