@@ -108,8 +108,17 @@ class Scale(Config):
         takes = (int, float) if self.line else (int,)
         if type(score) not in takes or not self.low <= score <= self.high:  # type: ignore[operator]
             return None
-        stored = round(float(score), _DECIMALS)  # type: ignore[arg-type]
-        return int(stored) if stored.is_integer() else stored
+        return self.nearest(float(score))  # type: ignore[arg-type]
+
+    @property
+    def step(self) -> float:
+        """The distance of neighbouring scores, as they are stored."""
+        return 10**-_DECIMALS if self.line else 1
+
+    def nearest(self, score: float) -> int | float:
+        """The score that is stored for a number, a mark on a line to 0.1."""
+        stored = round(score, _DECIMALS if self.line else None)
+        return int(stored) if float(stored).is_integer() else stored
 
     def word(self, score: float) -> str:
         """The word that stands at a score, on a line in its part; "" where none does."""
