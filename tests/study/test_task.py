@@ -105,6 +105,8 @@ def test_a_design_that_names_no_task_or_scale_keeps_its_hash() -> None:
         ({"scale": {"words": ["good"]}}, "it has 2 to 11 words"),
         ({"scale": {"words": ["w"] * 12}}, "it has 2 to 11 words"),
         ({"scale": {"first": 2}}, "Input should be 0 or 1"),
+        ({"scale": {"first": True}}, "Input should be 0 or 1"),
+        ({"scale": {"line": 1}}, "Input should be a valid boolean"),
         ({"scale": {"line": True, "first": 0}}, "a line has no first category"),
         ({"task": {"kind": "acr-hr"}, "order": {"scene_distance": 1}}, "from standing next to"),
     ],
