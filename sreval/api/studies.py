@@ -656,7 +656,7 @@ class Study:
         from sreval.store import snapshot
 
         with self._store(create=True) as store:
-            return snapshot.import_(store, user_path(file), self.name)
+            return snapshot.import_(store, user_path(file), self.name, self._own_design)
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.
