@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sreval.store.snapshot import Imported, Restored
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
+    from sreval.study.task import Scale
 
 
 class Link(NamedTuple):
@@ -298,35 +299,32 @@ class Study:
 
         Args:
             raters: How many.
-            qualities: The true quality of each method on the scale, by method or by (dataset,
+            qualities: The true quality of each method on the study's scale, by method or by (dataset,
                 method); or a CSV file with the columns method, quality and, if they differ,
-                dataset. None: the opinion scores of the SRGAN paper.
+                dataset. None: the opinion scores of the SRGAN paper, taken from
+                1..5 to the study's scale.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
-        Returns what came of it: ``complete`` raters, ``votes``, ``failures``. Raises StoreError
-        where real raters have begun, DataError for a study that isn't frozen or a method without
-        a quality.
+        Returns what came of it: ``complete`` raters, ``votes``, ``failures``, ``notes``. Raises
+        StoreError where real raters have begun, DataError for a study that isn't frozen, a method
+        without a quality or a quality off the scale.
         """
         from sreval.content import user_path
         from sreval.store.rehearsal import rehearse
-        from sreval.study.respondent import read_qualities
+        from sreval.study.respondent import Qualities, read_qualities
 
         if not 1 <= raters <= _MOST_RATERS:
             raise UsageError(f"raters can't be {raters}.", f"Give 1 to {_MOST_RATERS}.")
         if qualities is None:
-            from sreval.report.paper import figures
-
-            known = {
-                (s, m): value for (s, m, metric), value in figures().items() if metric == "mos"
-            }
+            known: Qualities = _paper_qualities(self.design.scale)
         elif isinstance(qualities, Mapping):
             known = {
                 key if isinstance(key, tuple) else ("", str(key)): float(value)
                 for key, value in qualities.items()
             }
         else:
-            known = dict(read_qualities(user_path(qualities)))
+            known = read_qualities(user_path(qualities))
         return rehearse(self.folder, self.url, raters, known, seed=seed, told=progress)
 
     def invite(
@@ -658,7 +656,7 @@ class Study:
         from sreval.store import snapshot
 
         with self._store(create=True) as store:
-            return snapshot.import_(store, user_path(file), self.name)
+            return snapshot.import_(store, user_path(file), self.name, self._own_design)
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.
@@ -751,3 +749,16 @@ def _now() -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def _paper_qualities(scale: Scale) -> dict[tuple[str, str], float]:
+    """The opinion scores of the SRGAN paper, taken from 1..5 to ``scale``."""
+    from sreval.opinions.votes import ACR
+    from sreval.report.paper import figures
+
+    factor = (scale.high - scale.low) / (ACR.high - ACR.low)
+    return {
+        (dataset, method): scale.low + factor * (score - ACR.low)
+        for (dataset, method, metric), score in figures().items()
+        if metric == "mos"
+    }

@@ -189,7 +189,8 @@ def freeze(study: str, results: tuple[Path, ...], as_json: bool, **chosen: Any) 
     "--qualities",
     default="paper",
     show_default=True,
-    help="True qualities: the paper's opinion scores, or a CSV with method, quality[, dataset].",
+    help="True qualities: the paper's opinion scores, taken to the study's scale, or a CSV with "
+    "method, quality[, dataset], on the study's scale.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option("Machine-readable summary.")
@@ -207,6 +208,8 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
     except KeyboardInterrupt:
         warn("Interrupted. Votes that were acknowledged are kept.")
         raise SystemExit(Exit.INTERRUPTED) from None
+    for note in made.notes:
+        warn(f"Note: {note}")
     for reason in dict.fromkeys(map(str, made.failures)):
         warn(f"failed: {reason}")
     sent = len(made.visits)
@@ -219,6 +222,7 @@ def simulate(study: api.Study, raters: int, qualities: str, seed: int, as_json: 
                 "complete": made.complete,
                 "failed": len(made.failures),
                 "votes": made.votes,
+                "notes": made.notes,
             }
         )
     else:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sreval.errors import StatisticsError, UsageError, option, shown, unknown_name
+from sreval.errors import StatisticsError, UsageError, option, shown, suggestion, unknown_name
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.arrays import Floats
 from sreval.opinions.cells import flag, identifier, name_in, number
@@ -69,6 +69,7 @@ FLAGS = {"accepted": True, "simulated": False, "stand_in": False}
 
 _SHOWN_ROWS = 5
 _MOST_CATEGORIES = 11
+_PAIRS = ("pair", "pairs")
 _OFF_STEP = 1e-6
 
 Place = Callable[[int], str]
@@ -188,8 +189,8 @@ def check_votes(
     """
     _check_columns(frame)
     votes = frame.reset_index(drop=True).copy()
-    _refuse_other_scale(votes, scale)
-    votes[TASK] = _task(votes, task)
+    _refuse_other_scale(votes, scale, place)
+    votes[TASK] = _task(votes, task, place)
     for column in [name for name in IDENTIFIERS if name in votes]:
         votes[column] = mapped(votes[column], partial(name_in, column))
     for column in REQUIRED:
@@ -350,12 +351,22 @@ def task_in(votes: pd.DataFrame) -> Task:
     return task_of(str(votes[TASK].iloc[0])) if TASK in votes and len(votes) else TASKS["acr"]
 
 
-def _task(votes: pd.DataFrame, named: TaskName | None) -> TaskName:
+def _task(votes: pd.DataFrame, named: TaskName | None, place: Place) -> TaskName:
     """The one task of all rows, held against the one ``named``."""
     if TASK not in votes:
         return named or "acr"
-    cells = mapped(votes[TASK], identifier)
-    found = sorted({task_of(name).name for name in cells.dropna()})
+    cells = _named_throughout(votes[TASK], identifier, place)
+    of = {name: _task_named(name) for name in cells.dropna().unique()}
+    unknown = cells.notna() & ~cells.isin([name for name, task in of.items() if task])
+    first = next((name for name, task in of.items() if not task), "")
+    pairs = option("sreval preferences FILE", "sreval.preferences(...)")
+    remedy = (
+        f"Paired comparisons have no scores; read them with {pairs}."
+        if first.casefold() in _PAIRS
+        else suggestion(first, TASKS)
+    )
+    refuse(votes[TASK], unknown, f"Column {TASK!r} names no task of votes", remedy, place)
+    found = sorted({task.name for task in of.values() if task})
     if len(found) > 1:
         raise StatisticsError(
             f"The table mixes the tasks {' and '.join(found)}.",
@@ -370,25 +381,45 @@ def _task(votes: pd.DataFrame, named: TaskName | None) -> TaskName:
     return own or named or "acr"
 
 
+def _task_named(name: str) -> Task | None:
+    try:
+        return task_of(name)
+    except UsageError:
+        return None
+
+
+def _named_throughout(column: pd.Series, read: Callable[[Any], object], place: Place) -> pd.Series:
+    """What the cells name; None throughout where all are empty.
+
+    Raises StatisticsError where some are empty: their rows may be of another kind.
+    """
+    cells = mapped(column, read)
+    if cells.notna().any():
+        what = f"Column {str(column.name)!r} is empty"
+        remedy = "Other rows name one: name it in every row, or leave the column out."
+        refuse(column.where(cells.notna(), ""), cells.isna(), what, remedy, place)
+    return cells
+
+
 def scale_in(votes: pd.DataFrame) -> Scale:
     """The scale that a column ``rating_scale`` names, 1..5 where none does."""
     texts = set(mapped(votes[RATING_SCALE], str).dropna()) if RATING_SCALE in votes else set()
     return Scale.parse(min(texts).strip()) if texts else ACR
 
 
-def _refuse_other_scale(votes: pd.DataFrame, scale: Scale) -> None:
+def _refuse_other_scale(votes: pd.DataFrame, scale: Scale, place: Place) -> None:
     """Raise StatisticsError for a column ``rating_scale`` that names another scale, or several."""
     if RATING_SCALE not in votes:
         return
-    cells = mapped(votes[RATING_SCALE], lambda text: str(text).strip()).dropna()
-    texts = sorted(set(cells))
-    if len(texts) > 1:
+    cells = _named_throughout(votes[RATING_SCALE], lambda text: str(text).strip(), place)
+    scales = {Scale.parse(text): text for text in sorted(set(cells.dropna()))}
+    if len(scales) > 1:
         raise StatisticsError(
-            f"The table mixes the rating scales {' and '.join(texts)}.",
+            f"The table mixes the rating scales {' and '.join(scales.values())}.",
             "Split it, and analyse one scale at a time.",
         )
-    for text in texts:
-        if Scale.parse(text) != scale:
+    for own, text in scales.items():
+        if own != scale:
             raise StatisticsError(
                 f"The votes are on the scale {text}, by their column {RATING_SCALE!r}, not "
                 f"{scale}.",

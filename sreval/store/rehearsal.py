@@ -22,7 +22,7 @@ from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, When, load_design
 from sreval.study.manifest import STIMULI, Manifest, load_manifest
-from sreval.study.respondent import Qualities, Respondent, respondents
+from sreval.study.respondent import Qualities, Respondent, quality_notes, respondents
 
 _MARGIN_PIXELS = 400
 """By how much a simulated rater's window is larger than the largest image."""
@@ -48,6 +48,8 @@ class Rehearsal:
 
     visits: list[Visit] = field(default_factory=list)
     failures: list[SrevalError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """On the qualities."""
 
     @property
     def complete(self) -> int:
@@ -84,7 +86,7 @@ def rehearse(
     raters = respondents(count, design, manifest, qualities, seed=seed)
     with open_store(database, create=True) as store:
         links = _links(store, design, manifest)
-        made = Rehearsal()
+        made = Rehearsal(notes=quality_notes(qualities, design.scale))
         for rater in raters:
             # One by one, so that an interrupted rehearsal leaves no unused links.
             _, token = links.create(label="simulated", simulated=True)

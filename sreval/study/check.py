@@ -421,6 +421,7 @@ def check(
             *(found.notes if found else ()),
             *_misspelt(missing, held),
             *_of_texts(design),
+            *_of_range(design),
             *_of_outcomes(design),
             *_notes(stimuli, scenes, counts),
             *notes,
@@ -474,8 +475,8 @@ def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
         yield Unmet("scale", "two of its words are alike", "Give each its own.")
     elif design.scale.line and len(given) < len(words):
         yield Unmet("scale", "a part of the line has no word", "Give every part a word.")
-    elif len(given) < 2:  # nobody could tell which end is which
-        yield Unmet("scale", "fewer than two of its categories have a word", "Name both ends.")
+    elif not (words[0] and words[-1]):  # nobody could tell which end is which
+        yield Unmet("scale", "one of its ends has no word", "Name both ends.")
     if not design.title.strip():
         yield Unmet("title", "it is empty", "Say what the study is about.")
     for number, question in enumerate(design.questions):
@@ -537,6 +538,28 @@ def _of_texts(design: StudyDesign) -> Iterator[str]:
                 f"{name} holds {listed(found)}, which raters see as it is typed. Use Markdown's "
                 "paragraphs, lists, emphasis, and links to http, https or mailto."
             )
+
+
+_RANGE = re.compile(
+    r"(?<![\w.,])([01])\s*(?:\([^)]*\)|（[^）]*）)?\s*"  # noqa: RUF001
+    r"(?:to|bis|\u5230|\u81f3|-|\u2013|\.\.)\s*(\d{1,3})(?![\w%]|[.,:]\d)"
+)
+"""Numbers from 0 or 1 to another, in the languages of the pages; a word may follow in brackets."""
+
+
+def _of_range(design: StudyDesign) -> Iterator[str]:
+    """A note where the instructions speak of a scale of other numbers, or of other keys."""
+    scale = design.scale
+    allowed = {(scale.low, scale.high)}
+    if scale.categories:
+        digits = [int(key) for key in scale.keys.values() if key.isdigit()]
+        allowed.add((scale.low, max(digits)))
+    said = {(int(low), int(high)) for low, high in _RANGE.findall(design.instructions)}
+    if other := sorted(said - allowed):
+        yield (
+            f"instructions speak of {listed([f'{low} to {high}' for low, high in other])}; the "
+            f"scale is {scale.numbers}. Raters may be told of another scale than they see."
+        )
 
 
 def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:

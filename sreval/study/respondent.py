@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ import pandas as pd
 from sreval.errors import DataError, option
 from sreval.files import sha256_bytes
 from sreval.opinions.simulation import RaterModel, Raters
+from sreval.opinions.votes import ACR
 from sreval.study.design import Question, StudyDesign
 from sreval.study.manifest import Manifest
+from sreval.study.task import Scale
 
 Qualities = Mapping[tuple[str, str], float]
 """(Data set, method) to true quality on the scale; data set '' holds for all others."""
@@ -28,12 +30,13 @@ class Respondent:
 
     model: RaterModel
     """On the study's scale."""
+    scale: Scale
     rater: Raters
     seen: Mapping[str, tuple[float, int]]
     """SHA-256 of a stimulus to its true quality and the number of its method."""
     generator: np.random.Generator
 
-    def respond(self, png: bytes, intended: int | None = None) -> tuple[int, float]:
+    def respond(self, png: bytes, intended: int | None = None) -> tuple[float, float]:
         """Score and response time in ms. An example is given the score that it shows.
 
         Raises DataError for an image that isn't one of the frozen stimuli.
@@ -49,7 +52,8 @@ class Respondent:
         drawn = self.model.draw_scores(self.rater, quality_of, method_of, self.generator)[0, 0]
         median = _SPEEDER_MS if self.rater.speeder[0] else _MEDIAN_MS
         response_ms = median * np.exp(_SPREAD * self.generator.normal())
-        return (round(float(drawn)) if intended is None else intended), round(float(response_ms))
+        score = self.scale.nearest(float(drawn)) if intended is None else intended
+        return score, round(float(response_ms))
 
     def answer(self, question: Question) -> str:
         """An answer that doesn't screen the rater out, where there is one.
@@ -76,8 +80,9 @@ def respondents(
 ) -> list[Respondent]:
     """``count`` raters drawn from ``model``, which is taken to the design's scale.
 
-    Raises DataError for methods without a quality.
+    Raises DataError for methods without a quality, and for a quality off the scale.
     """
+    scale = design.scale
     methods = sorted({stimulus.method for stimulus in manifest.stimuli})
     overall = {method: _quality_anywhere(qualities, method) for method in methods}
     unknown = [method for method, quality in overall.items() if quality is None]
@@ -94,12 +99,30 @@ def respondents(
     for stimulus in manifest.stimuli:
         quality = qualities.get((stimulus.dataset, stimulus.method), overall[stimulus.method])
         assert quality is not None
+        if not scale.low <= quality <= scale.high:
+            raise DataError(
+                f"The quality of {stimulus.method} is {quality:g}, off the study's scale "
+                f"{scale.numbers}.",
+                f"Give qualities on the study's scale, {scale.low} the worst, {scale.high} the "
+                "best.",
+            )
         seen.setdefault(stimulus.sha256, (quality, methods.index(stimulus.method)))
-    model = model.on(design.scale.numbers)
+    model = replace(model.on(scale.numbers), step=scale.step)
     drawn = model.draw_raters(count, len(methods), np.random.default_rng(seed))
     return [
-        Respondent(model, drawn.one(i), seen, np.random.default_rng([seed, i]))
+        Respondent(model, scale, drawn.one(i), seen, np.random.default_rng([seed, i]))
         for i in range(count)
+    ]
+
+
+def quality_notes(qualities: Qualities, scale: Scale) -> list[str]:
+    """A note where qualities seem to be given on 1..5 and the study's scale is another."""
+    top = scale.low + (scale.high - scale.low) / 4
+    if scale.numbers == ACR or not qualities or max(qualities.values()) > top:
+        return []
+    return [
+        f"All qualities lie in the lowest quarter of the study's scale {scale.numbers}; they are "
+        "taken as points of it, not of 1..5."
     ]
 
 

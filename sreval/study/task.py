@@ -6,9 +6,9 @@ kinds of study: what an answer may be, how it is named, what a rater must have s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, StrictBool, model_validator
 
 from sreval.config import Config, FieldError
 from sreval.opinions.tasks import TASKS
@@ -49,6 +49,11 @@ class Task(Config):
         return TASKS[self.kind].title
 
 
+def _no_flag(value: object) -> object:
+    """``value``; "true" in place of a flag, which Python takes for the number 1."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 class Scale(Config):
     """The rating scale: categories with a number each, or a line. Worst first.
 
@@ -59,9 +64,9 @@ class Scale(Config):
     words: tuple[str, ...] = ("bad", "poor", "fair", "good", "excellent")
     """Two to eleven, one a category, from the worst to the best, "" for a category that shows its
     number alone. On a line one for each of its parts, which are equally long."""
-    first: Literal[0, 1] = 1
+    first: Annotated[Literal[0, 1], BeforeValidator(_no_flag)] = 1
     """The number of the worst category."""
-    line: bool = False
+    line: StrictBool = False
     """Whether raters mark a line in place of choosing a category."""
 
     @model_validator(mode="after")
@@ -108,8 +113,17 @@ class Scale(Config):
         takes = (int, float) if self.line else (int,)
         if type(score) not in takes or not self.low <= score <= self.high:  # type: ignore[operator]
             return None
-        stored = round(float(score), _DECIMALS)  # type: ignore[arg-type]
-        return int(stored) if stored.is_integer() else stored
+        return self.nearest(float(score))  # type: ignore[arg-type]
+
+    @property
+    def step(self) -> float:
+        """The distance of neighbouring scores, as they are stored."""
+        return 10**-_DECIMALS if self.line else 1
+
+    def nearest(self, score: float) -> int | float:
+        """The score that is stored for a number, a mark on a line to 0.1."""
+        stored = round(score, _DECIMALS if self.line else None)
+        return int(stored) if float(stored).is_integer() else stored
 
     def word(self, score: float) -> str:
         """The word that stands at a score, on a line in its part; "" where none does."""

@@ -17,8 +17,10 @@ import pytest
 
 import sreval
 from sreval import api
+from sreval.api.studies import _paper_qualities
 from sreval.errors import DataError, StatisticsError, UsageError
 from sreval.store.errors import StateError
+from sreval.study.task import Scale
 from tests.site.conftest import freeze
 
 Sreval = Callable[..., Any]
@@ -299,3 +301,11 @@ def test_a_status_needs_its_database_alone(here: Path, small: api.Study) -> None
     small.invite()
     code = "from sreval.api import Study; print(Study('small').status())"
     assert loaded(code, "torch", "pandas", "scipy", "matplotlib", "flask", cwd=here) == []
+
+
+def test_the_papers_scores_are_taken_to_the_studys_scale() -> None:
+    line, five = Scale(line=True), Scale()
+    known, own = _paper_qualities(line), _paper_qualities(five)
+    assert known.keys() == own.keys()
+    for key, score in own.items():
+        assert known[key] == pytest.approx(100 * (score - 1) / 4)

@@ -2,8 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sreval.errors import SrevalError
-from sreval.opinions.votes import Scale, check_votes, exclusions, opinions, without_raters
+from sreval.errors import SrevalError, StatisticsError
+from sreval.opinions.votes import (
+    Scale,
+    check_votes,
+    exclusions,
+    opinions,
+    scale_in,
+    without_raters,
+)
 from tests.opinions.builders import random_votes
 
 
@@ -87,3 +94,31 @@ def test_raters_are_excluded_by_name() -> None:
         without_raters(votes, ["r99"])
     with pytest.raises(SrevalError, match="all 8 raters"):
         without_raters(votes, set(votes["rater"]))
+
+
+@pytest.mark.parametrize(("column", "value"), [("rating_scale", "1..5"), ("task", "acr")])
+def test_a_scale_or_task_is_named_in_every_row_or_in_none(column: str, value: str) -> None:
+    frame = pd.DataFrame({"rater": ["r", "s"], "image": "x", "method": "a", "score": [1, 2]})
+    for empty in ("", " ", None, float("nan")):
+        with pytest.raises(StatisticsError, match=f"Column '{column}' is empty in row 2"):
+            check_votes(frame.assign(**{column: [value, empty]}))
+        assert len(check_votes(frame.assign(**{column: [empty, empty]}))) == 2
+
+
+def test_scales_are_compared_and_not_their_texts() -> None:
+    frame = pd.DataFrame({"rater": ["r", "s"], "image": "x", "method": "a", "score": [1, 2]})
+    same = frame.assign(rating_scale=["0..100", "0..100/0"])
+    assert len(check_votes(same, scale_in(same))) == 2
+    with pytest.raises(StatisticsError, match=r"mixes the rating scales 0\.\.100 and 0\.\.100/1"):
+        check_votes(frame.assign(rating_scale=["0..100", "0..100/1"]), Scale(0, 100))
+
+
+def test_a_task_that_has_no_votes_is_named_with_its_column() -> None:
+    frame = pd.DataFrame({"rater": ["r", "s"], "image": "x", "method": "a", "score": [1, 2]})
+    with pytest.raises(
+        StatisticsError, match="Column 'task' names no task of votes in row 1"
+    ) as it:
+        check_votes(frame.assign(task="pair"))
+    assert "preferences" in it.value.remedy
+    with pytest.raises(StatisticsError, match="in row 2: 'acm'"):
+        check_votes(frame.assign(task=["acr", "acm"]))

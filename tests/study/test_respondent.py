@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from sreval.errors import DataError
 from sreval.opinions.simulation import RaterModel
 from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
-from sreval.study.respondent import read_qualities, respondents
+from sreval.study.respondent import quality_notes, read_qualities, respondents
+from sreval.study.task import Scale
 from tests.study.frozen import QUALITIES
 
 
@@ -63,3 +65,31 @@ def test_answers_are_valid_and_screen_nobody_out(frozen_study: Path) -> None:
     assert {mind.answer(remarks) for mind in minds} == {"simulated"}
     hopeless = sight.model_copy(update={"screens_out": sight.options})
     assert {mind.answer(hopeless) for mind in minds} == {"poor", "good"}
+
+
+@pytest.mark.parametrize(
+    ("scale", "step"),
+    [({"words": [""] * 8 + ["excellent"]}, 1), ({"line": True, "words": ["bad", "good"]}, 0.1)],
+)
+def test_qualities_are_points_of_the_studys_scale(
+    frozen_study: Path, scale: dict[str, Any], step: float
+) -> None:
+    design, manifest = load_design(frozen_study), load_manifest(frozen_study)
+    other = design.model_copy(update={"scale": Scale.model_validate(scale)})
+    png = (frozen_study / "stimuli" / f"{manifest.stimuli[0].sha256}.png").read_bytes()
+    middle = (other.scale.low + other.scale.high) / 2
+    known = {("", method): middle for method in ("nearest", "bicubic", "hr")}
+    scores = [mind.respond(png)[0] for mind in respondents(50, other, manifest, known)]
+    assert all(other.scale.answer(score) == score for score in scores)
+    assert any(round(score / step) % 10 for score in scores)
+    assert np.mean(scores) == pytest.approx(middle, abs=(other.scale.high - other.scale.low) / 10)
+    for off in (other.scale.high + 0.5, other.scale.low - 0.5, float("nan")):
+        with pytest.raises(DataError, match=r"quality of hr is .* off the study's scale"):
+            respondents(1, other, manifest, known | {("", "hr"): off})
+
+
+def test_qualities_of_another_scale_are_noted() -> None:
+    line, five = Scale(line=True), Scale()
+    assert "lowest quarter" in quality_notes({("", "a"): 4.4, ("", "b"): 1.2}, line)[0]
+    assert quality_notes({("", "a"): 44, ("", "b"): 1.2}, line) == []
+    assert quality_notes({("", "a"): 1.5}, five) == []

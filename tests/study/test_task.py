@@ -105,6 +105,8 @@ def test_a_design_that_names_no_task_or_scale_keeps_its_hash() -> None:
         ({"scale": {"words": ["good"]}}, "it has 2 to 11 words"),
         ({"scale": {"words": ["w"] * 12}}, "it has 2 to 11 words"),
         ({"scale": {"first": 2}}, "Input should be 0 or 1"),
+        ({"scale": {"first": True}}, "Input should be 0 or 1"),
+        ({"scale": {"line": 1}}, "Input should be a valid boolean"),
         ({"scale": {"line": True, "first": 0}}, "a line has no first category"),
         ({"task": {"kind": "acr-hr"}, "order": {"scene_distance": 1}}, "from standing next to"),
     ],
@@ -144,7 +146,9 @@ def test_scores_of_a_design_are_on_its_scale(
     ("words", "line", "what"),
     [
         (["bad", "", "Bad "], False, "two of its words are alike"),
-        (["", "", "good"], False, "fewer than two of its categories have a word"),
+        (["", "", "good"], False, "one of its ends has no word"),
+        (["", "bad", "good", ""], False, "one of its ends has no word"),
+        (["", "", ""], True, "a part of the line has no word"),
         (["bad", "", "good"], True, "a part of the line has no word"),
     ],
 )
@@ -154,6 +158,29 @@ def test_words_that_tell_a_rater_too_little_are_a_problem(
     design = made(scale={"words": words, "line": line})
     found = check(design, manifest_of(plain_pool(set=9), METHODS))
     assert [(p.constraint, p.what) for p in found.problems] == [("scale", what)]
+
+
+@pytest.mark.parametrize(
+    ("instructions", "scale", "noted"),
+    [
+        ("Rate from 1 (bad) to 5 (excellent).", {"words": NINE}, "1 to 5"),
+        ("Use the keys 1 to 5.", {"line": True}, "1 to 5"),
+        ("Noten von 1 bis 5.", {"words": NINE}, "1 to 5"),
+        ("\u4ece 1 \u5230 5", {"words": NINE}, "1 to 5"),
+        ("Rate from 0 to 100.", {}, "0 to 100"),
+        ("Rate from 1 to 9, take 10 to 15 minutes, by 1.0 to 5.5 m.", {"words": NINE}, ""),
+        ("Rate from 0 to 100.", {"line": True}, ""),
+        ("Press 1 to 9, and 0 for the best.", {"words": [*NINE, "best"]}, ""),
+        ("Rate from 1 to 5.", {}, ""),
+    ],
+)
+def test_instructions_of_another_scale_are_noted(
+    instructions: str, scale: dict[str, Any], noted: str
+) -> None:
+    design = made(instructions=instructions, scale=scale)
+    notes = check(design, manifest_of(plain_pool(set=9), METHODS)).notes
+    found = [note for note in notes if note.startswith("instructions speak of")]
+    assert [noted] * bool(noted) == [n.split(" of ")[1].split(";")[0] for n in found]
 
 
 # With a hidden reference
