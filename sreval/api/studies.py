@@ -299,8 +299,8 @@ class Study:
 
         Args:
             raters: How many.
-            qualities: The true quality of each method on the study's scale, by method or by (dataset,
-                method); or a CSV file with the columns method, quality and, if they differ,
+            qualities: The true quality of each method on the study's scale, by method or by
+                (dataset, method); or a CSV file with the columns method, quality and, if they differ,
                 dataset. None: the opinion scores of the SRGAN paper, taken from
                 1..5 to the study's scale.
             seed: Of the raters.
@@ -649,14 +649,17 @@ class Study:
         """Store this study from an export or a backup: the whole, or the sessions lacking here.
 
         Raters who were deleted here stay deleted. Raises UsageError for a file of another study,
-        DataError for a damaged one, StateError where the study here has another design, other
-        stimuli or other raters.
+        DataError for a damaged one, StateError where the study here, in the database or in its
+        study.toml, has another design, other stimuli or other raters.
         """
         from sreval.content import user_path
         from sreval.store import snapshot
+        from sreval.study.manifest import DESIGN
 
+        has_design = self._folder is not None and (self._folder / DESIGN).is_file()
+        design = self.design if has_design else None
         with self._store(create=True) as store:
-            return snapshot.import_(store, user_path(file), self.name, self._own_design)
+            return snapshot.import_(store, user_path(file), self.name, design=design)
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.

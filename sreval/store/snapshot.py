@@ -558,14 +558,21 @@ def _set_sequences(connection: Connection) -> None:
             connection.execute(select(func.setval(sequence, highest)))
 
 
-def import_(store: Store, path: Path, study: str, *, who: str = COMMAND_LINE) -> Imported:
+def import_(
+    store: Store,
+    path: Path,
+    study: str,
+    *,
+    design: StudyDesign | None = None,
+    who: str = COMMAND_LINE,
+) -> Imported:
     """Store ``study`` from an export or a backup: the whole, or the sessions that are lacking here;
     all or nothing.
 
     Raters who were deleted here stay deleted. Other studies, links, operators and the log of a
     backup are left out. Raises UsageError for a file without ``study``, DataError for a damaged
     one, StateError when the study here has another design or other stimuli, or went on with
-    other raters.
+    other raters, and when the file's isn't ``design``, that of the study's folder, if it has one.
     """
     snapshot = _read(path)
     row = snapshot.require(study, path)
@@ -573,6 +580,13 @@ def import_(store: Store, path: Path, study: str, *, who: str = COMMAND_LINE) ->
     try:
         with store.begin() as tx:
             here = _study(tx, row)
+            if design is not None and not here.has_design(design):
+                raise StateError(
+                    f"The study {study!r} in {path} has another design than its study.toml here: "
+                    f"{listed(here.changes_to(design))}.",
+                    "Put its own study.toml back, or import it where there is no such folder: cd "
+                    f"elsewhere, then sreval study import {study} FILE --database NEW.sqlite.",
+                )
             # an export's rows name no study: they are of its only one
             sessions, deleted = (
                 [row for row in snapshot.tables[name] if row.get("study", study) == study]

@@ -541,7 +541,7 @@ def _of_texts(design: StudyDesign) -> Iterator[str]:
 
 
 _RANGE = re.compile(
-    r"(?<![\w.,])([01])\s*(?:\([^)]*\)|（[^）]*）)?\s*"  # noqa: RUF001
+    r"(?<![\w.,])([01])\s*(?:\([^)]*\)|（[^）]*）)?\s*"
     r"(?:to|bis|\u5230|\u81f3|-|\u2013|\.\.)\s*(\d{1,3})(?![\w%]|[.,:]\d)"
 )
 """Numbers from 0 or 1 to another, in the languages of the pages; a word may follow in brackets."""

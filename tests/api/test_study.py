@@ -159,6 +159,12 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     exported = small.export("small.zip")
     other = api.Study("small", here / "other.sqlite")
     assert other.import_(exported).sessions == 3
+    toml = small.folder / "study.toml"
+    text = toml.read_text()
+    toml.write_text(f"{text}\n[scale]\nfirst = 0\n")
+    with pytest.raises(StateError, match=r"another design than its .* here: scale"):
+        api.Study("small", here / "fourth.sqlite").import_(exported)
+    toml.write_text(text)
     pd.testing.assert_frame_equal(other.votes().frame, votes.frame)
     copy = small.backup("copy.sqlite")
     folder = small.export("small")

@@ -36,7 +36,7 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
     """The visitor was told to stop."""
 
 
-Respond = Callable[[bytes, int | None], tuple[int, float]]
+Respond = Callable[[bytes, int | None], tuple[float, float]]
 """A score and the response time in ms, by an image and the score that it shows."""
 
 
@@ -147,7 +147,7 @@ class Visitor:
         return answer.content if answer.status_code == 200 else b""
 
     def _vote(
-        self, current: dict[str, Any], score: int, response_ms: float, rating: dict[str, Any]
+        self, current: dict[str, Any], score: float, response_ms: float, rating: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Send a vote until it is answered; what is current then, None where the page must say."""
         response_ms = max(response_ms, current["least_ms"])

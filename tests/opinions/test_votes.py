@@ -100,9 +100,11 @@ def test_raters_are_excluded_by_name() -> None:
 def test_a_scale_or_task_is_named_in_every_row_or_in_none(column: str, value: str) -> None:
     frame = pd.DataFrame({"rater": ["r", "s"], "image": "x", "method": "a", "score": [1, 2]})
     for empty in ("", " ", None, float("nan")):
+        frame[column] = [value, empty]
         with pytest.raises(StatisticsError, match=f"Column '{column}' is empty in row 2"):
-            check_votes(frame.assign(**{column: [value, empty]}))
-        assert len(check_votes(frame.assign(**{column: [empty, empty]}))) == 2
+            check_votes(frame)
+        frame[column] = [empty, empty]
+        assert len(check_votes(frame)) == 2
 
 
 def test_scales_are_compared_and_not_their_texts() -> None:
