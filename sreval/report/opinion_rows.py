@@ -34,6 +34,7 @@ from sreval.report.notes import (
     units_said,
     untested,
 )
+from sreval.report.opinions import rescaled
 from sreval.report.scores import (
     Comparison,
     Layout,
@@ -253,7 +254,7 @@ def with_mos(
             found = score_line(
                 dataset, "mos", table.methods, means, marks(there, made, pairs), level,
                 table.scales[0], unit=of, simulated=bool(rows["simulated"].any()), study=study,
-                with_paper=table.with_paper,
+                with_paper=table.with_paper and not rescaled(scale),
             )  # fmt: skip
             own += found
             added += found

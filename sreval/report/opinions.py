@@ -134,10 +134,9 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     scale = request.scale
     notes = [*mos_notes(frame), *image_notes(opinions(votes), interval, scale)]
     notes += [*(default_notes(votes) if request.interval is None else [])]
-    columns = dict(mos_columns(request.level))
+    columns = mos_columns(request.level, scale)
     if other := rescaled(scale):
         frame.insert(list(frame).index("mos") + 1, other, _on_five(frame["mos"], scale))
-        columns["on 1..5"] = column(other, 2)
         notes.append(f"On 1..5: 1 + 4 (x - {scale.low:g}) / {scale.high - scale.low:g}.")
     notes += [*scale_notes(votes, request), *vote_notes(votes)]
     printed = with_dataset(frame, columns)
@@ -201,9 +200,9 @@ _CEILING = 0.5
 """Share of votes at the top of the scale from which it is said to be full."""
 
 
-def mos_columns(level: float) -> Columns:
-    """What is printed of a table of ``mos_table``."""
-    return {
+def mos_columns(level: float, scale: Scale = ACR) -> Columns:
+    """What is printed of the table of ``mos``, whose votes are on ``scale``."""
+    columns: Columns = {
         "method": method_column(),
         "MOS": column("mos", 2),
         percent(level): interval_column(2),
@@ -212,6 +211,8 @@ def mos_columns(level: float) -> Columns:
         "raters": whole("n_raters"),
         "images": whole("n_images"),
     }
+    other = rescaled(scale)
+    return {**columns, "on 1..5": column(other, 2)} if other else columns
 
 
 def mos_notes(frame: pd.DataFrame) -> list[str]:
@@ -224,7 +225,13 @@ def mos_notes(frame: pd.DataFrame) -> list[str]:
             f" Interval{f' on {names}' if names else ''}: {interval}, {units_said(rows)}, about "
             f"{estimand}."
         )
-    return [meaning, *no_interval(frame), *filter(None, frame["warning"].unique())]
+    alike = (frame["sd"] == 0) & (frame["low"] < frame["high"])
+    width = (
+        "Where sd is 0 the interval has the width that votes all alike leave open: its variance is "
+        "half that of votes a category apart."
+    )
+    said = [width] * bool(alike.any())
+    return [meaning, *said, *no_interval(frame), *filter(None, frame["warning"].unique())]
 
 
 def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:

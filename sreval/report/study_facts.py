@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -170,6 +170,21 @@ class StudyFacts:
             return replace(made, frame=self.with_paper(made.frame))
 
         return self._once("mos", dataset, make)
+
+    def difference(self, dataset: str) -> list[Table]:
+        """The difference scores of a data set; raises what these raise."""
+        return self._once(
+            "difference", dataset, lambda: self.asked("difference", self.votes_on(dataset))
+        )
+
+    def dmos(self, dataset: str) -> list[dict[Hashable, Any]]:
+        """The rows of ``difference``, the best first, none where there is no hidden reference."""
+        if not self.data.design.task.with_reference:
+            return []
+        made, _ = attempted(lambda: self.difference(dataset))
+        frames = [table.frame for table in made or []]
+        rows = [row for own in frames for row in own.to_dict("records")]
+        return sorted(rows, key=lambda row: -row["estimate"])
 
     def compared(self, dataset: str) -> Comparison:
         """All pairs of methods on a data set, planned or not."""

@@ -37,7 +37,7 @@ from sreval.report.opinions import (
 from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
-from sreval.report.text import CORRECTIONS, fixed, percent, whole_percent
+from sreval.report.text import CORRECTIONS, fixed, percent, span, whole_percent
 from sreval.report.thumbnails import Gallery, galleries
 from sreval.study import charts
 from sreval.study.data import StudyData
@@ -67,6 +67,7 @@ _WORDS = {
     "pair_notes": pair_notes,
     "pair_test": pair_test,
     "percent": percent,
+    "span": span,
     "vote_notes": vote_notes,
     "whole": whole,
     "whole_percent": whole_percent,

@@ -345,14 +345,38 @@ def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
 def test_a_study_that_nobody_began_gets_a_report(simulated: StudyData) -> None:
     empty = replace(simulated, votes=simulated.votes.iloc[:0], sessions=simulated.sessions.iloc[:0])
     report = study_report(empty)
-    assert report.lead[0].startswith(
-        "No votes count so far. Pictures: Set5, 5 images by 4 methods;"
-    )
-    assert report.parts[0].sentences == ["Nobody's votes count on Set5."]
+    assert report.lead[0].startswith("Nobody has voted yet. Pictures: Set5, 5 images by 4 methods;")
     assert "Nobody has enrolled." in [said for part in report.parts for said in part.not_done]
-    assert "Results on Set5" in titles(report)
     to_latex(report)
-    to_html(report)
+    page = to_html(report)
+    assert page.count("voted yet") == 1
+    for said in ("accepted vote.", "have no data set", "Every vote", "were planned", "Results on"):
+        assert said not in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_another_scale_is_beside_the_papers_mos_on_its_own() -> None:
+    made = make_study({"Set5": 5}, scale={"line": True})
+    votes = made.votes.assign(score=(made.votes["score"] - 1) * 25.0)
+    report = study_report(replace(made, votes=votes))
+    table = next(t for t in report.tables if t.title == "Mean opinion scores on Set5")
+    heads = [column.heading for column in table.columns]
+    assert heads[-2:] == ["on 1..5", "paper's MOS"]
+    on_five = table.frame["mos_on_1_to_5"]
+    assert on_five.tolist() == pytest.approx((1 + table.frame["mos"] / 25).tolist())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_hidden_reference_has_dmos_in_brief_and_votes_alike_are_explained() -> None:
+    hidden = make_study({"Set5": 5}, task={"kind": "acr-hr"}, order={"scene_distance": 2})
+    alike = replace(hidden, votes=hidden.votes.assign(score=3))
+    report = study_report(alike)
+    brief = " ".join(report.parts[0].sentences)
+    assert "They are as high as HR, the original, whose MOS is 3.00." in brief
+    assert "same rater's on HR + 5" in brief
+    assert brief.count(" 5.00 (") == 3
+    table = next(t for t in report.tables if t.title == "Mean opinion scores on Set5")
+    assert any("Where sd is 0" in note for note in table.notes)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -377,8 +401,10 @@ def test_a_report_begins_with_who_rated_what_and_what_was_found(
     first = [part for part in report.parts if part.first]
     assert [part.title for part in first] == ["In brief: Set5", "In brief: Set14"]
     for part, dataset in zip(first, ("Set5", "Set14"), strict=True):
-        assert part.sentences == StudyFacts(data).answer(dataset).sentences
-        assert len(part.sentences) == 3
+        answer = StudyFacts(data).answer(dataset).sentences
+        assert part.sentences[: len(answer)] == answer
+        assert [said[:4] for said in part.sentences[len(answer) :]] == ["DMOS"] * ("task" in design)
+        assert len(answer) == 3
     folded = to_html(report).split("<details>")
     assert len(folded) == len(report.parts) - len(first) + 1
     assert titles(report)[-2:] == ["Design", "Versions and commands"]

@@ -57,7 +57,9 @@ def test_one_or_two_images_where_their_versions_differ(
 ) -> None:
     data, pixels = frozen(make_study(images), tmp_path / "stimuli")
     made = list(galleries(data, tmp_path / "stimuli"))
-    assert [gallery.title for gallery in made] == [f"{image} of {name}" for name, image in expected]
+    assert [gallery.title for gallery in made] == [
+        f"Versions of {image} ({name})" for name, image in expected
+    ]
     for gallery, (name, image) in zip(made, expected, strict=True):
         assert [crop.label for crop in gallery.crops] == [
             "nearest",
