@@ -300,9 +300,9 @@ class Study:
         Args:
             raters: How many.
             qualities: The true quality of each method on the study's scale, by method or by
-                (dataset, method); or a CSV file with the columns method, quality and, if they differ,
-                dataset. None: the opinion scores of the SRGAN paper, taken from
-                1..5 to the study's scale.
+                (dataset, method); or a CSV file with the columns method, quality and, if they
+                differ, dataset. None: the opinion scores of the SRGAN paper, taken from 1..5 to
+                the study's scale.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 

@@ -45,7 +45,7 @@ class Visit:
     """The outcome of a visit: the votes that were acknowledged, by position, and the last page."""
 
     session: str = ""
-    votes: dict[int, int] = field(default_factory=dict)
+    votes: dict[int, float] = field(default_factory=dict)
     of: int = 0
     outcome: str = ""
     code: str = ""
