@@ -161,7 +161,7 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     assert other.import_(exported).sessions == 3
     toml = small.folder / "study.toml"
     text = toml.read_text()
-    toml.write_text(f"{text}\n[scale]\nwords = ["a", "b", "c", "d", "e"]\n")
+    toml.write_text(f"{text}\n[scale]\nwords = {list('abcde')}\n")
     with pytest.raises(StateError, match=r"another design than its .* here: scale"):
         api.Study("small", here / "fourth.sqlite").import_(exported)
     toml.write_text(text)
