@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, unknown_name
+from sreval.errors import StatisticsError, option, unknown_name
 from sreval.opinions.arrays import Codes, Floats, Ratings, cell_means, check_level, group_mean
 from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.intervals import (
@@ -567,7 +567,12 @@ def difference_scores(
         )
     counted = opinions(votes)
     if reference not in set(counted["method"]):
-        raise unknown_name("reference", reference, set(counted["method"].astype(str)))
+        raise unknown_name(
+            "reference",
+            reference,
+            set(counted["method"].astype(str)),
+            f"Name the original by {option('--reference', 'reference')}, if it was rated.",
+        )
     key = ["rater", "dataset", "image"]
     again = votes["accepted"] & (votes["kind"] == "repeat") & (votes["method"] == reference)
     of_reference = pd.concat([counted[counted["method"] == reference], votes[again]])

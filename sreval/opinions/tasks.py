@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sreval.errors import unknown_name
+from sreval.errors import UsageError, shown, unknown_name
 
 TaskName = Literal["acr", "acr-hr", "dcr"]
 
@@ -53,4 +53,9 @@ def task_of(name: str) -> Task:
     for task in TASKS.values():
         if task.name == key:
             return task
+    if key.startswith("pair"):
+        raise UsageError(
+            f"Votes aren't of the task {shown(name)}: those are judgements of pairs.",
+            "Give their file to sreval preferences.",
+        )
     raise unknown_name("task", name, TASKS)

@@ -449,12 +449,14 @@ def _crushing(frame: pd.DataFrame, request: Request) -> list[str]:
     origin = f"as P.910 does for {k}, from memory" if k == 5 else "our generalisation of P.910's"
     if not scale.spacing:
         origin += ", by the slider's five bands"
-    elif (scale.low, step) != (1, 1):
-        origin += ", d counted in categories from 1"
+    d, back = "d, the difference,", ""
+    if (scale.low, step) != (1, 1):
+        below = f" - {scale.low:g}" if scale.low else ""
+        over = f" / {step:g}" if step != 1 else ""
+        shown = f"DV{below}" if not (below and over) else f"(DV{below})"
+        d, back = f"d = 1 + {shown}{over}", ", taken back to the scale"
     share = f"{above} of {counted(votes, 'vote')} lie above {scale.high:g}"
-    return [
-        f"Crushed: where d, the difference, is above {k}, {k + 2} d / (2 + d) ({origin}). {share}."
-    ]
+    return [f"Crushed: where {d} is above {k}, {k + 2} d / (2 + d){back} ({origin}). {share}."]
 
 
 _MOST_PREFERRED = 10

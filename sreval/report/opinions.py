@@ -137,7 +137,8 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     columns = mos_columns(request.level, scale)
     if other := rescaled(scale):
         frame.insert(list(frame).index("mos") + 1, other, _on_five(frame["mos"], scale))
-        notes.append(f"On 1..5: 1 + 4 (x - {scale.low:g}) / {scale.high - scale.low:g}.")
+        above = f"(x - {scale.low:g})" if scale.low else "x"
+        notes.append(f"On 1..5: 1 + 4 {above} / {scale.high - scale.low:g}.")
     notes += [*scale_notes(votes, request), *vote_notes(votes)]
     printed = with_dataset(frame, columns)
     return [table_of("mos", "Mean opinion scores", frame, printed, notes)]

@@ -909,7 +909,8 @@ def test_of_several_named_analyses_the_others_are_printed(sreval: Sreval, votes:
     assert ran.out.endswith(
         "Not done: retest: The votes hold no repeat with its first vote. Mark second votes "
         "kind=repeat.\n"
-        "Not done: difference: Unknown reference 'hr'. Known: a, b, c.\n"
+        "Not done: difference: Unknown reference 'hr'. Known: a, b, c. Name the original by "
+        "--reference, if it was rated.\n"
     )
     ran = sreval("opinions", votes, *named[:2], *named[4:])
     assert ran.code == FAILED

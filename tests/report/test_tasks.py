@@ -102,7 +102,7 @@ def test_a_slider_says_how_its_votes_heap_and_who_has_no_z() -> None:
     votes = sreval.read_votes(frame, scale="0..100")
     said = votes.analyse("mos").text
     assert "Heaping: 100% of 192 votes lie within 1 of an edge or a middle" in said
-    assert "On 1..5: 1 + 4 (x - 0) / 100." in said
+    assert "On 1..5: 1 + 4 x / 100." in said
     found = votes.analyse("zmos")
     assert "Without a z score, as their votes don't differ: r03." in found.text
     assert found.frame["n_votes"].sum() == 192 - 24
