@@ -813,7 +813,7 @@ def test_power_tells_the_level_of_every_look(sreval: Sreval) -> None:
     plan = ("--difference", "0.5", "--images", "14", "--studies", "20", "--unit", "rater")
     text = sreval("study", "power", *plan, "--raters", "26", "--looks", "8,16,26").out
     assert "p must lie below 0.00011 after 8 raters, 0.0085 after 16 raters, 0.047 after 26" in text
-    assert "raters on average at a difference of 0.5." in text
+    assert "raters on average at a difference of 0.50." in text
     wrong = sreval("study", "power", *plan, "--looks", "8,x")
     assert wrong.code == USAGE
     assert "'8,x' is neither a number nor numbers with commas" in wrong.err
@@ -1161,14 +1161,16 @@ def test_power_of_pairs_is_told_in_its_own_units(sreval: Sreval) -> None:
     (row,) = json.loads(sreval("study", "power", *asked, "--json").out)["curve"]
     assert (row["task"], row["win_probability"]) == ("pair", pytest.approx(0.75))
     wrong = sreval("study", "power", "--task", "pair", "--difference", 1)
-    assert (wrong.code, "Leave out --difference" in wrong.err) == (2, True)
+    assert (wrong.code, "Give --win-probability or --jod" in wrong.err) == (2, True)
 
 
 def test_judgements_that_an_interval_needs(sreval: Sreval) -> None:
     asked = ("study", "judgements", "--half-width", 0.3, "--raters", 6, "--images", 6)
-    text = sreval(*asked, "--studies", 20, "--subset", 0.5).out
-    assert "4     0.3              74" in text
-    assert "20 simulated studies of 6 raters x 6 images, each judging 50% of the pairs." in text
-    (row,) = json.loads(sreval(*asked, "--studies", 20, "--json").out)["judgements"]
+    text = sreval(*asked, "--subset", 0.5).out
+    assert "6 x 6: one study of 6 raters, each judging 50% of the pairs on 6 images" in text
+    (row,) = json.loads(sreval(*asked, "--json").out)["judgements"]
+    assert f" {row['independent']} " in text
+    # 1.96 x 2.63 / sqrt(4 m) JOD, for judgements that are independent and methods nearly equal
     assert row["independent"] == 74
-    assert row["judgements"] > 74
+    assert row["design_factor"] > 1
+    assert row["n_raters_needed"] is None
