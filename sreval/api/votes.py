@@ -968,7 +968,7 @@ def judgements_needed(
     >>> import sreval
     >>> sreval.judgements_needed(0.3, images=40)[["independent", "n_raters_needed"]]
        independent  n_raters_needed
-    0           74             27.0
+    0           74               22
     """
     from sreval.opinions.arrays import check_level
     from sreval.opinions.pairs import power as of_pairs

@@ -26,7 +26,6 @@ from sreval.report.notes import study_warnings
 from sreval.report.opinion_rows import load, results_table
 from sreval.report.opinions import Request, analyse
 from sreval.report.render import csv_text
-from sreval.report.study_facts import StudyFacts
 from sreval.report.text import CORRECTIONS
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
@@ -218,6 +217,8 @@ def _study(data: StudyData, name: str) -> Files:
 
 def _opinion_study(data: StudyData) -> str:
     """How one opinion study was made and analysed, as a paragraph for the paper."""
+    from sreval.report.study_facts import StudyFacts  # it draws: matplotlib
+
     design, facts = data.design, StudyFacts(data)
     plan, counts = design.analysis, facts.counts
     rated = ", ".join(
