@@ -189,11 +189,10 @@ def test_a_line_on_a_telephone_is_marked_by_a_finger(line: Served, window: Windo
 @pytest.mark.parametrize(
     "changes",
     [
-        {"scale": NINE},
         {"scale": LINE},
-        {"task": {"kind": "acr-hr"}, "order": {"scene_distance": 2}},
+        {"scale": NINE, "task": {"kind": "acr-hr"}, "order": {"scene_distance": 2}},
     ],
-    ids=["nine", "line", "acr-hr"],
+    ids=["line", "nine, acr-hr"],
 )
 def test_simulated_raters_go_the_whole_way_and_no_vote_is_lost(
     tmp_path: Path, window: Window, changes: dict[str, Any]
