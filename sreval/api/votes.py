@@ -858,7 +858,8 @@ def _refuse_of_other_task(
                 "win_probability": f"Give {differences[2]}",
                 "jod": f"Give {differences[2]}",
             }.get(name, "Leave it out")
-            to = option("--task") + (" acr" if task == "pair" else " pair")
+            other = "acr" if task == "pair" else "pair"
+            to = option(f"--task {other}", f"task={other!r}")
             raise UsageError(
                 f"{given} is for {of}; the task {task} simulates {here}.",
                 f"{instead}, or take {to}.",

@@ -397,7 +397,8 @@ def _scale_notes(
     if asked in models.TIE_MODELS and asked != fit.model:
         notes.append(f"No answer is a tie: {NAMES[asked]} is then {NAMES[fit.model]}.")
     if part.request.ties == "half":
-        notes.append("Ties count as half a win for each: errors and tests are too sure.")
+        wide = compared.unit == "information"
+        notes.append(f"Ties count as half a win for each{', which makes errors too wide' * wide}.")
     if part.request.ties == "drop" and part.comparisons.n_ties:
         notes.append(f"{counted(int(part.comparisons.n_ties), 'tie')} left out.")
     notes += [f"{one.rstrip('.')}." for one in (compared.why, compared.warning) if one]
@@ -723,17 +724,19 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         worst = _worst(good.worst)
         if good.sparse:
             notes.append(
-                "G2 has no p: too few judgements (over a fifth of the expected counts are below 5, "
-                "or one is below 1)."
+                "G2, and LR of images, have no p: too few judgements (over a fifth of the "
+                "expected counts are below 5, or one is below 1)."
             )
     several = part.comparisons.n_images > 1
     images, why = attempted(lambda: inference.images_test(fit)) if several else (None, "")
     if why:
         notes.append(f"Whether the images differ can't be tested. {why}")
     if images is not None:
-        differ = images.p < 1 - part.request.level
+        few = good is not None and good.sparse
+        p = math.nan if few else images.p
+        differ = p < 1 - part.request.level
         more = "the scale above is an average over these images" if differ else ""
-        add("Do the images differ?", "LR", images.statistic, str(images.freedom), images.p, more)
+        add("Do the images differ?", "LR", images.statistic, str(images.freedom), p, more)
     if not rows:
         return []
     frame = pd.DataFrame(rows)

@@ -340,9 +340,11 @@ def _power_notes(made: pd.DataFrame) -> list[str]:
         *_seen_notes(known),
     ]
     if "find" in made:
+        spread = made["high"].astype(float) - made["low"].astype(float)
+        ranges = bool((spread > 0).any())
         notes.append(
-            f"Needed: the fewest whose simulated power is {first['target']:g} or more. In "
-            "brackets: those that the simulation can't tell from it, at 95%."
+            f"Needed: the fewest whose simulated power is {first['target']:g} or more."
+            + " In brackets: those that the simulation can't tell from it, at 95%." * ranges
         )
     if len(known):
         unit = (

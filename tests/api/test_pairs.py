@@ -469,3 +469,10 @@ def test_raters_without_sides_or_images_are_told_what_is_known() -> None:
     text = nameless.table("raters").to_text()
     assert "Images aren't named and pairs were judged more than once" in text
     assert "circular" not in text
+
+
+def test_nothing_is_claimed_of_images_without_names() -> None:
+    """They may be one or many: the claim is on raters, and says that images aren't named."""
+    made = package.preferences(study().drop(columns="image"))
+    assert "Intervals are for raters in general; images aren't named." in made.text
+    assert "this image" not in made.text

@@ -436,7 +436,7 @@ def test_power_is_one_tidy_frame(sreval: Sreval) -> None:
             {"win_probability": 0.6},
             r"win_probability= is for pairs.*Give difference=, or take task=",
         ),
-        ({"ties": 0.1}, r"ties= is for pairs.*Leave it out, or take task= pair"),
+        ({"ties": 0.1}, r"ties= is for pairs.*Leave it out, or take task='pair'"),
         ({"scale": "5..1"}, "5..1"),
     ],
 )

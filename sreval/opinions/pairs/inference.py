@@ -187,8 +187,8 @@ def compare(
     """Scale values and all pairs of methods with errors by ``unit``; None: ``default_unit``'s.
 
     ``adjust`` is one of ``significance.ADJUSTMENTS``; p below 1 - ``level`` are significant.
-    Raises UsageError for an unknown unit or adjustment, StatisticsError for another level, and for
-    the unit information with ties as halves.
+    Raises UsageError for an unknown unit or adjustment, StatisticsError for another level. With
+    ties as halves errors by "information" are too wide: halves vary less than wins do.
     """
     check_level(level)
     if adjust not in ADJUSTMENTS:
@@ -341,7 +341,7 @@ class _Errors:
 
     def __init__(self, fit: PairFit, unit: Source) -> None:
         self.fit, self.unit = fit, unit
-        self.claim = _claim(unit, fit.comparisons.of_images)
+        self.claim = _claim(unit, fit.comparisons)
         self.names = _names(unit, fit.comparisons.of_images)
         self._back, there = fit.standardised()
         self._spread = _Spread(fit.influences @ there, fit.comparisons, unit)
@@ -401,8 +401,14 @@ def _nameless(comparisons: Comparisons) -> tuple[str, ...]:
     return tuple(what for what, own in names if own == ("",))
 
 
-def _claim(unit: Source, of: str) -> str:
-    return INDEPENDENT if unit == "information" else claim(unit, of)
+def _claim(unit: Source, comparisons: Comparisons) -> str:
+    """What intervals and tests are about; of images without names nothing is known."""
+    if unit == "information":
+        return INDEPENDENT
+    of = comparisons.of_images
+    if unit == "rater" and of in _nameless(comparisons):
+        return f"raters in general; {of}s aren't named"
+    return claim(unit, of)
 
 
 def _names(unit: Source, of: str) -> str:
@@ -430,7 +436,9 @@ def _warning(comparisons: Comparisons, unit: Source) -> str:
         if unit not in ("both", name):
             continue
         if what in nameless:
-            told.append(f"The judgements name no {what}s, so that there are no intervals or tests")
+            told.append(
+                f"The judgements name no {what}s, so that there are no intervals or tests over {what}s"
+            )
         elif n < LEAST_UNITS:
             those = f"this {what}" if n == 1 else f"these {what}s"
             told.append(f"{there}: the values hold for {those} only")
@@ -590,7 +598,7 @@ def shares(
         half = float(student_quantile(freedom, level)) * error
         interval = Interval(
             share, share - half, share + half, level, spread.n, _names(unit, of),
-            f"share that prefers the first: {_claim(unit, of)}", _method(unit), freedom,
+            f"share that prefers the first: {_claim(unit, own)}", _method(unit), freedom,
         )  # fmt: skip
         kept = on_scale(interval, _SHARE, max(1, int(n)))
         if not math.isnan(kept.low):
