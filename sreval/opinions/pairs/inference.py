@@ -437,7 +437,8 @@ def _warning(comparisons: Comparisons, unit: Source) -> str:
             continue
         if what in nameless:
             told.append(
-                f"The judgements name no {what}s, so that there are no intervals or tests over {what}s"
+                f"The judgements name no {what}s, so that there are no intervals or tests over "
+                f"{what}s"
             )
         elif n < LEAST_UNITS:
             those = f"this {what}" if n == 1 else f"these {what}s"
