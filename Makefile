@@ -19,7 +19,7 @@ demo: $(VENV)/.ready
 # the files is that of tests/conftest.py. Four workers on two cores, as a test often waits for a browser, a
 # server or a disk; what they start has a thread each.
 test: tools lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not evidence"
 
 tools:
 ifneq ($(strip $(TOOLS)),)
@@ -62,6 +62,7 @@ EVIDENCE := conformance cache metrics metrics_study coverage agreement crossed p
             inference cost study report durability startup load walks first_hour painted fuzz community degradations
 evidence: $(VENV)/.ready-bench
 	@missed=; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m evidence || missed=" tests"; \
 	for part in $(EVIDENCE); do \
 	  $(BIN)/python -m benchmarks.$$part || missed="$$missed $$part"; \
 	done; \

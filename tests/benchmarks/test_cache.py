@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.cache import differences
 
 
+@pytest.mark.evidence
 def test_after_any_two_changes_a_results_folder_prints_what_a_fresh_one_would(
     tmp_path: Path,
 ) -> None:

@@ -88,6 +88,7 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         time.sleep(0.05)
 
 
+@pytest.mark.evidence
 def test_stages_keep_to_their_seconds_and_one_that_fails_ends_no_other(folder: Path) -> None:
     hopeless = "tiny:40:optimisation.learning_rate=1e30"  # it ends by itself
     process = start("--seconds", "100", "nothing:1", "tiny:3", hopeless, "race:4:tiny:data.batch=2")
@@ -123,6 +124,7 @@ def test_stages_keep_to_their_seconds_and_one_that_fails_ends_no_other(folder: P
     assert read_provenance(published / "weights.safetensors").recipe == "tiny"
 
 
+@pytest.mark.evidence
 def test_a_signal_ends_the_stay_with_report_and_weights(folder: Path) -> None:
     process = start("--seconds", "300", "tiny:200", "race:50:tiny")
     try:

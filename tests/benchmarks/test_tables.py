@@ -15,6 +15,7 @@ CANCELS = np.array([[4.0, 2], [2, 3], [3, 4]])
 """Stimuli by raters: the denominator of ICC(A,2) is exactly zero."""
 
 
+@pytest.mark.evidence
 def test_a_sample_of_all_small_tables_and_of_random_ones_has_no_fault() -> None:
     found = Findings()
     found.complete(every=6000)

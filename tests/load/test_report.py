@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks.report import lines, make_study, measure
 from sreval.report.opinion_rows import load
 
 
+@pytest.mark.evidence
 def test_a_rater_of_the_full_study_is_reported_and_measured(tmp_path: Path) -> None:
     folder = tmp_path / "ledig2017"
     assert make_study(folder, 2) == {"calibration": 80, "vote": 2256, "repeat": 20}

@@ -464,7 +464,7 @@ def test_only_one_method_left_is_said(simulated: StudyData) -> None:
     assert any("Set5 has no votes on nearest, bicubic" in said for said in part.sentences)
 
 
-@pytest.mark.slow
+@pytest.mark.evidence
 def test_the_papers_size_stays_under_ten_megabytes() -> None:
     report = study_report(full_size())
     assert len(to_html(report).encode()) < 10_000_000
