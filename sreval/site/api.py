@@ -165,10 +165,10 @@ def _after_vote(state: SessionState) -> dict[str, Any]:
 def image(study: str, place: str, address: str) -> Response:
     """A stimulus, for the session whose present or next items show it; 404 for all others."""
     rated, here = rater_session(), site()
-    item = rated.image(address)
-    if item is None:
+    picture = rated.image(address)
+    if picture is None:
         raise PageError("404")
-    sha256 = item.stimulus_sha256
+    sha256 = picture.sha256
     known = sha256 in here.stimuli.refused
     try:
         data = here.stimuli.read(sha256)
@@ -178,7 +178,7 @@ def image(study: str, place: str, address: str) -> Response:
             rated.note("stimulus-changed", sha256=sha256)
         raise
     if request.method == "GET":  # HEAD sends no image
-        rated.sent(item)
+        rated.sent(picture)
     response = make_response(data)
     response.mimetype = "image/png"
     return response

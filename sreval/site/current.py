@@ -17,7 +17,7 @@ from sreval.site.config import SiteConfig
 from sreval.site.errors import PageError, StimulusError
 from sreval.site.identity import session_id
 from sreval.store.database import Store
-from sreval.store.sessions import PlanItemRow, RaterSession, SessionState
+from sreval.store.sessions import Picture, PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import STIMULI, Manifest
 from sreval.study.task import Scale
@@ -191,18 +191,28 @@ def as_told(state: SessionState) -> dict[str, Any]:
         return told
     here = site()
     present, *following = state.items
-    here.stimuli.recheck(present.stimulus_sha256)
+    for picture in present.pictures:
+        here.stimuli.recheck(picture.sha256)
     return told | {
         "intended": present.intended if present.kind == "calibration" else None,
-        "image": _image(present),
-        "next": [_image(item) for item in following],
+        **_item(present),
+        "next": [_item(item) for item in following],
         "least_ms": here.design.viewing.least_ms,
         "grey_ms": here.design.viewing.grey_ms,
     }
 
 
-def _image(item: PlanItemRow) -> dict[str, Any]:
-    width, height = site().stimuli.sizes[item.stimulus_sha256]
-    url = own("api.image", address=item.address)
-    heading = _HEADINGS.get(item.kind, "rating")
-    return {"url": url, "width": width, "height": height, "heading": heading}
+def _item(item: PlanItemRow) -> dict[str, Any]:
+    """The heading of an item, and its pictures in the order of the task's places."""
+    places = site().design.task.places
+    pictures = sorted(item.pictures, key=lambda picture: places.index(picture.place))
+    return {
+        "heading": _HEADINGS.get(item.kind, "rating"),
+        "pictures": [_picture(picture) for picture in pictures],
+    }
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    width, height = site().stimuli.sizes[picture.sha256]
+    url = own("api.image", address=picture.address)
+    return {"place": picture.place, "url": url, "width": width, "height": height}

@@ -13,7 +13,7 @@ from typing import Any
 
 from sreval.store.errors import AnswerError, Fault, VoteError
 from sreval.study.design import Question, StudyDesign, When
-from sreval.study.task import Scale
+from sreval.study.task import Choice, Scale
 
 LONGEST, LONGEST_DEVICE = 2000, 500
 """Characters (code points) of an answer, and of what a browser tells of its window."""
@@ -44,11 +44,11 @@ def check_vote(vote: Mapping[str, Any]) -> None:
         raise VoteError("malformed", "The vote can't be read.", "Reload the page.")
 
 
-def score_on(scale: Scale, score: object) -> int | float:
-    """A vote's score as it is stored. Raises VoteError ('scale') where it isn't on the scale."""
-    stored = scale.answer(score)
+def score_on(answers: Scale | Choice, score: object) -> int | float:
+    """A vote's score as it is stored. Raises VoteError ('scale') where it isn't one of them."""
+    stored = answers.answer(score)
     if stored is None:
-        raise VoteError("scale", f"{score!r} isn't a score.", f"Scores are {scale.scores}.")
+        raise VoteError("scale", f"{score!r} isn't a score.", f"Scores are {answers.scores}.")
     return stored
 
 

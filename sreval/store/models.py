@@ -278,12 +278,14 @@ class Session(Base):
 class PlanItem(Base):
     """One position of a session's plan; its image is fetched under `address`, which is random.
 
-    `sent_at` is when that image was first sent, None where it never was.
+    `sent_at` is when that image was first sent, None where it never was. It is the left one of a
+    pair, and in other tasks the one that is judged. A second picture, and the original in view,
+    have columns of their own, None elsewhere.
     """
 
     __tablename__ = "plan_item"
     __table_args__ = (
-        _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold"),
+        _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold", "same"),
         {"sqlite_with_rowid": False},
     )
 
@@ -304,14 +306,22 @@ class PlanItem(Base):
     low: Mapped[int | None]
     high: Mapped[int | None]
     sent_at: Mapped[dt.datetime | None]
+    right_method: Mapped[str | None]
+    right_sha256: Mapped[str | None] = mapped_column(String(64))
+    right_address: Mapped[str | None] = mapped_column(String(40))
+    right_sent_at: Mapped[dt.datetime | None]
+    reference_sha256: Mapped[str | None] = mapped_column(String(64))
+    reference_address: Mapped[str | None] = mapped_column(String(40))
+    reference_sent_at: Mapped[dt.datetime | None]
 
 
 class Vote(Base):
-    """One score, on the design's scale. The primary key makes a second vote on a position
-    impossible.
+    """One answer as a number: a score on the design's scale; of a pair -1 for the left picture, 1
+    for the right, 0 for neither. The primary key makes a second vote on a position impossible.
 
     Of `response_ms`, the tab was hidden for `hidden_ms`, and the window without the focus for
-    `unfocused_ms`; None where the browser didn't say.
+    `unfocused_ms`; None where the browser didn't say. Of pictures that are toggled, `switches`
+    counts how often they were exchanged, and the others for how long each was in view.
     """
 
     __tablename__ = "vote"
@@ -335,6 +345,10 @@ class Vote(Base):
     device: Mapped[str] = mapped_column(FreeText)
     hidden_ms: Mapped[float | None]
     unfocused_ms: Mapped[float | None]
+    switches: Mapped[int | None]
+    left_ms: Mapped[float | None]
+    right_ms: Mapped[float | None]
+    reference_ms: Mapped[float | None]
 
 
 class Answer(Base):

@@ -168,9 +168,12 @@ class _Way:
         """Vote on item after item until another stage begins."""
         while state.stage == "rating":
             item = state.items[0]
-            score, response_ms = self.rater.respond(self._png(item.stimulus_sha256), item.intended)
+            score, response_ms = self.rater.respond(
+                self._png(item.pictures[0].sha256), item.intended
+            )
             response_ms = max(response_ms, self.design.viewing.least_ms)
-            session.sent(item)
+            for picture in item.pictures:
+                session.sent(picture)
             self.ahead += dt.timedelta(milliseconds=response_ms)
             state = session.vote(
                 item.position,

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.engine import Row
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.store.answers import (
@@ -27,6 +28,7 @@ from sreval.store.database import Store
 from sreval.store.errors import StateError, VoteError
 from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Vote
 from sreval.study.design import When
+from sreval.study.task import Place
 
 # Built once: every vote asks these, and building a query takes longer than running it.
 _SESSION = (
@@ -35,16 +37,23 @@ _SESSION = (
     .join(Rater, Rater.id == Session.rater_id)
     .where(Session.id == bindparam("session_id"))
 )
+_PICTURES: Mapping[Place, tuple[InstrumentedAttribute[Any], ...]] = {
+    "left": (PlanItem.stimulus_sha256, PlanItem.address, PlanItem.sent_at),
+    "right": (PlanItem.right_sha256, PlanItem.right_address, PlanItem.right_sent_at),
+    "reference": (
+        PlanItem.reference_sha256,
+        PlanItem.reference_address,
+        PlanItem.reference_sent_at,
+    ),
+}
 _LOCK = select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
 _ITEMS = (
     select(
         PlanItem.position,
         PlanItem.sitting,
         PlanItem.kind,
-        PlanItem.stimulus_sha256,
-        PlanItem.address,
         PlanItem.intended,
-        PlanItem.sent_at,
+        *(column for columns in _PICTURES.values() for column in columns),
     )
     .where(
         PlanItem.session_id == bindparam("session_id"),
@@ -65,19 +74,17 @@ _STANDING = (
     .order_by(_VOTES.c.key != bindparam("key"))
     .limit(1)
 )
-_PLANNED = select(PlanItem.kind, PlanItem.sent_at, PlanItem.address).where(
-    PlanItem.session_id == bindparam("session_id"), PlanItem.position == bindparam("position")
-)
 _PLAN = PlanItem.metadata.tables["plan_item"]
-_SENT = (
-    update(_PLAN)
+_SENT = {
+    place: update(_PLAN)
     .where(
         _PLAN.c.session_id == bindparam("session"),
-        _PLAN.c.position == bindparam("place"),
-        _PLAN.c.sent_at.is_(None),
+        _PLAN.c.position == bindparam("at"),
+        _PLAN.c[sent.key].is_(None),
     )
-    .values(sent_at=bindparam("now"))
-)
+    .values({sent.key: bindparam("now")})
+    for place, (_, _, sent) in _PICTURES.items()
+}
 
 _STAGES = ("consent", "device", "questions", "instructions", "rating", "closing", "done")
 _AHEAD = 3
@@ -85,19 +92,38 @@ _AHEAD = 3
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One picture of an item: its place, its stimulus, and when it was first sent, if it was."""
+
+    position: int
+    place: Place
+    sha256: str
+    address: str
+    sent_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
 class PlanItemRow:
     """What is shown at one position, without a word on image and method.
 
-    ``intended`` is the score of a calibration item, ``sent_at`` when its image was first sent.
+    ``intended`` is the score of a calibration item; ``pictures`` are one to three.
     """
 
     position: int
     sitting: int
     kind: str
-    stimulus_sha256: str
-    address: str
     intended: int | None
-    sent_at: dt.datetime | None
+    pictures: tuple[Picture, ...]
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> PlanItemRow:
+        """An item as _ITEMS finds it."""
+        position, sitting, kind, intended, *cells = row
+        own = zip(_PICTURES, (cells[0:3], cells[3:6], cells[6:9]), strict=True)
+        return cls(
+            position, sitting, kind, intended,
+            tuple(Picture(position, place, *of) for place, of in own if of[0] is not None),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,19 +185,20 @@ class RaterSession:
         with self.store.read() as tx:
             return opened(self.store, tx, self.id).state()
 
-    def image(self, address: str) -> PlanItemRow | None:
-        """The item whose image is under an address; None unless it may be shown now."""
-        return next((item for item in self.state().items if item.address == address), None)
+    def image(self, address: str) -> Picture | None:
+        """The picture under an address; None unless it may be shown now."""
+        pictures = (picture for item in self.state().items for picture in item.pictures)
+        return next((picture for picture in pictures if picture.address == address), None)
 
-    def sent(self, item: PlanItemRow) -> None:
-        """Keep that the image of ``item`` is sent now, if it is the first time.
+    def sent(self, picture: Picture) -> None:
+        """Keep that ``picture`` is sent now, if it is the first time.
 
         Only what was sent can be rated. Nothing else of the session is read or locked.
         """
-        if item.sent_at is None:
+        if picture.sent_at is None:
             with self.store.begin() as tx:
-                where = {"session": self.id, "place": item.position}
-                tx.execute(_SENT, {**where, "now": self.store.clock()})
+                where = {"session": self.id, "at": picture.position}
+                tx.execute(_SENT[picture.place], {**where, "now": self.store.clock()})
 
     def vote(
         self,
@@ -185,6 +212,10 @@ class RaterSession:
         hidden_ms: float | None = None,
         unfocused_ms: float | None = None,
         image: str | None = None,
+        switches: int | None = None,
+        left_ms: float | None = None,
+        right_ms: float | None = None,
+        reference_ms: float | None = None,
     ) -> Receipt:
         """Store a vote on the current position; when this returns, the vote is durable.
 
@@ -193,10 +224,11 @@ class RaterSession:
         ``response_ms`` is in milliseconds since the image appeared; of these the tab was hidden
         for ``hidden_ms``, and the window without the focus for ``unfocused_ms``. ``shown_at`` is
         kept by our clock where the browser's is a day or more off. ``image`` is the address that
-        was rated; None stands for the position's own. Raises VoteError for a score
-        that isn't on the design's scale ('scale'), what no vote can be ('malformed'), another
-        position ('position'), an image that was never sent ('unseen'), a break ('rest'), less
-        than the design's least viewing time ('too-early').
+        was rated, of a pair the left one's; None stands for the position's own. Of pictures that
+        are toggled, ``switches`` counts their exchanges and the other times say for how long each
+        was in view. Raises VoteError for a score that isn't one of the design's ('scale'), what
+        no vote can be ('malformed'), another position ('position'), an image that was never sent
+        ('unseen'), a break ('rest'), less than the design's least viewing time ('too-early').
         """
         asked = {"session_id": self.id, "position": position, "key": key}
         vote = {
@@ -207,11 +239,15 @@ class RaterSession:
             "device": device,
             "hidden_ms": hidden_ms,
             "unfocused_ms": unfocused_ms,
+            "switches": switches,
+            "left_ms": left_ms,
+            "right_ms": right_ms,
+            "reference_ms": reference_ms,
         }
         check_vote(vote)
         with self.store.begin() as tx:
             found = opened(self.store, tx, self.id, lock=True)
-            vote["score"] = score = score_on(found.study.design.scale, score)
+            vote["score"] = score = score_on(found.study.design.answers, score)
             stands = tx.execute(_STANDING, asked).first()
             if stands is not None:
                 return Receipt(*stands, repeated=True, state=found.state())
@@ -398,11 +434,11 @@ class OpenedSession:
                 "Reload the page.",
             )
         planned = self._planned(position)
-        if image not in (None, planned.address):
+        if image not in (None, planned.pictures[0].address):
             raise VoteError(
                 "position", "The vote is on another image than this position's.", "Reload the page."
             )
-        if planned.sent_at is None:
+        if any(picture.sent_at is None for picture in planned.pictures):
             raise VoteError(
                 "unseen",
                 f"A vote came for position {position}, whose image was never sent.",
@@ -416,9 +452,10 @@ class OpenedSession:
                 f"Look at it for at least {least} ms.",
             )
 
-    def _planned(self, position: int) -> Row[str, dt.datetime | None, str]:
-        """Kind, time of sending and address of one item of the plan."""
-        return self.tx.execute(_PLANNED, {"session_id": self.row.id, "position": position}).one()
+    def _planned(self, position: int) -> PlanItemRow:
+        """One item of the plan."""
+        wanted = {"session_id": self.row.id, "first": position, "last": position}
+        return PlanItemRow.of(self.tx.execute(_ITEMS, wanted).one())
 
     def advance(self) -> None:
         """To the next stage that has content."""
@@ -520,7 +557,7 @@ class OpenedSession:
             last = min(last, before + ((session.done - before) // every + 1) * every)
         first, last = session.done + 1, min(session.done + 1 + _AHEAD, last)
         wanted = {"session_id": session.id, "first": first, "last": last}
-        return tuple(PlanItemRow(*row) for row in self.tx.execute(_ITEMS, wanted))
+        return tuple(PlanItemRow.of(row) for row in self.tx.execute(_ITEMS, wanted))
 
 
 def _canonical(facts: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from sreval.images.scales import UpscalingFactor
 from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
-from sreval.study.task import REFERENCE, Scale, Task
+from sreval.study.task import REFERENCE, Choice, Scale, Task
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LETTERS = 200
@@ -36,10 +36,10 @@ _APART = 2
 """The least `order.scene_distance` with which no image stands next to itself."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
-ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold"]
+ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold", "same"]
 RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
 """Names of the site's own fields: no answer can be called so."""
-RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold")
+RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold", "same")
 """The kinds of the rating part; what goes before is calibration and warm-up."""
 
 
@@ -137,16 +137,21 @@ class WarmUp(Config):
     images: PositiveInt
     """How many of its images, drawn by the study's seed."""
     methods: tuple[str, ...] = Field(min_length=1)
-    """The methods that take turns over these images."""
+    """The methods that take turns over these images; with `pair`, all pairs of them do."""
 
 
 class Repeat(Config):
-    """Hidden repeats: stimuli that are rated again, to see whether raters agree with themselves."""
+    """Hidden repeats: what is rated again, to see whether raters agree with themselves.
+
+    A pair comes again with its sides exchanged.
+    """
 
     dataset: str
     """A data set that is rated."""
     method: str
     """A method that is rated on it."""
+    against: str = ""
+    """The other method of a `pair`."""
     images: PositiveInt
     """How many of its images come again, drawn by the study's seed."""
     times: PositiveInt = 1
@@ -156,24 +161,51 @@ class Repeat(Config):
 
 
 class Gold(Config):
-    """Items with a known answer, failed by a score outside the range. They never count."""
+    """Items with a known answer. They never count.
+
+    A score outside the range fails one; of a `pair`, any other choice than `method`.
+    """
 
     dataset: str
     """Where the images come from."""
     method: str
     """The version that is shown."""
+    against: str = ""
+    """The version beside it in a `pair`."""
     images: PositiveInt
     """How many of its images, drawn by the study's seed."""
-    low: int
-    """The lowest score that passes."""
-    high: int
-    """The highest score that passes."""
+    low: int | None = None
+    """The lowest score that passes; none in a `pair`."""
+    high: int | None = None
+    """The highest score that passes; none in a `pair`."""
 
     @model_validator(mode="after")
     def _has_range(self) -> Gold:
-        if self.low > self.high:
+        if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"no score lies within {self.low}..{self.high}")
         return self
+
+
+class Same(Config):
+    """Items of a `pair` whose pictures are one: they show a habit of one side. They never count."""
+
+    dataset: str
+    """Where the images come from."""
+    method: str
+    """The version that is shown twice."""
+    images: PositiveInt
+    """How many of its images, drawn by the study's seed."""
+
+
+class Pairs(Config):
+    """Which pairs a rater judges; `subset` says how many, without it all.
+
+    `balanced`: every pair of methods on every image equally often, fixed by the seed. `active`:
+    those that tell most about the methods by what all raters before have judged.
+    """
+
+    plan: Literal["balanced", "active"] = "balanced"
+    """How the pairs are chosen, see above."""
 
 
 class Order(Config):
@@ -209,6 +241,9 @@ class Viewing(Config):
     """How long a rater is expected to take; the announced times follow from it."""
     phones: bool = False
     """Whether phones are let in."""
+    screen: tuple[PositiveInt, PositiveInt] = (1920, 1080)
+    """Width and height of the smallest screen that raters are expected to have, in its pixels.
+    `study check` refuses a `dcr` or `pair` whose pictures don't fit."""
 
 
 class Consent(Config):
@@ -394,7 +429,10 @@ class StudyDesign(Config):
     images: Images
     """What is rated."""
     subset: PositiveInt | None = None
-    """How many stimuli each rater sees, balanced over raters; absent: all."""
+    """How many stimuli each rater sees, balanced over raters; absent: all. With `pair`, how many
+    pairs."""
+    pairs: Pairs = Pairs()
+    """Which pairs a rater judges."""
     calibration: Calibration | None = None
     """Examples with the score that is meant."""
     warm_up: WarmUp | None = None
@@ -403,6 +441,8 @@ class StudyDesign(Config):
     """Stimuli that come again."""
     gold: tuple[Gold, ...] = ()
     """Items with a known answer."""
+    same: tuple[Same, ...] = ()
+    """Pairs of two identical pictures."""
     order: Order = Order()
     """What holds in every rater's order."""
     sittings: Sittings = Sittings()
@@ -419,6 +459,11 @@ class StudyDesign(Config):
     """What a rater is shown at the end."""
     analysis: Analysis = Analysis()
     """The planned analysis."""
+
+    @property
+    def answers(self) -> Scale | Choice:
+        """What a rater's answer may be."""
+        return Choice(self.task.third) if self.task.pair else self.scale
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:
@@ -458,14 +503,14 @@ class StudyDesign(Config):
     def _refuse_off_scale(self) -> None:
         """Raise FieldError for a score of an example or a gold item that no rater could give."""
         anchors = self.calibration.anchors if self.calibration else ()
-        scores: list[tuple[tuple[str | int, ...], int]] = [
+        scores: list[tuple[tuple[str | int, ...], int | None]] = [
             (("calibration", "anchors", number, "score"), anchor.score)
             for number, anchor in enumerate(anchors)
         ]
         for number, gold in enumerate(self.gold):
             scores += [(("gold", number, "low"), gold.low), (("gold", number, "high"), gold.high)]
         for place, score in scores:
-            if self.scale.answer(score) is None:
+            if score is not None and self.scale.answer(score) is None:
                 raise FieldError(
                     "it isn't on the scale", *place, remedy=f"Scores are {self.scale.scores}."
                 )
@@ -512,6 +557,7 @@ class StudyDesign(Config):
             "vote": min(self.subset or stimuli, stimuli),
             "repeat": sum(repeat.images * repeat.times for repeat in self.repeats),
             "gold": sum(gold.images for gold in self.gold),
+            "same": sum(same.images for same in self.same),
         }
 
     def as_json(self) -> str:

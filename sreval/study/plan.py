@@ -19,8 +19,11 @@ ALGORITHM = 1
 class Item:
     """One position of a plan, counted from 1 over all sittings.
 
-    `intended` is the score that a calibration item shows, else None; `low` and `high` are the
-    range that a gold item passes, else None. `reason` says in words why the item is shown here.
+    `method` and `stimulus_sha256` are of the picture that is judged; of a pair they are the left
+    one's, and `right_method` and `right_sha256` the other's, else None. `reference_sha256` is the
+    original's where it is in view, else None. `intended` is the score that a calibration item
+    shows, else None; `low` and `high` are the range that a gold item passes, else None; of a pair
+    both are the answer. `reason` says in words why the item is shown here.
     """
 
     position: int
@@ -35,6 +38,9 @@ class Item:
     intended: int | None = None
     low: int | None = None
     high: int | None = None
+    right_method: str | None = None
+    right_sha256: str | None = None
+    reference_sha256: str | None = None
 
 
 def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:

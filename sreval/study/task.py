@@ -6,9 +6,10 @@ kinds of study: what an answer may be, how it is named, what a rater must have s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from sreval.config import Config, FieldError
 from sreval.opinions.tasks import TASKS
@@ -16,9 +17,19 @@ from sreval.opinions.tasks import TASKS
 if TYPE_CHECKING:
     from sreval.opinions import votes
 
-Kind = Literal["acr", "acr-hr"]
+Kind = Literal["acr", "acr-hr", "dcr", "pair"]
+Layout = Literal["side", "toggle"]
+Third = Literal["", "no difference", "not sure"]
+Question = Literal["better", "closer", "photograph"]
+Place = Literal["left", "right", "reference"]
+"""Where a picture of an item stands. One that stands alone is at the left; so is the picture that
+is judged against the reference."""
+LEFT, TIE, RIGHT = -1, 0, 1
+"""The answers to a pair, as scores: which picture was chosen, or neither."""
 REFERENCE = "hr"
 """The method that is the original."""
+GAP = 16
+"""Device pixels between two pictures that stand side by side."""
 _LINE_TOP = 100
 _DECIMALS = 1
 """To which a mark on a line is stored."""
@@ -34,16 +45,56 @@ class Task(Config):
 
     `acr`: one picture, one score (ITU-T P.910 (2008) clause 6.1, from memory). `acr-hr`: the same,
     and the original of every image is among the pictures, unmarked; results are also given as
-    differences from the rater's own score of the original (clause 6.2, from memory).
+    differences from the rater's own score of the original (clause 6.2, from memory). `dcr`: the
+    original and one version of it, and one score of how visible the difference is (clause 6.3,
+    from memory). `pair`: two versions of an image, of which one is chosen.
     """
 
     kind: Kind = "acr"
     """The kind of task, see above."""
+    layout: Layout = "side"
+    """How the pictures of a `dcr` or `pair` are shown: side by side, or in one place, one at a
+    time, exchanged by keys or buttons. It is never changed to fit a rater's window."""
+    switch_ms: int = Field(default=0, ge=0, le=10_000)
+    """Milliseconds of grey between two pictures that are toggled; 0: none."""
+    reference: StrictBool = False
+    """Whether the original stands beside the two pictures of a `pair`, labelled; a `dcr` always
+    shows it."""
+    question: Question = "better"
+    """What is asked of a `pair`: which picture looks better, which is closer to the original (that
+    needs `reference`), or which is the photograph."""
+    third: Third = ""
+    """A third answer to a `pair`; absent: one picture must be chosen."""
 
     @property
     def with_reference(self) -> bool:
         """Whether whoever rates an image also rates its original, unmarked among its versions."""
         return self.kind == "acr-hr"
+
+    @property
+    def pair(self) -> bool:
+        """Whether two versions of an image are compared."""
+        return self.kind == "pair"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The places of an item's pictures: side by side from the left, toggled in order."""
+        if self.kind == "dcr":
+            return ("reference", "left")
+        if not self.pair:
+            return ("left",)
+        if not self.reference:
+            return ("left", "right")
+        return (
+            ("left", "reference", "right")
+            if self.layout == "side"
+            else ("reference", "left", "right")
+        )
+
+    def room(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height that an item takes whose pictures are of this size, in device pixels."""
+        side_by_side = len(self.places) if self.layout == "side" else 1
+        return side_by_side * width + (side_by_side - 1) * GAP, height
 
     def __str__(self) -> str:
         return TASKS[self.kind].title
@@ -142,3 +193,46 @@ class Scale(Config):
             return f"a line from 0 to {_LINE_TOP}, in parts {', '.join(self.words)}"
         named = (f"{number} {word}".rstrip() for number, word in self.categories)
         return f"{len(self.words)} categories, {', '.join(named)}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The answers to a pair: left, right and, where the design has one, a third.
+
+    It stands where `Scale` stands for the tasks that are scored.
+    """
+
+    third: Third = ""
+
+    low = LEFT
+    high = RIGHT
+    line = False
+    step = 1
+
+    @property
+    def categories(self) -> tuple[tuple[int, str], ...]:
+        """Number and name of every answer, from the left."""
+        third = ((TIE, self.third),) if self.third else ()
+        return ((LEFT, "left"), *third, (RIGHT, "right"))
+
+    def answer(self, score: object) -> int | None:
+        """A rater's answer as it is stored; None where it isn't one of the answers."""
+        if type(score) is not int or score not in dict(self.categories):
+            return None
+        return score
+
+    def nearest(self, score: float) -> int:
+        """The answer nearest to a number, which is positive for the right picture."""
+        return min(dict(self.categories), key=lambda one: abs(one - score))
+
+    def word(self, score: float) -> str:
+        """The name of an answer: 'left', 'right', or the third."""
+        return dict(self.categories)[int(score)]
+
+    @property
+    def scores(self) -> str:
+        """What an answer may be, in words."""
+        return ", ".join(f"{number} for {name}" for number, name in self.categories)
+
+    def __str__(self) -> str:
+        return ", ".join(name for _, name in self.categories)

@@ -193,7 +193,7 @@ def begun(site: Served, votes: int = 0) -> str:
     rater.device({}, True)
     rater.start()
     for position in range(1, votes + 1):
-        rater.sent(rater.state().items[0])
+        rater.sent(rater.state().items[0].pictures[0])
         rater.vote(
             position,
             3,

@@ -67,7 +67,7 @@ def rate(site: Served, number: int) -> None:
     RaterSession(site.store, sid).start()
     rated = RaterSession(site.store, sid)
     for position in range(1, rated.state().of + 1 if number < 5 else 4):
-        rated.sent(rated.state().items[0])
+        rated.sent(rated.state().items[0].pictures[0])
         rated.vote(
             position,
             3 if number == 0 else 1 + (position * 7 + number) % 5,

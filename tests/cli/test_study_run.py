@@ -86,7 +86,7 @@ def rate(database: str, folder: Path, link: str, count: int) -> str:
             state = rated.state()
             assert state.position is not None
             for item in state.items:  # none while the study is paused
-                rated.sent(item)
+                rated.sent(item.pictures[0])
             rated.vote(
                 state.position,
                 1 + state.position % 5,

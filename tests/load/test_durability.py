@@ -41,7 +41,7 @@ def test_a_vote_that_was_lost_or_changed_would_be_seen(
     visit = Visit(session=session)
     for position in range(1, 5):
         rated = RaterSession(store, session)
-        rated.sent(rated.state().items[0])
+        rated.sent(rated.state().items[0].pictures[0])
         rated.vote(
             position,
             3,

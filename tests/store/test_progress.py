@@ -360,7 +360,7 @@ def test_image_is_given_only_within_the_window_of_its_own_session(study: Study) 
         None
     ] * 12
     assert RaterSession(study.store, session).image("") is None
-    shown = RaterSession(study.store, session).state().items[0]
+    shown = RaterSession(study.store, session).state().items[0].pictures[0]
     assert RaterSession(study.store, session).image(shown.address) == shown
 
 

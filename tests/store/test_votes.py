@@ -121,9 +121,9 @@ def test_an_image_that_was_never_sent_is_not_rated(study: Study) -> None:
     study.mark_sent(session, None)
     rated = RaterSession(study.store, session)
     assert why(study, session, 1) == "unseen"
-    rated.sent(rated.state().items[1])
+    rated.sent(rated.state().items[1].pictures[0])
     assert why(study, session, 1) == "unseen"
-    rated.sent(rated.state().items[0])
+    rated.sent(rated.state().items[0].pictures[0])
     study.vote(session, 1)
     study.vote(session, 2)
     assert why(study, session, 3) == "unseen"
@@ -134,15 +134,15 @@ def test_only_the_first_sending_of_an_image_is_kept(study: Study) -> None:
     session = study.rating()
     study.mark_sent(session, None)
     rated = RaterSession(study.store, session)
-    before = rated.state().items[0]
+    before = rated.state().items[0].pictures[0]
     for _ in range(2):
         study.clock.wait(seconds=9)
         rated.sent(before)  # as of two requests at once: neither knows of the other
-    first = rated.state().items[0].sent_at
+    first = rated.state().items[0].pictures[0].sent_at
     assert first is not None
     assert (first - START).total_seconds() == pytest.approx(9, abs=0.5)
-    assert rated.image(before.address) == rated.state().items[0]
-    assert [item.sent_at for item in rated.state().items[1:]] == [None, None]
+    assert rated.image(before.address) == rated.state().items[0].pictures[0]
+    assert [item.pictures[0].sent_at for item in rated.state().items[1:]] == [None, None]
 
 
 def test_how_long_a_look_was_hidden_is_kept_where_it_is_known(study: Study) -> None:
