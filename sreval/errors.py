@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import difflib
 import errno
+import math
 import os
 import re
 import traceback
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import IntEnum
 from typing import TypeVar
 
@@ -30,6 +32,9 @@ DEBUG = "SREVAL_DEBUG"
 UNFORESEEN = "failed in a way it should not"
 """What is said of a fault of the program itself, wherever one is caught."""
 
+NONE = "–"
+"""The text for a missing number."""
+
 Made = TypeVar("Made")
 
 
@@ -40,6 +45,8 @@ _WORD, _MESSAGE = 400, 2000
 _QUOTES = re.compile(r"""(?<!\w)(['"])(?:(?!\1)[^\\\n]|\\.)*\1(?!\w)""")
 _WORDS = re.compile(rf"\S{{{_WORD + 1},}}")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+_DECIMALS = Context(prec=400, rounding=ROUND_HALF_UP)
+"""Room for all digits of the largest float."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -202,6 +209,22 @@ def listed(names: Sequence[Hashable], most: int = 5) -> str:
 def counted(number: int, noun: str) -> str:
     """The number with its noun, in the plural but for one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def fixed(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number with so many decimals; what rounds to zero has no minus, a missing one is a dash.
+
+    Halves are rounded away from zero, and what lies within 1e-8 of the last digit of one is a half:
+    the same difference is printed alike whatever sums it comes from, and its reverse is its
+    negative. ``signed`` prints a plus, too, as differences need it.
+    """
+    if not math.isfinite(value):
+        return NONE
+    near = Decimal(f"{value:.{digits + 8}f}")
+    rounded = near.quantize(Decimal(1).scaleb(-digits), context=_DECIMALS)
+    if not rounded:
+        rounded = abs(rounded)
+    return f"{rounded:+f}" if signed else f"{rounded:f}"
 
 
 def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sreval.errors import counted
+from sreval.errors import counted, fixed
 from sreval.frames import image_order, is_frame, unit_of
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means
 from sreval.opinions.votes import ACR, Scale, exclusions, stand_ins
 from sreval.report import paper
-from sreval.report.text import fixed
 
 if TYPE_CHECKING:
     from sreval.study.data import StudyData

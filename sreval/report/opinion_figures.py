@@ -16,10 +16,12 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from sreval.errors import (
+    NONE,
     StatisticsError,
     UsageError,
     attempted,
     counted,
+    fixed,
     not_in_results,
     option,
     unknown_name,
@@ -51,7 +53,7 @@ from sreval.report.style import (
     with_minus,
     write_caption,
 )
-from sreval.report.text import CORRECTIONS, NONE, TESTS, fixed, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, TESTS, percent, span, whole_percent
 from sreval.report.values import name_and_unit
 
 _ROW_MM = 5.5

@@ -14,6 +14,7 @@ from sreval.errors import (
     UsageError,
     attempted,
     counted,
+    fixed,
     listed,
     not_in_results,
     option,
@@ -69,7 +70,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import fixed, p_value, percent, span
+from sreval.report.text import p_value, percent, span
 from sreval.report.values import metric_name
 
 

@@ -11,7 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, counted, listed, numbered, unknown_name
+from sreval.errors import (
+    NONE,
+    StatisticsError,
+    attempted,
+    counted,
+    fixed,
+    listed,
+    numbered,
+    unknown_name,
+)
 from sreval.opinions.comparison import BESIDE, Comparison, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import ESTIMAND, difference_scores, mos_table, stimulus_mos
@@ -45,7 +54,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import CORRECTIONS, NONE, p_value, percent, whole_percent
+from sreval.report.text import CORRECTIONS, p_value, percent, whole_percent
 from sreval.study.acceptance import Acceptance
 from sreval.study.data import StudyData
 
@@ -423,8 +432,8 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
         if small["least_p"].notna().any():
             best = small.sort_values("least_p_adjusted").iloc[0]
             zeros = f", of which {best['zeros']} differences are zero" if best["zeros"] else ""
-            note += f" (n {best['n']}{zeros}; the least p is {best['least_p']:.4f}"
-            note += f", adjusted {best['least_p_adjusted']:.4f})" if adjusted else ")"
+            note += f" (n {best['n']}{zeros}; the least p is {p_value(best['least_p'])}"
+            note += f", adjusted {p_value(best['least_p_adjusted'])})" if adjusted else ")"
         notes.append(f"{note}.")
     if few := [f"p {unit}s" for unit in BESIDE if both and frame[f"too_small_{unit}"].any()]:
         notes.append(
@@ -557,8 +566,8 @@ def _friedman(made: Comparison) -> str:
     about = f" ({claim('rater', made.of)})" if made.unit == "both" else ""
     return (
         f"Friedman over {test.n_methods} methods and {test.n} {units}{about} (left out: "
-        f"{test.excluded}): chi-square {test.chi_square:.2f}, {test.freedom} degrees of freedom, p "
-        f"{p_value(test.p)}."
+        f"{test.excluded}): chi-square {fixed(test.chi_square, 2)}, {test.freedom} degrees of "
+        f"freedom, p {p_value(test.p)}."
     )
 
 
