@@ -24,7 +24,6 @@ from sreval.errors import (
     fixed,
     not_in_results,
     option,
-    unknown_name,
 )
 from sreval.opinions.agreement import fit_mapped, metric_agreement
 from sreval.opinions.arrays import Floats, Ratings
@@ -483,14 +482,12 @@ def opinion_figure(
     """The figure ``kind`` of the checked votes on one data set.
 
     ``dataset`` may be left out where there is only one, and for raters and metrics. Raises
-    UsageError for an unknown kind or data set, and what the estimators raise.
+    UsageError for an unknown data set, and what the estimators raise.
     """
-    if kind not in KINDS:
-        raise unknown_name("kind of figure", kind, KINDS)
     if is_means(votes) and kind != "metrics":
         raise needs_votes(f"The figure of {kind}")
     names = sorted(map(str, votes["dataset"].unique()))
-    if dataset is not None and dataset not in names:
+    if not (dataset is None or (isinstance(dataset, str) and dataset in names)):
         raise not_in_results("data set", dataset, names, holder="these votes have")
     if dataset is None and len(names) > 1 and kind not in _OVERALL:
         raise UsageError(
