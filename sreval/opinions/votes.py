@@ -374,9 +374,12 @@ def _task(votes: pd.DataFrame, named: TaskName | None, place: Place) -> TaskName
         )
     own = found[0] if found else None
     if own and named and own != named:
+        differences = option("--analyse difference", 'analyse("difference")')
         raise StatisticsError(
             f"The votes are of the task {own}, by their column {TASK!r}, not {named}.",
-            f"Leave {option('--task', 'task')} out, or name {own}.",
+            f"Leave {option('--task', 'task')} out, or name {own}."
+            + f" Scores against the original are made of them, too, by {differences}."
+            * ((own, named) == ("acr", "acr-hr")),
         )
     return own or named or "acr"
 

@@ -46,7 +46,7 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.slider import z_scores
 from sreval.opinions.units import CLAIMS
-from sreval.opinions.votes import STIMULUS, opinions, units_of
+from sreval.opinions.votes import STIMULUS, opinions, task_in, units_of
 from sreval.report import paper
 from sreval.report.notes import (
     either,
@@ -413,9 +413,11 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         "votes": whole("n_votes"),
     }
     top, name = f"{request.scale.high:g}", paper.label(request.reference)
+    hidden = task_in(votes).name == "acr-hr"
     notes = [
         f"Vote - the same rater's vote on {name} + {top}: {top} is as "
-        "good as the reference, more is better (ITU-T P.910 (2008) 6.2, from memory). DMOS: "
+        "good as the reference, more is better ("
+        f"{'' if hidden else 'as in ACR-HR, '}ITU-T P.910 (2008) 6.2, from memory). DMOS: "
         f"{either(frame['mean_of'])}. Interval: {either(frame['interval'])}, "
         f"{units_said(frame)}, about {either(frame['estimand'])}. Votes without a reference left "
         f"out: {_without_reference(found)}.",
@@ -428,7 +430,8 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         *vote_notes(votes),
     ]
     columns = with_dataset(frame, columns)
-    return [table_of("difference", "Difference scores (ACR-HR)", frame, columns, notes)]
+    kind = "(ACR-HR)" if hidden else f"against {name}"
+    return [table_of("difference", f"Difference scores {kind}", frame, columns, notes)]
 
 
 def _without_reference(found: DifferenceScores) -> str:

@@ -23,7 +23,13 @@ from sreval.errors import (
 )
 from sreval.opinions.comparison import BESIDE, Comparison, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.mos import ESTIMAND, difference_scores, mos_table, stimulus_mos
+from sreval.opinions.mos import (
+    ESTIMAND,
+    check_reference,
+    difference_scores,
+    mos_table,
+    stimulus_mos,
+)
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
 from sreval.opinions.significance import Zeros
@@ -705,12 +711,14 @@ def analyse(
     """The tables of the named analyses; without names all but those ON_REQUEST.
 
     Each analysis fails alone: the second list says which were not possible, and why. Raises
-    UsageError for an unknown name, and what the estimator raises where one analysis alone was
-    named.
+    UsageError for an unknown name, and without names where a task with a hidden reference has no
+    votes on it, and what the estimator raises where one analysis alone was named.
     """
     for name in names:
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
+    if not (names or is_means(votes)) and task_in(votes).name == "acr-hr":
+        check_reference(opinions(votes), request.reference)
     tables: list[Table] = []
     not_done = []
     for name in names or _UNASKED:
