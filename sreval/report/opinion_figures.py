@@ -35,7 +35,7 @@ from sreval.opinions.reliability import Reliability
 from sreval.opinions.slider import BANDS
 from sreval.opinions.tasks import Task
 from sreval.opinions.units import unit_names
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, task_in
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, plain_number, stand_ins, task_in
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
 from sreval.report.opinion_models import directions, join_scores, parts_notes, usable_metrics
@@ -191,7 +191,7 @@ def _in_bands(scale: Scale) -> bool:
 
 def _ends(scale: Scale, task: Task) -> str:
     """The scores in words: those of the task's own five categories, or where better lies."""
-    low, high = f"{scale.low:g}", f"{scale.high:g}"
+    low, high = f"{plain_number(scale.low)}", f"{plain_number(scale.high)}"
     if scale == ACR:
         return f"Scores {task.words(scale.low, scale.high)}"
     bands = f" in {BANDS} equal bands" if _in_bands(scale) else ""
@@ -300,7 +300,9 @@ def _signed(value: float) -> str:
 
 def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Bias and inconsistency of every rater with intervals, by rising bias."""
-    parts = recover_parts(Ratings.from_votes(opinions(votes), STIMULUS), request.level)
+    parts = recover_parts(
+        Ratings.from_votes(opinions(votes), STIMULUS), request.level, request.scale
+    )
     warnings = parts_notes(parts)
     tables = [part.raters[["bias", "inconsistency"]].join(part.rater_limits) for part in parts]
     table = pd.concat([one.sort_values("bias") for one in tables])
@@ -390,15 +392,15 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.plot(line, a * (scale.high - line) * (line - scale.low), color="#555555", linewidth=1)
     margin = (scale.high - scale.low) / 40
     ends, mean = (scale.low - margin, scale.high + margin), task_in(votes).mean
+    low, high = map(plain_number, (scale.low, scale.high))
     axes.set(xlim=ends, xlabel=mean, ylabel="variance (points²)")
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
     return captioned(
         figure,
         votes,
-        f"A mark per stimulus with two votes or more. Line: a ({scale.high:g} − {mean})({mean} − "
-        f"{scale.low:g}) with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit "
-        "stimulus, no interval",
+        f"A mark per stimulus with two votes or more. Line: a ({high} − {mean})({mean} − {low}) with "
+        f"a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit stimulus, no interval",
     )
 
 

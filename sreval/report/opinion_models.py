@@ -46,7 +46,7 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.slider import z_scores
 from sreval.opinions.units import CLAIMS
-from sreval.opinions.votes import STIMULUS, opinions, task_in, units_of
+from sreval.opinions.votes import STIMULUS, opinions, plain_number, task_in, units_of
 from sreval.report import paper
 from sreval.report.notes import (
     either,
@@ -82,7 +82,7 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Table]:
     """
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     unbiased = remove_bias(ratings)
-    parts, why = attempted(lambda: recover_parts(ratings, request.level))
+    parts, why = attempted(lambda: recover_parts(ratings, request.level, request.scale))
     mos = opinions(votes).groupby(list(STIMULUS))["score"].mean().rename("mos")
     stimuli = pd.DataFrame(index=unbiased.stimuli.index)
     quality = _parts([part.stimuli for part in parts]) if parts else None
@@ -412,7 +412,7 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         "n": whole("n"),
         "votes": whole("n_votes"),
     }
-    top, name = f"{request.scale.high:g}", paper.label(request.reference)
+    top, name = f"{plain_number(request.scale.high)}", paper.label(request.reference)
     hidden = task_in(votes).name == "acr-hr"
     notes = [
         f"Vote - the same rater's vote on {name} + {top}: {top} is as "
@@ -455,11 +455,11 @@ def _crushing(frame: pd.DataFrame, request: Request) -> list[str]:
         origin += ", by the slider's five bands"
     d, back = "d, the difference,", ""
     if (scale.low, step) != (1, 1):
-        below = f" - {scale.low:g}" if scale.low else ""
+        below = f" - {plain_number(scale.low)}" if scale.low else ""
         over = f" / {step:g}" if step != 1 else ""
         shown = f"DV{below}" if not (below and over) else f"(DV{below})"
         d, back = f"d = 1 + {shown}{over}", ", taken back to the scale"
-    share = f"{above} of {counted(votes, 'vote')} lie above {scale.high:g}"
+    share = f"{above} of {counted(votes, 'vote')} lie above {plain_number(scale.high)}"
     return [f"Crushed: where {d} is above {k}, {k + 2} d / (2 + d){back} ({origin}). {share}."]
 
 

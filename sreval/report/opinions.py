@@ -36,7 +36,7 @@ from sreval.opinions.significance import Zeros
 from sreval.opinions.slider import heaping
 from sreval.opinions.tasks import Task
 from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
-from sreval.opinions.votes import ACR, Scale, opinions, task_in, units_of
+from sreval.opinions.votes import ACR, Scale, opinions, plain_number, task_in, units_of
 from sreval.report import paper
 from sreval.report.choices import Width
 from sreval.report.notes import (
@@ -152,8 +152,8 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     columns = mos_columns(request.level, scale)
     if other := rescaled(scale):
         frame.insert(list(frame).index("mos") + 1, other, _on_five(frame["mos"], scale))
-        above = f"(x - {scale.low:g})" if scale.low else "x"
-        notes.append(f"On 1..5: 1 + 4 {above} / {scale.high - scale.low:g}.")
+        above = f"(x - {plain_number(scale.low)})" if scale.low else "x"
+        notes.append(f"On 1..5: 1 + 4 {above} / {plain_number(scale.high - scale.low)}.")
     notes += [*scale_notes(votes, request), *vote_notes(votes)]
     printed = with_dataset(frame, columns)
     return [table_of("mos", "Mean opinion scores", frame, printed, notes)]
@@ -197,7 +197,7 @@ def _against_reference(rated: pd.DataFrame, task: Task, request: Request) -> lis
         below = rated.loc[itself, "score"] < scale.high
         notes.append(
             f"{paper.label(request.reference)}, rated against itself, got less than "
-            f"{scale.high:g} in {int(below.sum())} of {counted(len(below), 'vote')} "
+            f"{plain_number(scale.high)} in {int(below.sum())} of {counted(len(below), 'vote')} "
             f"({whole_percent(float(below.mean()))}): the noise of the scale."
         )
     others = rated[~itself]
@@ -206,8 +206,8 @@ def _against_reference(rated: pd.DataFrame, task: Task, request: Request) -> lis
     if full:
         shares = ", ".join(f"{paper.label(one)} {whole_percent(at_top[one])}" for one in full)
         notes.append(
-            f"Ceiling: half of the votes or more are {scale.high:g} for {shares}. Such methods are "
-            "told apart by paired comparisons, not by this scale."
+            f"Ceiling: half of the votes or more are {plain_number(scale.high)} for {shares}. Such "
+            "methods are told apart by paired comparisons, not by this scale."
         )
     return notes
 
@@ -271,8 +271,8 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
         columns[f"DMOS, {percent(request.level)}"] = interval_column(2, "dmos_low", "dmos_high")
         notes.append(
             f"DMOS: mean over raters of the vote less the same rater's on "
-            f"{paper.label(request.reference)} + {request.scale.high:g}; Student t, kept on the "
-            "scale, unit rater."
+            f"{paper.label(request.reference)} + {plain_number(request.scale.high)}; Student t, "
+            "kept on the scale, unit rater."
         )
     frame = frame.reset_index()
     frame = paper.in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
