@@ -399,8 +399,8 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     return captioned(
         figure,
         votes,
-        f"A mark per stimulus with two votes or more. Line: a ({high} − {mean})({mean} − {low}) with "
-        f"a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit stimulus, no interval",
+        f"A mark per stimulus with two votes or more. Line: a ({high} − {mean})({mean} − {low}) "
+        f"with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit stimulus, no interval",
     )
 
 
