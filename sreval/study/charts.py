@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from sreval.errors import fixed
+
 _ROW = 31
 _MOST_LETTERS = 34
 _MOST_TICKS = 11
@@ -106,7 +108,7 @@ def estimates(rows: Sequence[Estimate], low: float, high: float, about: str) -> 
 
 
 def _figure(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # no minus before a zero
+    return fixed(value, 2)
 
 
 def _svg(height: float, about: str, marks: Sequence[str]) -> str:
