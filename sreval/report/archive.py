@@ -26,7 +26,6 @@ from sreval.report.notes import study_warnings
 from sreval.report.opinion_rows import load, results_table
 from sreval.report.opinions import Request, analyse
 from sreval.report.render import csv_text
-from sreval.report.text import CORRECTIONS
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
@@ -217,23 +216,11 @@ def _study(data: StudyData, name: str) -> Files:
 
 def _opinion_study(data: StudyData) -> str:
     """How one opinion study was made and analysed, as a paragraph for the paper."""
-    from sreval.report.study_facts import StudyFacts  # it draws: matplotlib
+    from sreval.report.study_report import facts_of  # it draws: matplotlib
 
-    design, facts = data.design, StudyFacts(data)
-    plan, counts = design.analysis, facts.counts
-    rated = ", ".join(
-        f"{name} ({counted(facts.images_of(name), 'image')} by "
-        f"{counted(len(design.images.methods_of(name)), 'method')})"
-        for name in facts.by_paper
-    )
-    pairs = counted(len(plan.comparisons), "planned pair") if plan.comparisons else "all pairs"
-    text = (
-        f"Opinion study {design.name}: {design.task}, {design.scale}, on ×{design.images.scale:g}. "
-        f"Rated: {rated}. {counted(counts['votes'], 'vote')} of "
-        f"{counted(counts['raters'], 'rater')} count. Tests of {pairs} of methods within each "
-        f"data set: {facts.planned_test}, alpha {plan.alpha:g}, {CORRECTIONS[plan.correction]}."
-    )
-    return "\n".join([" ".join([text, *study_warnings(data)]), ""])
+    text, *works = facts_of(data).methods
+    cited = ["", "References", *(f"- {work}" for work in works)] if works else []
+    return "\n".join([" ".join([text, *study_warnings(data)]), *cited, ""])
 
 
 @dataclass(frozen=True)

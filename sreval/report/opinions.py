@@ -645,13 +645,15 @@ def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) ->
     return table_of("screening", title, frame, columns, notes)
 
 
-def change_columns(before: str, after: str) -> Columns:
-    """What is printed of MOS before and after votes were left out, and of the change."""
+def change_columns(before: str, after: str, value: str = "MOS") -> Columns:
+    """What is printed of MOS, or JOD, before and after votes were left out, and of the change."""
+    name = value.lower()
+    show = column if value == "MOS" else signed_column
     return {
         "method": method_column(),
-        f"MOS, {before}": column(f"mos_{before}", 2),
+        f"{value}, {before}": show(f"{name}_{before}", 2),
         f"votes, {before}": whole(f"n_{before}"),
-        f"MOS, {after}": column(f"mos_{after}", 2),
+        f"{value}, {after}": show(f"{name}_{after}", 2),
         f"votes, {after}": whole(f"n_{after}"),
         "change": signed_column("change", 2),
     }

@@ -34,6 +34,7 @@ from sreval.report.opinions import (
     pair_notes,
     pair_test,
 )
+from sreval.report.pair_facts import PairFacts
 from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
@@ -230,10 +231,10 @@ def study_report(
     """
     report = Report(data.design.title, study_marks(data), study_warnings(data))
     render_page(
-        "study.jinja",
+        "study_pairs.jinja" if data.design.task.pair else "study_votes.jinja",
         report=report,
         data=data,
-        facts=StudyFacts(data, scores),
+        facts=facts_of(data, scores),
         score_notes=score_notes,
         sources=sources,
         commands=commands,
@@ -241,6 +242,11 @@ def study_report(
         **_WORDS,
     )
     return report
+
+
+def facts_of(data: StudyData, scores: pd.DataFrame | None = None) -> StudyFacts | PairFacts:
+    """What is computed of a study, by its task."""
+    return PairFacts(data, scores) if data.design.task.pair else StudyFacts(data, scores)
 
 
 def to_html(report: Report) -> str:

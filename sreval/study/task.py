@@ -77,6 +77,11 @@ class Task(Config):
         return self.kind == "pair"
 
     @property
+    def shows_reference(self) -> bool:
+        """Whether the original is in view, labelled, while its versions are judged."""
+        return self.kind == "dcr" or (self.pair and self.reference)
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """The places of an item's pictures: side by side from the left, toggled in order."""
         if self.kind == "dcr":
@@ -97,7 +102,7 @@ class Task(Config):
         return side_by_side * width + (side_by_side - 1) * GAP, height
 
     def __str__(self) -> str:
-        return TASKS[self.kind].title
+        return "paired comparison" if self.kind == "pair" else TASKS[self.kind].title
 
 
 def _no_flag(value: object) -> object:
