@@ -78,7 +78,7 @@ class PairAnswer:
             return
         if "jod" not in frame:
             n = int(self.judgements)
-            yield f"No method is told from another on {where}: all {n} judgements are ties."
+            yield f"No method is told from another on {where}: each of {n} judgements is a tie."
             return
         part = frame["part"].iloc[0]
         of_all = [made.frame for made in self.found.sections if made.analysis == "pairs"]
@@ -108,7 +108,7 @@ class PairAnswer:
             apart = f"{fixed(gap, 2)} JOD above {_name(following)}"
         preferred = _preferred(pairs, str(best["method"]), str(following["method"]))
         return (
-            f"{among}{_name(best)} was preferred the most on {where}, {value}, {apart}{preferred}."
+            f"{among}{_name(best)} has the highest value on {where}, {value}, {apart}{preferred}."
         )
 
     def _differences(self, pairs: pd.DataFrame) -> str:
@@ -132,8 +132,9 @@ class PairAnswer:
         closest = left.loc[left["difference"].abs().idxmin()]
         n = int(found.sum())
         told = f"{n or 'None'} of the {len(own)} {what} {'are' if n > 1 else 'is'} told apart {how}"
+        others = " of the others" if n else ""
         return (
-            f"{told}; the closest of the others is {paper.label(str(closest['first']))} against "
+            f"{told}; the closest{others} is {paper.label(str(closest['first']))} against "
             f"{paper.label(str(closest['second']))}{_share(closest)}."
         )
 
@@ -221,7 +222,7 @@ def _preferred(pairs: pd.DataFrame, first: str, second: str) -> str:
                 "share_low": 1 - row["share_high"] if turned else row["share_low"],
                 "share_high": 1 - row["share_low"] if turned else row["share_high"],
             }
-            return _share(pd.Series(own), "to which it was ")
+            return _share(pd.Series(own), "over which it was ")
     return ""
 
 
@@ -233,7 +234,8 @@ def _share(row: pd.Series, lead: str = "") -> str:
     limits = span(100 * row["share_low"], 100 * row["share_high"], 0)
     level = f"{percent(row['level'])}: {limits}%" if math.isfinite(row["share_low"]) else ""
     inner = "; ".join(filter(None, [level, p]))
-    return f", {lead}preferred in {row['share']:.0%} of {row['n']:.0f} judgements{f' ({inner})' if inner else ''}"
+    told = f", {lead}chosen in {row['share']:.0%} of {row['n']:.0f} judgements"
+    return f"{told} ({inner})" if inner else told
 
 
 def _name(row: dict[str, object]) -> str:

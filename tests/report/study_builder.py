@@ -179,6 +179,8 @@ def make_pair_study(
             )
         )
     votes = pd.concat(parts, ignore_index=True)
+    if design.task.question == "photograph":
+        votes = votes[(votes["left"] == "hr") | (votes["right"] == "hr")]
     by_rater = votes.groupby("rater")
     again = by_rater.head(2).rename(columns={"left": "right", "right": "left"})
     again = again.assign(kind="repeat", score=-again["score"])
