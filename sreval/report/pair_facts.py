@@ -39,7 +39,6 @@ from sreval.report.table import (
 from sreval.report.text import CORRECTIONS, p_value, percent
 from sreval.study import charts
 from sreval.study.data import StudyData
-from sreval.study.task import REFERENCE
 
 QUESTIONS = {
     "better": "which picture looks better",
@@ -65,13 +64,7 @@ class PairFacts(Facts):
 
     def __init__(self, data: StudyData, scores: pd.DataFrame | None = None) -> None:
         super().__init__(data, scores)
-        analysis = data.design.analysis
-        self.request = Request(
-            unit=analysis.unit,
-            level=round(1 - data.alpha, 12),
-            adjustment=analysis.correction,
-            reference=REFERENCE,
-        )
+        self.request = Request.planned(data)
 
     # What was asked, and how much of it was answered
 
@@ -79,12 +72,9 @@ class PairFacts(Facts):
     def task_words(self) -> str:
         """What a rater does, in words: layout, question, answers, whether the original is shown."""
         task = self.data.design.task
-        layout = "side by side" if task.layout == "side" else "in one place, exchanged by the rater"
-        if task.layout == "toggle" and task.switch_ms:
-            layout += f", {task.switch_ms} ms of grey between them"
         third = f"with the answer “{task.third}”" if task.third else "one must be chosen"
         shown = "the original in view" if task.shows_reference else "the original not in view"
-        return f"{layout}; {QUESTIONS[task.question]}; {third}; {shown}"
+        return f"{self.layout}; {QUESTIONS[task.question]}; {third}; {shown}"
 
     @property
     def plan_words(self) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ from sreval.report.table import (
     whole,
 )
 from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent, span
+
+if TYPE_CHECKING:
+    from sreval.study.data import StudyData
 
 T = TypeVar("T")
 
@@ -77,6 +80,13 @@ class Request:
     reference: str = "hr"
     sided: bool = True
     """Whether left and right are known to be places."""
+
+    @classmethod
+    def planned(cls, data: StudyData) -> Request:
+        """What the design of a study plans to ask, or at the look it has come to."""
+        analysis = data.design.analysis
+        level = round(1 - data.alpha, 12)  # 0.95 of an alpha of 0.05
+        return cls(unit=analysis.unit, level=level, adjustment=analysis.correction)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,17 @@ class Facts:
         made: T = self._found[key]
         return made
 
+    @property
+    def layout(self) -> str:
+        """How a rater sees the pictures of an item, in words; empty of one picture."""
+        task = self.data.design.task
+        if len(task.places) == 1:
+            return ""
+        if task.layout == "side":
+            return "side by side"
+        grey = f", {task.switch_ms} ms of grey between them" if task.switch_ms else ""
+        return f"in one place, exchanged by the rater{grey}"
+
     def images_of(self, dataset: str) -> int:
         """How many images of a data set are rated."""
         return len({s.image for s in self.data.rated if s.dataset == dataset})
@@ -340,8 +351,8 @@ class StudyFacts(Facts):
         return frame
 
     def with_paper(self, means: pd.DataFrame) -> pd.DataFrame:
-        """Means of ``mos_table`` with the paper's MOS, NaN where it gives none."""
-        theirs = paper.figures()
+        """Means of ``mos_table`` with the paper's MOS, NaN where it gives none or isn't asked."""
+        theirs = paper.figures() if self.mean == "MOS" else {}
         keys = zip(means["dataset"], means["method"], strict=True)
         return means.assign(paper=[theirs.get((*key, "mos"), np.nan) for key in keys])
 
@@ -407,7 +418,8 @@ class StudyFacts(Facts):
         check_same_stimuli(scores, votes)
         protocol, scale = scores["protocol"].iloc[0], scores["scale"].iloc[0]
         rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
-        theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
+        asked = self.mean == "MOS"
+        theirs = asked and bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
         made = score_table(scores, with_paper=theirs, level=request.level)
         return with_mos(
             made,

@@ -23,8 +23,9 @@ _ERRORS = {
 def of_votes(facts: StudyFacts) -> list[str]:
     """How a study in which pictures are scored was made and analysed, and the works cited."""
     design = facts.data.design
+    shown = f", the original in view, {facts.layout}" if facts.layout else ""
     return _with_works(
-        f"Opinion study {design.name}: {design.task}, {design.scale}, on "
+        f"Opinion study {design.name}: {design.task}{shown}, {design.scale}, on "
         f"×{design.images.scale:g}. Rated: {_rated(facts)}. "
         f"{counted(facts.counts['votes'], 'vote')} of {counted(facts.counts['raters'], 'rater')} "
         f"count. {_tests(facts)}"

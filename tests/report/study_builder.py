@@ -92,6 +92,7 @@ def make_study(
             for key in zip(votes["dataset"], votes["image"], votes["method"], strict=True)
         ],
         reason=None,
+        task=design.task.kind,
     )
     sessions = sessions_of(votes)
     return StudyData(design, design.sha256, manifest, check_votes(votes), sessions)
