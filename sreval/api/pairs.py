@@ -38,7 +38,7 @@ TiesAs = Literal["half", "drop"]
 
 
 def preferences(
-    judgements: pd.DataFrame | Path | str,
+    judgements: Judgements | pd.DataFrame | Path | str,
     *,
     model: PairModel | None = None,
     unit: PairUnit | None = None,
@@ -65,7 +65,8 @@ def preferences(
             (methods), choice (left, right, tie; also A, B, 1, 2, the chosen method's name), and
             rater, image, dataset, kind (real, repeat, trap, same, training), seconds where they
             are known. Counts: left, right, left_wins, right_wins, ties. Columns winner, loser. A
-            square matrix of wins, the row's method over the column's.
+            square matrix of wins, the row's method over the column's. Or what `Study.judgements`
+            gives.
         model: "bradley-terry" or "thurstone" for judgements without ties; with ties "davidson",
             "rao-kupper" or "glenn-david". None: Bradley-Terry, with ties Davidson. JOD are always
             of the normal models: Thurstone, with ties Glenn-David.
@@ -110,7 +111,7 @@ def preferences(
     """
     from sreval.content import user_path
     from sreval.opinions.arrays import check_level
-    from sreval.opinions.pairs.judgements import read_judgements
+    from sreval.opinions.pairs.judgements import Judgements, read_judgements
     from sreval.opinions.significance import ADJUSTMENTS
     from sreval.report import preferences as report
 
@@ -128,14 +129,16 @@ def preferences(
             f"The model {model} explains ties, so ties={ties!r} can't be applied.",
             "Leave one of the two out.",
         )
-    if not (isinstance(judgements, str | Path) or is_frame(judgements)):
+    if isinstance(judgements, Judgements):
+        read = judgements
+    elif isinstance(judgements, str | Path) or is_frame(judgements):
+        path = isinstance(judgements, str | Path)
+        read = read_judgements(user_path(judgements) if path else judgements)
+    else:
         raise UsageError(
             f"judgements can't be {kind_of(judgements)}.",
             "Give a file, or a DataFrame, as pandas.DataFrame(rows) makes it.",
         )
-    read = read_judgements(
-        user_path(judgements) if isinstance(judgements, str | Path) else judgements
-    )
     if order and not read.sided:
         raise UsageError(
             "It isn't known which picture stood left, so that no advantage of a place can be kept "

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from sreval.opinions.pairs.judgements import Judgements
     from sreval.report.study_report import WrittenReport
     from sreval.report.study_status import Status
     from sreval.report.study_text import CheckedStudy
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
     from sreval.store.snapshot import Imported, Restored
+    from sreval.study.data import StudyData
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.study.task import Scale
@@ -607,16 +609,46 @@ class Study:
         Where the design plans looks, those of the look that was reached; ``notes`` give the alpha.
         ``allow_open``: also of a study that isn't closed; None: only where all raters so far are
         simulated. Means of an open study's methods are a look at its results, which the audit
-        log keeps. Raises UsageError for an open study, StatisticsError where nobody voted and
-        before the first look.
+        log keeps. Raises UsageError for an open study and for one of pairs, whose `judgements`
+        they are; StatisticsError where nobody voted and before the first look.
         """
+        data = self._voted(allow_open)
+        if data.design.task.pair:
+            raise UsageError(
+                f"Study {self.name} compares pairs of pictures: it has judgements, not scores.",
+                "Use Study.judgements() and sreval.preferences().",
+            )
+        notes = (str(data.look),) if data.look else ()
+        return Votes(data.analysed, notes, data.design.scale.numbers)
+
+    def judgements(self, *, allow_open: bool | None = None) -> Judgements:
+        """The judgements so far of a study of pairs, as `preferences` takes them.
+
+        ``allow_open``, looks and what is raised as in `votes`; UsageError for a study in which
+        pictures are scored one by one.
+        """
+        from dataclasses import replace
+
+        from sreval.opinions.pairs.judgements import Judgements
+
+        data = self._voted(allow_open)
+        if not data.design.task.pair:
+            raise UsageError(
+                f"Study {self.name} is of {data.design.task}: it has scores, not judgements of "
+                "pairs.",
+                "Use Study.votes().",
+            )
+        notes = (str(data.look),) if data.look else ()
+        return Judgements(replace(data, votes=data.analysed).judgements, notes)
+
+    def _voted(self, allow_open: bool | None) -> StudyData:
+        """The study's data. Raises StatisticsError where nobody voted."""
         from sreval.report.opinion_rows import load
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
             raise StatisticsError(f"Study {self.name} has no votes.", "Invite raters first.")
-        notes = (str(data.look),) if data.look else ()
-        return Votes(data.analysed, notes, data.design.scale.numbers)
+        return data
 
     def report(
         self,

@@ -660,13 +660,15 @@ def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) ->
     return table_of("screening", title, frame, columns, notes)
 
 
-def change_columns(before: str, after: str) -> Columns:
-    """What is printed of MOS before and after votes were left out, and of the change."""
+def change_columns(before: str, after: str, value: str = "MOS") -> Columns:
+    """What is printed of MOS, or JOD, before and after votes were left out, and of the change."""
+    name = value.lower()
+    show = column if value == "MOS" else signed_column
     return {
         "method": method_column(),
-        f"MOS, {before}": column(f"mos_{before}", 2),
+        f"{value}, {before}": show(f"{name}_{before}", 2),
         f"votes, {before}": whole(f"n_{before}"),
-        f"MOS, {after}": column(f"mos_{after}", 2),
+        f"{value}, {after}": show(f"{name}_{after}", 2),
         f"votes, {after}": whole(f"n_{after}"),
         "change": signed_column("change", 2),
     }
@@ -727,26 +729,32 @@ def analyse(
         tables += made or []
         not_done += [f"{name}: {why}"] if made is None else []
     words, task = marks_of(votes), task_in(votes)
-    return [_finished(_named(made, task), words, request.level) for made in tables], not_done
+    return [_finished(named(made, task), words, request.level) for made in tables], not_done
 
 
-def _named(made: Table, task: Task) -> Table:
+def in_task(text: str, task: Task) -> str:
+    """A text with means under the name that they have of this task."""
+    if task.mean == "MOS":
+        return text
+    return re.sub(r"[Mm]ean opinion scores?|\bMOS\b", task.mean, text)
+
+
+def named(made: Table, task: Task) -> Table:
     """The table with its means under the name that they have of this task."""
     if task.mean == "MOS":
         return made
-
-    def name(text: str) -> str:
-        text = re.sub(r"[Mm]ean opinion scores?", task.mean, text)
-        return re.sub(r"\bMOS\b", task.mean, text)
-
     key = re.sub(r"\W+", "_", task.mean.lower()).strip("_")
     heads = {head: re.sub(r"^mos(?=_|$)", key, str(head)) for head in made.frame}
     return replace(
         made,
-        title=name(made.title),
+        title=in_task(made.title, task),
         frame=made.frame.rename(columns=heads),
-        columns=[replace(one, heading=name(one.heading)) for one in made.columns],
-        notes=[name(note) for note in made.notes],
+        columns=[replace(one, heading=in_task(one.heading, task)) for one in made.columns],
+        rows=[
+            replace(row, cells=[replace(one, text=in_task(one.text, task)) for one in row.cells])
+            for row in made.rows
+        ],
+        notes=[in_task(note, task) for note in made.notes],
     )
 
 
