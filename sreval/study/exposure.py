@@ -200,35 +200,40 @@ class StimulusSet:
         if subset is None:
             return None
         if subset <= total:
-            whole = task.with_reference or (task.pair and self.design.pairs.plan == "balanced")
-            return self._unmet_groups(subset) if whole else None
+            return self._unmet_groups(subset) if task.with_reference or task.pair else None
         what = f"{subset} {'pairs' if task.pair else 'stimuli'} per rater are asked for, but the "
         what += f"design only has {total}"
         return Unmet("subset", what, f"Set it to {total} or less, or leave it out.")
 
     def _unmet_groups(self, subset: int) -> Unmet | None:
         """What keeps raters from whole images, the original among their versions, or from whole
-        rounds of pairs that connect the methods."""
-        kind, pair = self.design.task.kind, self.design.task.pair
-        what = "rounds of pairs" if pair else "images"
+        rounds or trees of pairs that connect the methods."""
+        design, pair = self.design, self.design.task.pair
+        active = pair and design.pairs.plan == "active"
+        what, each = ("rounds", "pairs") if pair else ("images", "versions")
         sizes = {len(group) for groups in self._groups.values() for group in groups}
+        if active:
+            what = "trees that connect all methods on an image"
+            sizes = {len(design.images.methods_of(name)) - 1 for name in self.trials}
+        seen = f"with {'an active plan' if active else design.task.kind} a rater sees whole {what}"
         if len(sizes) > 1:
-            what = f"with {kind} a rater sees whole {what}, and data sets differ in their methods"
-            return Unmet("subset", what, "Leave it out, or rate the same number of methods.")
-        size, least = max(sizes), self._least_rounds if pair else 1
-        if subset % size == 0 and subset >= least * size:
+            remedy = "Leave it out, or rate the same number of methods."
+            if active:
+                remedy = "Rate the same number of methods on each, or leave pairs.plan out."
+            return Unmet("subset", f"{seen}, and data sets differ in their methods", remedy)
+        size = max(sizes)
+        least = size * (self._least_rounds if pair and not active else 1)
+        if subset % size == 0 and subset >= least:
             return None
-        fit = max(least * size, subset - subset % size)
-        if pair:
-            remedy = f"Set it to {fit}, or to another multiple of {size} from {least * size} on."
-            if subset % size:
-                what = f"a rater judges whole {what}, of {size} each, not {subset}"
-            else:
-                what = f"{subset} pairs don't connect all methods on every data set"
+        fit = max(least, subset - subset % size)
+        if subset % size:
+            wrong = f"{seen}, of {size} {each} each, not {subset}"
         else:
-            what = f"with {kind} a rater sees whole {what}, of {size} versions each, not {subset}"
-            remedy = f"Set it to {fit}, or to another multiple of {size}."
-        return Unmet("subset", what, remedy)
+            wrong = f"{subset} pairs of a rater don't connect all methods on every data set"
+        from_on = f" from {least} on" * (least > size)
+        return Unmet(
+            "subset", wrong, f"Set it to {fit}, or to another multiple of {size}{from_on}."
+        )
 
     @property
     def _least_rounds(self) -> int:
@@ -410,7 +415,7 @@ def _trials_of(design: StudyDesign, block: Block) -> tuple[tuple[str, ...], ...]
     if isinstance(block, Gold | Repeat):
         return ((block.method, block.against) if design.task.pair else (block.method,),)
     if isinstance(block, WarmUp) and design.task.pair:
-        return tuple(itertools.combinations(block.methods, 2))
+        return design.pairs_of(block.methods)
     methods = (
         block.methods
         if isinstance(block, WarmUp)
