@@ -103,7 +103,7 @@ def run(studies: int) -> Iterator[dict[str, Any]]:
                 drawn = MODEL.draw(np.array(values), RATERS, images, generator)
                 for name, judge in PLANS.items():
                     begun = time.perf_counter()
-                    found = firth(judge(drawn, images, generator), "thurstone").theta
+                    found = firth(judge(drawn, images, generator)).theta
                     slowest = max(slowest, (time.perf_counter() - begun) / RATERS)
                     right[name].append(bool((np.diff(found) < 0).all()))
             both = np.array([right["active"], right["balanced"]], dtype=float)
@@ -123,7 +123,8 @@ def lines(content: dict[str, Any]) -> Iterator[str]:
         f"{content['studies']} studies a row, of {RATERS} raters and {METHODS} methods; a rater "
         f"judges {METHODS - 1} pairs an image. Values in standard deviations of a difference "
         f"(Thurstone's case V); raters' tastes {MODEL.rater_sd}, effects of images "
-        f"{MODEL.image_sd}. A study is right where the penalised fit (firth) puts all methods in their known order. "
+        f"{MODEL.image_sd}. A study is right where a penalised fit (Firth 1993) puts all methods "
+        "in their known order. "
         "Per cent of studies, standard error in brackets; active less balanced is paired by study."
     )
     yield ""
