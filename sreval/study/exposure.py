@@ -30,6 +30,7 @@ from types import MappingProxyType
 from sreval.errors import SrevalError, UsageError, shown
 from sreval.files import sha256_bytes
 from sreval.images.known import KNOWN
+from sreval.opinions.pairs.rounds import round_robin
 from sreval.study.design import (
     Calibration,
     DatasetPart,
@@ -461,23 +462,14 @@ def _rounds(
 ) -> list[list[tuple[str, ...]]]:
     """The trials of an image in rounds in which no method comes twice.
 
-    All pairs are in the rounds of the circle method: one method stays, the others move on around a
-    circle, and who stand opposite each other meet (an odd one out rests). Neighbouring rounds
-    differ by one step, so together they join all methods in one chain. Trials of single methods,
-    and pairs that all have one method in common, are rounds of their own, in the methods' order.
+    All pairs make a round robin. Trials of single methods, and pairs that all have one method in
+    common, are rounds of their own, in the methods' order.
     """
     pairs = [trial for trial in trials if len(trial) > 1]
     if not pairs or len(pairs) < math.comb(len(methods), 2):
         return [[one] for one in sorted(trials, key=lambda one: sum(map(methods.index, one)))]
-    first, *circle = [*methods, ""] if len(methods) % 2 else methods
-    rounds = []
-    for _ in range(len(circle)):
-        opposite = [first, *circle]
-        half = len(opposite) // 2
-        met = zip(opposite[:half], reversed(opposite[half:]), strict=True)
-        rounds.append([pair for pair in met if "" not in pair])
-        circle.append(circle.pop(0))
-    return rounds
+    rounds = round_robin(len(methods))
+    return [[(methods[one], methods[other]) for one, other in pairs] for pairs in rounds]
 
 
 # Sides
