@@ -41,11 +41,9 @@ def designs_of_pairs(draw: st.DrawFn) -> tuple[StudyDesign, Manifest]:
     methods = ["hr", *(f"m{k}" for k in range(draw(st.integers(1, 6))))]
     names = [f"set{k}" for k in range(draw(st.integers(1, 3)))]
     pool = plain_pool(**{name: draw(st.integers(1, 8)) for name in names}, pool=4)
-    left_out = st.sets(st.sampled_from(methods[1:]), max_size=len(methods) - 2)
-    datasets = [
-        {"name": name, "without": sorted(draw(left_out if draw(st.booleans()) else st.just(set())))}
-        for name in names
-    ]
+    some_out = st.sets(st.sampled_from(methods[1:]), max_size=len(methods) - 2)
+    left_out = draw(st.sampled_from([st.just(set[str]()), some_out]))
+    datasets = [{"name": name, "without": sorted(draw(left_out))} for name in names]
     some, where = st.integers(1, 3), st.sampled_from(names)
     changes: Content = {"repeats": [], "gold": [], "same": []}
     if draw(st.booleans()):
@@ -70,7 +68,7 @@ def designs_of_pairs(draw: st.DrawFn) -> tuple[StudyDesign, Manifest]:
         seed=draw(st.integers(0, 2**63 - 1)),
         raters=draw(st.integers(1, 9)),
         task={"kind": "pair", "question": question},
-        subset=draw(st.none() | st.integers(1, 12).map(lambda n: n * (len(methods) // 2))),
+        subset=draw(st.none() | st.integers(2, 30).map(lambda n: n * (len(methods) // 2))),
         order={"scene_distance": draw(st.integers(1, 2))},
         **changes,
     )
