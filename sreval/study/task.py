@@ -77,6 +77,11 @@ class Task(Config):
         return self.kind == "pair"
 
     @property
+    def shows_reference(self) -> bool:
+        """Whether the original is in view."""
+        return "reference" in self.places
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """The places of an item's pictures: side by side from the left, toggled in order."""
         if self.kind == "dcr":
