@@ -132,7 +132,7 @@ def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
     return tuple(
         _on(stimuli, dataset)
         for dataset, keys in stimuli.rated.items()
-        if keys and stimuli.design.comparisons_on(dataset)
+        if keys and stimuli.design.comparisons_on(dataset) and not stimuli.design.task.pair
     )
 
 
@@ -567,13 +567,12 @@ def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
     if stimuli.unmet_subset:
         return [stimuli.unmet_subset]
     scene_of = {(name, image): scene for name in scenes for image, scene in scenes[name].items()}
-    gold = [key for key, _, _ in stimuli.gold]
     slots = range(min(design.raters, stimuli.slot_period))
     for votes in stimuli.seen_in(slots):
         repeats, not_repeated = stimuli.repeats_of(votes)
         if not_repeated:
             return not_repeated
-        row = showings(scene_of, votes, repeats, gold)
+        row = showings(stimuli, scene_of, votes, repeats)
         _, unmet = feasible_order(row, design.order.scene_distance)
         if unmet:
             return [unmet]
@@ -615,11 +614,12 @@ def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int])
             f"{design.raters} raters give some stimuli {most} votes and others {least}; "
             f"a multiple of {stimuli.slot_period} raters would give every stimulus the same number."
         )
-    methods = Counter(key[2] for key in stimuli.voted)
-    for method, count in methods.most_common(1):
-        if design.order.methods_alternate and 2 * count > len(stimuli.voted):
+    methods = Counter(trial[2:] for trial in stimuli.voted)
+    for (method, *_), count in methods.most_common(1):
+        alternate = design.order.methods_alternate and not design.task.pair
+        if alternate and 2 * count > len(stimuli.voted):
             yield f"More than half of all stimuli are of {method}, so it will follow itself."
-    rated = {scenes[dataset][image] for dataset, image, _ in stimuli.voted}
+    rated = {scenes[dataset][image] for dataset, image, *_ in stimuli.voted}
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."

@@ -538,6 +538,19 @@ class StudyDesign(Config):
                 "order", "scene_distance", remedy=f"Set it to {_APART} or more.",
             )  # fmt: skip
 
+    def trials_on(self, dataset: str) -> tuple[tuple[str, ...], ...]:
+        """The methods of every trial on an image of a data set: one each, or two in a `pair`.
+
+        Where the photograph is asked for, it is one of the two.
+        """
+        methods = self.images.methods_of(dataset)
+        if not self.task.pair:
+            return tuple((method,) for method in methods)
+        pairs = itertools.combinations(methods, 2)
+        if self.task.question == "photograph":
+            return tuple(pair for pair in pairs if REFERENCE in pair)
+        return tuple(pairs)
+
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
         """The comparisons planned on one data set: all pairs where the design names none."""
         methods = self.images.methods_of(dataset)
@@ -551,10 +564,10 @@ class StudyDesign(Config):
             return Chosen(self.analysis.unit)
         return default_unit(self.raters, len(set(map(unit_of, images))), unit_name(images))
 
-    def rating_items(self, stimuli: int) -> dict[ItemKind, int]:
-        """What the rating part of a rater's plan holds where so many stimuli are rated."""
+    def rating_items(self, trials: int) -> dict[ItemKind, int]:
+        """What the rating part of a rater's plan holds where so many stimuli or pairs are rated."""
         return {
-            "vote": min(self.subset or stimuli, stimuli),
+            "vote": min(self.subset or trials, trials),
             "repeat": sum(repeat.images * repeat.times for repeat in self.repeats),
             "gold": sum(gold.images for gold in self.gold),
             "same": sum(same.images for same in self.same),

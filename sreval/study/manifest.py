@@ -17,6 +17,24 @@ DESIGN, MANIFEST, STIMULI = "study.toml", "manifest.json", "stimuli"
 FORMAT = 1
 Key = tuple[str, str, str]
 """Data set, image, method."""
+Trial = tuple[str, ...]
+"""Data set, image and the method that is judged; of a pair both, the left one first."""
+
+
+def pictures(trial: Trial) -> tuple[Key, ...]:
+    """The pictures that are judged in a trial, from the left."""
+    dataset, image, *methods = trial
+    return tuple((dataset, image, method) for method in methods)
+
+
+def exchanged(trial: Trial) -> Trial:
+    """A trial with its sides exchanged; one of a single picture as it is."""
+    return (*trial[:2], *reversed(trial[2:]))
+
+
+def unsided(trial: Trial) -> Trial:
+    """A trial in the one order that both of its orders share."""
+    return (*trial[:2], *sorted(trial[2:]))
 
 
 @dataclass(frozen=True)

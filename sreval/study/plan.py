@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sreval.errors import DataError
 from sreval.study.design import RATING, ItemKind, StudyDesign
-from sreval.study.exposure import StimulusSet
-from sreval.study.manifest import Key, Manifest
+from sreval.study.exposure import StimulusSet, sides
+from sreval.study.manifest import Manifest, Trial, exchanged, pictures, unsided
 from sreval.study.presentation import Showing, Stream, presentation_order
+from sreval.study.task import REFERENCE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALGORITHM = 1
 """Changes whenever the same seed would give another plan; stored with every plan."""
@@ -43,19 +49,27 @@ class Item:
     reference_sha256: str | None = None
 
 
-def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:
+def make_plan(
+    design: StudyDesign,
+    manifest: Manifest,
+    slot: int,
+    rater: int,
+    judged: pd.DataFrame | None = None,
+) -> tuple[Item, ...]:
     """The plan of one rater: calibration, warm-up, then the rating part.
 
     `slot`, from 0, decides which stimuli are seen: slots are balanced against each other, and a
     rater who replaces a drop-out takes over the slot. `rater`, from 0 and never used
-    twice, decides the order. The same arguments give the same plan on every machine.
+    twice, decides the order. The same arguments give the same plan on every machine. An active plan
+    of pairs depends on the accepted judgements so far, too: `judged`, a row each, with the columns
+    dataset, image, left, right, choice (left, right, tie).
 
-    Of the rating part (votes, repeats, gold) these hold, across breaks and sittings:
+    Of the rating part (votes, repeats, gold, same) these hold, across breaks and sittings:
     no scene comes twice within `order.scene_distance` positions; showings of a repeated stimulus
     lie `distance` apart; gold items are spread evenly; and with `order.methods_alternate` no two
-    neighbours are of one method where that is feasible, i.e. unless more than half of all
-    items are of one method or no exchange of two items, with all distances kept, would lessen
-    the number of such neighbours.
+    neighbours are of one method, or of one pair of methods, where that is feasible, i.e. unless
+    more than half of all items are of one or no exchange of two items, with all distances kept,
+    would lessen the number of such neighbours.
 
     Raises UsageError when a constraint can't be met (`study.check` finds it before), DataError
     when the manifest lacks a stimulus.
@@ -71,14 +85,10 @@ def make_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) ->
                 f"The manifest has no {method} of {dataset} {image}.", "Freeze the study again."
             )
     stream = Stream(design.seed, "order", ALGORITHM, rater)
-    votes = next(stimuli.seen_in([slot]))
-    repeats, not_repeated = stimuli.repeats_of(votes)
-    for unmet in not_repeated:
-        raise unmet.error()
     planned = [
         *_calibration(stimuli, stream),
         *_warm_up(stimuli, stream),
-        *_rating(design, manifest, stimuli, votes, repeats, stream),
+        *_rating(manifest, stimuli, _votes(stimuli, slot, rater, judged), slot, stream),
     ]
     return tuple(_numbered(design, manifest, planned))
 
@@ -91,7 +101,7 @@ class _Planned:
     """An item before it has a number."""
 
     kind: ItemKind
-    key: Key
+    trial: Trial
     reason: str
     intended: int | None = None
     low: int | None = None
@@ -108,83 +118,134 @@ def _calibration(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
 def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     images = stream.shuffle(list(stimuli.warm_up))
     turns = stream.shuffle(list(range(len(images[0])))) if images else []
-    return [
-        _Planned("warm-up", versions[turns[i % len(turns)]], "practice that doesn't count")
-        for i, versions in enumerate(images)
-    ]
+    shown = [trials[turns[i % len(turns)]] for i, trials in enumerate(images)]
+    if stimuli.design.task.pair:
+        shown = [trial if stream.below(2) else exchanged(trial) for trial in shown]
+    return [_Planned("warm-up", trial, "practice that doesn't count") for trial in shown]
+
+
+def _votes(
+    stimuli: StimulusSet, slot: int, rater: int, judged: pd.DataFrame | None
+) -> dict[Trial, str]:
+    """What the rater votes on, and why."""
+    design, total = stimuli.design, len(stimuli.voted)
+    what = "pairs" if design.task.pair else "stimuli"
+    if design.pairs.plan == "active":
+        return _active(stimuli, rater, judged)
+    why = f"one of the {total} {what} that every rater sees"
+    if design.subset is not None and design.subset < total:
+        why = f"one of the {design.subset} of {total} {what} that this slot sees"
+    return dict.fromkeys(next(stimuli.seen_in([slot])), why)
+
+
+def _active(stimuli: StimulusSet, rater: int, judged: pd.DataFrame | None) -> dict[Trial, str]:
+    """The pairs that tell most, by what was judged so far, and why.
+
+    Sides are as in a balanced plan, all exchanged where that evens out what was shown so far.
+    """
+    from sreval.opinions.pairs.active import choose  # pandas: no other plan needs it
+
+    seed, count = stimuli.design.seed, stimuli.design.subset or len(stimuli.voted)
+    why = choose(stimuli.voted, judged, count, Stream(seed, "active", rater))
+    row = sides(tuple(why), Stream(seed, "sides", rater))
+    columns = [] if judged is None else [judged[c] for c in ("dataset", "image", "left", "right")]
+    shown = Counter(zip(*columns, strict=True))
+    if sum(shown[trial] - shown[exchanged(trial)] for trial in row) > 0:
+        row = tuple(map(exchanged, row))
+    reasons = {unsided(trial): reason for trial, reason in why.items()}
+    return {trial: reasons[unsided(trial)] for trial in row}
 
 
 def showings(
-    scene_of: Mapping[tuple[str, str], str],
-    votes: Sequence[Key],
-    repeats: Sequence[tuple[Key, int, int]],
-    gold: Sequence[Key],
+    stimuli: StimulusSet,
+    scene_of: Mapping[tuple[str, ...], str],
+    votes: Iterable[Trial],
+    repeats: Sequence[tuple[Trial, int, int]],
 ) -> list[Showing]:
     """Every showing of the rating part, in no order yet. `scene_of`: by data set and image."""
-    apart = {key: distance for key, _, distance in repeats}
-    again = [key for key, times, _ in repeats for _ in range(times)]
+    apart = {unsided(trial): distance for trial, _, distance in repeats}
+    again = [trial for trial, times, _ in repeats for _ in range(times)]
+    gold = [trial for trial, _, _ in stimuli.gold]
     return [
-        Showing(key, scene_of[key[:2]], is_gold, apart.get(key, 1))
-        for keys, is_gold in ((votes, False), (again, False), (gold, True))
-        for key in keys
+        Showing(unsided(trial), scene_of[trial[:2]], is_gold, apart.get(unsided(trial), 1))
+        for trials, is_gold in ((votes, False), (again, False), (stimuli.same, False), (gold, True))
+        for trial in trials
     ]
 
 
 def _rating(
-    design: StudyDesign,
     manifest: Manifest,
     stimuli: StimulusSet,
-    votes: Sequence[Key],
-    repeats: Sequence[tuple[Key, int, int]],
+    votes: Mapping[Trial, str],
+    slot: int,
     stream: Stream,
 ) -> list[_Planned]:
+    repeats, not_repeated = stimuli.repeats_of(tuple(votes))
+    for unmet in not_repeated:
+        raise unmet.error()
     scenes = {(item.dataset, item.image): item.scene for item in manifest.stimuli}
-    gold = [key for key, _, _ in stimuli.gold]
+    order = stimuli.design.order
     row = presentation_order(
-        showings(scenes, votes, repeats, gold),
-        design.order.scene_distance,
-        design.order.methods_alternate,
+        showings(stimuli, scenes, votes, repeats),
+        order.scene_distance,
+        order.methods_alternate,
         stream,
     )
-    return _named(design, stimuli, row)
+    return _named(stimuli, row, votes, slot)
 
 
-def _named(design: StudyDesign, stimuli: StimulusSet, row: Sequence[Showing]) -> list[_Planned]:
-    """The first showing of a stimulus that isn't gold is the vote; all others are repeats."""
-    ranges: dict[Key, list[tuple[int, int]]] = {}
-    for key, low, high in stimuli.gold:
-        ranges.setdefault(key, []).append((low, high))
+def _named(
+    stimuli: StimulusSet, row: Sequence[Showing], votes: Mapping[Trial, str], slot: int
+) -> list[_Planned]:
+    """The first showing of a trial that isn't gold is the vote; all others are repeats."""
+    checks: dict[Trial, list[_Planned]] = {}
+    for item in _gold(stimuli, slot):
+        checks.setdefault(unsided(item.trial), []).append(item)
+    sided = {unsided(trial): trial for trial in votes}
     before = len(stimuli.calibration) + len(stimuli.warm_up)
-    total = len(stimuli.voted)
-    why = f"one of the {total} stimuli that every rater sees"
-    if design.subset is not None and design.subset < total:
-        why = f"one of the {design.subset} of {total} stimuli that this slot sees"
-    first: dict[Key, int] = {}
-    seen: dict[Key, int] = {}
+    first: dict[Trial, int] = {}
+    seen: dict[Trial, int] = {}
     planned = []
     for position, showing in enumerate(row, before + 1):
         key = showing.key
         if showing.gold:
-            low, high = ranges[key].pop()
-            reason = f"a check: a score from {low} to {high} passes"
-            planned.append(_Planned("gold", key, reason, low=low, high=high))
+            planned.append(checks[key].pop())
+        elif key not in sided:
+            planned.append(_Planned("same", key, "two identical pictures: no side is better"))
         elif key in first:
             seen[key] += 1
             which = _ORDINALS.get(seen[key], f"{seen[key]}th")
             reason = f"{which} showing of position {first[key]}"
-            planned.append(_Planned("repeat", key, reason))
+            planned.append(_Planned("repeat", exchanged(sided[key]), reason))
         else:
             first[key], seen[key] = position, 1
-            planned.append(_Planned("vote", key, why))
+            planned.append(_Planned("vote", sided[key], votes[sided[key]]))
     return planned
+
+
+def _gold(stimuli: StimulusSet, slot: int) -> Iterator[_Planned]:
+    """The items with a known answer; of pairs every other one with its sides exchanged."""
+    if not stimuli.design.task.pair:
+        for trial, low, high in stimuli.gold:
+            reason = f"a check: a score from {low} to {high} passes"
+            yield _Planned("gold", trial, reason, low=low, high=high)
+        return
+    stream = Stream(stimuli.design.seed, "gold sides", slot // 2)
+    for place, (trial, side, _) in enumerate(stream.shuffle(list(stimuli.gold)), stream.below(2)):
+        better, other = trial[2:]
+        reason = f"a check: {better} is the better one, {other} the other"
+        if (place + slot) % 2:
+            trial, side = exchanged(trial), -side
+        yield _Planned("gold", trial, reason, low=side, high=side)
 
 
 def _numbered(
     design: StudyDesign, manifest: Manifest, planned: Sequence[_Planned]
 ) -> Iterator[Item]:
-    rated = 0
+    rated, in_view = 0, design.task.shows_reference
     for position, item in enumerate(planned, 1):
-        stimulus = manifest.by_key[item.key]
+        stimulus, *right = (manifest.by_key[key] for key in pictures(item.trial))
+        reference = manifest.by_key.get((*stimulus.key[:2], REFERENCE))
         if item.kind in RATING:
             rated += 1
         in_sitting = design.sittings.items
@@ -201,4 +262,7 @@ def _numbered(
             intended=item.intended,
             low=item.low,
             high=item.high,
+            right_method=right[0].method if right else None,
+            right_sha256=right[0].sha256 if right else None,
+            reference_sha256=reference.sha256 if reference and in_view else None,
         )

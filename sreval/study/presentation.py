@@ -7,7 +7,8 @@ stands at every position with the same probability, whatever the steps before ha
 1. `feasible_order`: an order in which all least distances hold, wherever the scenes admit one.
 2. `_CircularOrder.mix`: pairs of items are exchanged wherever the distances still hold after it.
 3. `_CircularOrder.spread_gold`: gold items go, one each, into equal arcs of the circle.
-4. `_CircularOrder.alternate`: items are exchanged until no two neighbours are of one method.
+4. `_CircularOrder.alternate`: items are exchanged until no two neighbours are of one method, or
+   of one pair of methods.
 5. the cut.
 """
 
@@ -23,7 +24,7 @@ from functools import cache
 from typing import TypeVar
 
 from sreval.errors import UsageError
-from sreval.study.manifest import Key
+from sreval.study.manifest import Trial
 
 T = TypeVar("T")
 _SWEEPS = 4
@@ -88,20 +89,20 @@ class Unmet:
 
 @dataclass(frozen=True)
 class Showing:
-    """One showing of a stimulus in the rating part.
+    """One showing of a trial in the rating part, whatever its sides.
 
-    `apart`: the least distance in positions to every other showing of the same stimulus.
+    `apart`: the least distance in positions to every other showing of the same trial.
     """
 
-    key: Key
+    key: Trial
     scene: str
     gold: bool = False
     apart: int = 1
 
     @property
-    def method(self) -> str:
-        """The method that is shown."""
-        return self.key[2]
+    def methods(self) -> Trial:
+        """The method that is shown, or the two."""
+        return self.key[2:]
 
 
 def presentation_order(
@@ -175,7 +176,7 @@ def _by_scene(showings: Sequence[Showing]) -> list[list[Showing]]:
 
 def _groups(items: Sequence[Showing]) -> list[list[Showing]]:
     """The showings of one scene by stimulus, the most often shown first."""
-    groups: dict[Key, list[Showing]] = {}
+    groups: dict[Trial, list[Showing]] = {}
     for item in items:
         groups.setdefault(item.key, []).append(item)
     return sorted(groups.values(), key=_weight)
@@ -242,8 +243,8 @@ def _too_often(scene: str, count: int, distance: int, n: int) -> Unmet:
 def _too_near(circle: Sequence[Showing]) -> Unmet | None:
     """The repeat whose showings lie too near each other, if one does."""
     n = len(circle)
-    places: dict[Key, list[int]] = {}
-    apart: dict[Key, int] = {}
+    places: dict[Trial, list[int]] = {}
+    apart: dict[Trial, int] = {}
     for place, item in enumerate(circle):
         if item.apart > 1:
             places.setdefault(item.key, []).append(place)
@@ -257,10 +258,10 @@ def _too_near(circle: Sequence[Showing]) -> Unmet | None:
     if not short:
         return None
     reached, key = min(short)
-    dataset, image, method = key
+    dataset, image, *methods = key
     what = (
-        f"{len(places[key])} showings of {dataset} {image} in {method} can't lie {apart[key]} "
-        f"positions apart in a plan of {n} items"
+        f"{len(places[key])} showings of {dataset} {image} in {' and '.join(methods)} can't lie "
+        f"{apart[key]} positions apart in a plan of {n} items"
     )
     return Unmet("repeats.distance", what, f"Set the distance to {reached} or less.")
 
@@ -272,7 +273,7 @@ class _CircularOrder:
         self.items = list(items)
         self._near = range(1, min(scene_distance, len(items)))
         self._stream = stream
-        self._places: dict[Key, set[int]] = {}
+        self._places: dict[Trial, set[int]] = {}
         for place, item in enumerate(items):
             if item.apart > 1:
                 self._places.setdefault(item.key, set()).add(place)
@@ -302,13 +303,13 @@ class _CircularOrder:
                     return
 
     def alternate(self) -> None:
-        """Exchange items until no two neighbours are of one method.
+        """Exchange items until no two neighbours are of one method, or of one pair.
 
         First every exchange that lessens such neighbours is made, then a walk of bounded length
         among exchanges that don't add to them. What remains no exchange of two items lessens.
         """
         n = len(self.items)
-        most = max(Counter(item.method for item in self.items).values(), default=0)
+        most = max(Counter(item.methods for item in self.items).values(), default=0)
         fewest = max(0, 2 * most - n)
         self._descend(fewest)
         for _ in range(_WALK):
@@ -354,7 +355,7 @@ class _CircularOrder:
         return False
 
     def _alike(self, place: int) -> bool:
-        return self.items[place].method == self.items[place - 1].method
+        return self.items[place].methods == self.items[place - 1].methods
 
     def _exchange(self, a: int, b: int) -> bool:
         """Let two items change places if all distances hold after it."""

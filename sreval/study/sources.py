@@ -83,7 +83,10 @@ class Sources:
             for name, dataset in self._datasets.items()
             for item in (dataset.items if dataset else ())
         }
-        methods = [*design.images.methods, *(m for block in blocks for m in versions(block))]
+        methods = [
+            *design.images.methods,
+            *(m for block in blocks for m in versions(design, block)),
+        ]
         others = [m for m in dict.fromkeys(methods) if m not in COMPUTED]
         possible = dict(zip(others, range(len(STAND_INS)), strict=False))
         self._stand_ins, self._offered = (possible, {}) if stand_ins else ({}, possible)

@@ -78,8 +78,13 @@ class Task(Config):
 
     @property
     def shows_reference(self) -> bool:
+<<<<<<< HEAD
         """Whether the original is in view."""
         return "reference" in self.places
+=======
+        """Whether the original is in view, labelled, while its versions are judged."""
+        return self.kind == "dcr" or (self.pair and self.reference)
+>>>>>>> k-store
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -95,6 +100,11 @@ class Task(Config):
             if self.layout == "side"
             else ("reference", "left", "right")
         )
+
+    @property
+    def toggled(self) -> bool:
+        """Whether an item's pictures are shown in one place, one at a time."""
+        return self.layout == "toggle" and len(self.places) > 1
 
     def room(self, width: int, height: int) -> tuple[int, int]:
         """Width and height that an item takes whose pictures are of this size, in device pixels."""

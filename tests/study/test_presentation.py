@@ -32,7 +32,7 @@ def grid(scenes: int, methods: int) -> list[Showing]:
 
 
 def methods_alike(circle: Sequence[Showing]) -> int:
-    return sum(item.method == circle[place - 1].method for place, item in enumerate(circle))
+    return sum(item.methods == circle[place - 1].methods for place, item in enumerate(circle))
 
 
 def ring_exists(items: Sequence[Showing], distance: int, alternate: bool) -> bool:
@@ -49,7 +49,7 @@ def ring_exists(items: Sequence[Showing], distance: int, alternate: bool) -> boo
                 return False
             if item.key == there.key and away < item.apart:
                 return False
-            if alternate and away == 1 and item.method == there.method:
+            if alternate and away == 1 and item.methods == there.methods:
                 return False
         return True
 
@@ -208,15 +208,15 @@ def test_every_method_stands_at_every_tenth_of_the_test_alike(
     counts = np.zeros((5, 10))
     for circle in orders:
         for place, item in enumerate(circle):
-            counts[int(item.method[1:]), place * 10 // len(circle)] += 1
+            counts[int(item.methods[0][1:]), place * 10 // len(circle)] += 1
     assert stats.chi2_contingency(counts).pvalue > 0.01
 
 
 def test_every_method_follows_every_other_alike(orders: list[list[Showing]]) -> None:
     counts = Counter(
-        (a.method, b.method) for circle in orders for a, b in itertools.pairwise(circle)
+        (a.methods, b.methods) for circle in orders for a, b in itertools.pairwise(circle)
     )
-    methods = sorted({item.method for item in orders[0]})
+    methods = sorted({item.methods for item in orders[0]})
     pairs = list(itertools.permutations(methods, 2))
     assert set(counts) == set(pairs)
     assert stats.chisquare([counts[pair] for pair in pairs]).pvalue > 0.01

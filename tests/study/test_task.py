@@ -101,7 +101,7 @@ def test_a_design_that_names_no_task_or_scale_keeps_its_hash() -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"task": {"kind": "pair"}}, "Input should be 'acr' or 'acr-hr'"),
+        ({"task": {"kind": "ccr"}}, "Input should be 'acr', 'acr-hr', 'dcr' or 'pair'"),
         ({"scale": {"words": ["good"]}}, "it has 2 to 11 words"),
         ({"scale": {"words": ["w"] * 12}}, "it has 2 to 11 words"),
         ({"scale": {"first": 2}}, "Input should be 0 or 1"),
