@@ -70,14 +70,13 @@ def _check_lines(
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
     total = sum(found.counts.values())
     state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
-    least, most = found.exposures
-    votes = counted(most, "vote")
-    votes = votes if least == most else f"{least} or {votes}"
+    pair = design.task.pair
     rows = [
         ["study", f"{design.name}: {design.title} ({state})"],
-        ["task", f"{design.task}; {design.scale}"],
-        ["raters", f"{design.raters}; every stimulus gets {votes}"],
+        ["task", f"{design.task}; {'answers ' if pair else ''}{design.answers}"],
+        ["raters", f"{design.raters}; {_exposed(design, found)}"],
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
+        *([["sides", _sides(design)]] if pair else []),
         *_sitting_rows(found),
         *_test_rows(found),
         *_look_rows(power, found),
@@ -103,6 +102,31 @@ def _check_lines(
         for p in found.problems
     )
     return [*lines, "", "The design can't be met.", *said]
+
+
+def _exposed(design: StudyDesign, found: Feasibility) -> str:
+    """How many votes a stimulus gets, or how many judgements a pair."""
+    least, most = found.exposures
+    if design.pairs.plan == "active":
+        judged = counted(design.raters * found.counts["vote"], "judgement")
+        return f"{judged} of pairs, chosen as votes come in"
+    votes = counted(most, "judgement" if design.task.pair else "vote")
+    several = (
+        votes
+        if least == most
+        else f"{least} to {votes}"
+        if most - least > 1
+        else (f"{least} or {votes}")
+    )
+    what = "every pair of methods on an image" if design.task.pair else "every stimulus"
+    return f"{what} gets {several}"
+
+
+def _sides(design: StudyDesign) -> str:
+    own = "each method at the left in half of a rater's pairs"
+    if design.pairs.plan == "active":
+        return own
+    return f"{own}; every pair on an image in both orders equally often, two raters by two"
 
 
 def _test_rows(found: Feasibility) -> list[list[str]]:
@@ -136,9 +160,9 @@ def _planned_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
     rows = []
     for made in power:
         share = _share(made.power, made.standard_error, made.studies, 2)
-        told = f"{made.dataset}: {share} for a difference of {made.difference:g} points"
+        told = f"{made.dataset}: {share} for a difference of {made.difference:g} {made.measure}"
         if made.smallest is not None:
-            told += f"; {made.target:g} needs about {made.smallest:.2f} points"
+            told += f"; {made.target:g} needs about {made.smallest:.2f} {made.measure}"
         rows.append(told)
     return [["power" if i == 0 else "", text] for i, text in enumerate(rows)]
 

@@ -120,7 +120,14 @@ def test_items_are_counted_by_kind_and_votes_by_stimulus() -> None:
         warm_up={"dataset": "spare", "images": 2, "methods": ["hr"]},
         gold=[{"dataset": "spare", "method": "hr", "images": 1, "low": 4, "high": 5}],
     )
-    assert made.counts == {"calibration": 6, "warm-up": 2, "vote": 10, "repeat": 0, "gold": 1}
+    assert made.counts == {
+        "calibration": 6,
+        "warm-up": 2,
+        "vote": 10,
+        "repeat": 0,
+        "gold": 1,
+        "same": 0,
+    }
     # 7 * 10 votes on 26 stimuli
     assert made.exposures == (2, 3)
     assert made.notes[0] == (
