@@ -121,13 +121,8 @@ class Task(Config):
 
     @property
     def shows_reference(self) -> bool:
-<<<<<<< HEAD
-        """Whether the original is in view."""
-        return "reference" in self.places
-=======
         """Whether the original is in view, labelled, while its versions are judged."""
         return self.kind == "dcr" or (self.pair and self.reference)
->>>>>>> k-store
 
     @property
     def places(self) -> tuple[Place, ...]:
