@@ -132,13 +132,13 @@ class Visitor:
         images: dict[str, bytes] = {}
         while current and current.get("stage") == "rating":
             self.visit.of = current["of"]
-            shown = [current["image"], *current["next"]]
+            shown = [told for item in (current, *current["next"]) for told in item["pictures"]]
             # What was loaded ahead is there; as in a browser the rest is loaded before the vote.
             images = {at["url"]: images.get(at["url"]) or self._image(at) for at in shown}
-            png = images[current["image"]["url"]]
-            if not png:
+            own = {told["place"]: images[told["url"]] for told in current["pictures"]}
+            if not all(own.values()):
                 return
-            score, response_ms = self.respond(png, current["intended"])
+            score, response_ms = self.respond(own["left"], current["intended"])
             self._wait(self.think())
             current = self._vote(current, score, response_ms, rating)
 
@@ -154,7 +154,11 @@ class Visitor:
         shown_at = self.clock() - dt.timedelta(milliseconds=response_ms)
         ballot = {
             "position": current["position"],
-            "image": current["image"]["url"].rpartition("/")[2],
+            "image": next(
+                told["url"].rpartition("/")[2]
+                for told in current["pictures"]
+                if told["place"] == "left"
+            ),
             "score": score,
             "key": secrets.token_hex(16),
             "response_ms": response_ms,
