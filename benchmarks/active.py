@@ -131,11 +131,14 @@ def lines(content: dict[str, Any]) -> Iterator[str]:
         f"judges {METHODS - 1} pairs an image. Values in standard deviations of a difference "
         f"(Thurstone's case V); where there are effects, raters' tastes have {both.rater_sd}, what "
         f"images do to methods {both.image_sd}. A study is right where a penalised fit (Firth "
-        "1993) puts all methods in their known order. "
-        "Per cent of studies, standard error in brackets; active less balanced is paired by study."
+        "1993) puts all methods in their known order. Per cent of studies, standard error in "
+        "brackets; active less balanced is paired by study."
     )
     yield ""
-    yield "| values | effects | images | judgements | active | balanced | random | active less balanced |"
+    yield (
+        "| values | effects | images | judgements | active | balanced | random "
+        "| active less balanced |"
+    )
     yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for row in content["found"]:
         shares = [f"{100 * row[name]:.1f} ({100 * row[f'{name} SE']:.1f})" for name in PLANS]
