@@ -15,6 +15,7 @@ from sreval.errors import (
     StatisticsError,
     UsageError,
     counted,
+    listed,
     option,
 )
 
@@ -261,14 +262,24 @@ class Study:
             return
         with self._store() as store:
             known = self.name in Studies(store).names()
-            begun = Studies(store).get(self.name).locked_at if known else None
-        if begun:
+            row = Studies(store).get(self.name) if known else None
+        if row is not None and row.locked_at is not None:
+            changed = row.changes_to(self.design)
+            other = f" with another design: {listed(changed)}" if changed else ""
             raise StateError(
-                f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+                f"Raters have begun study {self.name!r} ({row.locked_at:%Y-%m-%d}){other}; its "
+                "stimuli stay.",
                 f"Begin another one: sreval study new {self.name}-2 --from {self.folder}",
             )
 
     # Raters
+
+    @property
+    def _has_design(self) -> bool:
+        """Whether there is a study.toml to be read; an imported study may have none."""
+        from sreval.study.manifest import DESIGN
+
+        return self._folder is not None and (self._folder / DESIGN).is_file()
 
     @property
     def url(self) -> str:
@@ -467,9 +478,13 @@ class Study:
         """
         from sreval.report.study_status import Status
         from sreval.store.overview import Overview
+        from sreval.store.studies import Studies
 
         with self._store() as store:
-            return Status(Overview.of(store, self.name))
+            row = Studies(store).get(self.name)
+            begun = row.locked_at is not None and self._has_design
+            changed = row.changes_to(self.design) if begun else []
+            return Status(Overview.of(store, self.name), tuple(changed))
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
@@ -654,10 +669,8 @@ class Study:
         """
         from sreval.content import user_path
         from sreval.store import snapshot
-        from sreval.study.manifest import DESIGN
 
-        has_design = self._folder is not None and (self._folder / DESIGN).is_file()
-        design = self.design if has_design else None
+        design = self.design if self._has_design else None
         with self._store(create=True) as store:
             return snapshot.import_(store, user_path(file), self.name, design=design)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from sreval.errors import counted
+from sreval.errors import counted, listed
 from sreval.report.text import columns
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ class Status:
     """Who is how far, and how often what has been rated, as of one moment.
 
     ``overview`` holds the state and the counts, ``links`` the links without their secrets.
+    ``changed`` are the keys of study.toml that aren't what they were for the first rater.
     """
 
     overview: Overview
+    changed: tuple[str, ...] = ()
 
     @property
     def links(self) -> list[InvitationRow]:
@@ -34,12 +36,22 @@ class Status:
     @property
     def text(self) -> str:
         """What ``sreval study status`` prints."""
-        return "\n".join(_status_lines(self.overview))
+        return "\n".join([*self._notes, *_status_lines(self.overview)])
+
+    @property
+    def _notes(self) -> list[str]:
+        if not self.changed:
+            return []
+        return [
+            "study.toml changed after the first rater enrolled: "
+            f"{listed(self.changed)}. Put the old one back."
+        ]
 
     def records(self) -> dict[str, Any]:
         """What ``sreval study status --json`` prints."""
         own = [asdict(link) for link in self.links if link.kind != "personal" or not link.rater]
-        made: dict[str, Any] = _plain({**asdict(self.overview), "links": own})
+        told = {**asdict(self.overview), "links": own, "design_changed": self.changed}
+        made: dict[str, Any] = _plain(told)
         return made
 
     def __str__(self) -> str:
@@ -94,9 +106,16 @@ def _status_lines(seen: Overview) -> Iterator[str]:
             yield "(n): place n is free for another rater, or given on."
     if seen.exposures:
         yield "\nVotes of the raters who hold a place:"
-        head = ["data set", "method", "stimuli", "votes", "fewest", "most"]
+        pairs = any(exposure.against for exposure in seen.exposures)
+        what = ["pair", "images"] if pairs else ["method", "stimuli"]
+        head = ["data set", *what, "votes", "fewest", "most"]
         cells = [
-            [e.dataset, e.method, e.stimuli, e.votes, e.fewest, e.most] for e in seen.exposures
+            [
+                e.dataset,
+                f"{e.method}, {e.against}" if e.against else e.method,
+                *(e.stimuli, e.votes, e.fewest, e.most),
+            ]
+            for e in seen.exposures
         ]
         yield columns([head, *cells])
 
