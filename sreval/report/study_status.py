@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from sreval.errors import counted, listed
+from sreval.errors import counted
 from sreval.report.text import columns
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ class Status:
     """Who is how far, and how often what has been rated, as of one moment.
 
     ``overview`` holds the state and the counts, ``links`` the links without their secrets.
-    ``changed`` are the keys of study.toml that aren't what they were for the first rater.
+    ``changes`` says how study.toml isn't the design that raters began with, if it isn't.
     """
 
     overview: Overview
-    changed: tuple[str, ...] = ()
+    changes: str = ""
 
     @property
     def links(self) -> list[InvitationRow]:
@@ -36,22 +36,14 @@ class Status:
     @property
     def text(self) -> str:
         """What ``sreval study status`` prints."""
-        return "\n".join([*self._notes, *_status_lines(self.overview)])
-
-    @property
-    def _notes(self) -> list[str]:
-        if not self.changed:
-            return []
-        return [
-            "study.toml changed after the first rater enrolled: "
-            f"{listed(self.changed)}. Put the old one back."
-        ]
+        return "\n".join(_status_lines(self.overview, self.changes))
 
     def records(self) -> dict[str, Any]:
         """What ``sreval study status --json`` prints."""
         own = [asdict(link) for link in self.links if link.kind != "personal" or not link.rater]
-        told = {**asdict(self.overview), "links": own, "design_changed": self.changed}
-        made: dict[str, Any] = _plain(told)
+        made: dict[str, Any] = _plain(
+            {**asdict(self.overview), "links": own, "design_changes": self.changes}
+        )
         return made
 
     def __str__(self) -> str:
@@ -70,12 +62,14 @@ def _plain(content: Any) -> Any:
     return content.isoformat() if isinstance(content, dt.datetime) else content
 
 
-def _status_lines(seen: Overview) -> Iterator[str]:
+def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
     unused = len(seen.unused)
     yield f"{seen.study}: {seen.state}; {seen.progress}"
     rated = counted(seen.votes, "item")
     gone = f"{counted(seen.deleted, 'rater')} deleted"
     yield f"{rated} rated; {gone}; {counted(unused, 'personal link')} unused"
+    if changes:
+        yield changes
     if seen.simulated:
         yield "Some raters are SIMULATED."
     for sha256, times in seen.changed.items():

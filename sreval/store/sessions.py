@@ -119,7 +119,7 @@ class PlanItemRow:
     @classmethod
     def of(cls, row: Row[Any]) -> PlanItemRow:
         """An item as _ITEMS finds it."""
-        position, sitting, kind, intended, *cells = row
+        position, sitting, kind, intended, *cells = tuple(row)
         own = zip(_PICTURES, (cells[0:3], cells[3:6], cells[6:9]), strict=True)
         return cls(
             position, sitting, kind, intended,

@@ -38,7 +38,7 @@ from tests.store.conftest import START, Study, design
 PAIR = {"kind": "pair", "third": "no difference"}
 TOGGLED = {"kind": "pair", "layout": "toggle", "reference": True, "question": "closer"}
 DCR = {"kind": "dcr"}
-TASKS = [{"kind": "acr-hr"}, DCR, {**DCR, "layout": "toggle"}, PAIR, TOGGLED]
+TASKS: list[dict[str, Any]] = [{"kind": "acr-hr"}, DCR, {**DCR, "layout": "toggle"}, PAIR, TOGGLED]
 OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
 LOOKS = {"switches": 4, "left_ms": 700, "right_ms": 500.5, "reference_ms": 300}
 
@@ -126,7 +126,7 @@ def test_an_export_of_pairs_is_read_as_judgements(store: Store, tmp_path: Path) 
     expected = sorted(
         (
             *(item.image, item.method, item.right_method, kinds.get(item.kind, item.kind)),
-            *({-1: "left", 1: "right", 0: "tie"}[score], response_ms / 1000),
+            *(frames.CHOICES[int(score)], response_ms / 1000),
             {None: "", -1: "left", 1: "right"}[item.low],
         )
         for item, score, response_ms in stored
