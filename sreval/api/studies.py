@@ -272,14 +272,25 @@ class Study:
             return
         with self._store() as store:
             known = self.name in Studies(store).names()
-            begun = Studies(store).get(self.name).locked_at if known else None
-        if begun:
+            row = Studies(store).get(self.name) if known else None
+        if row is not None and row.locked_at is not None:
+            changed = row.changes_to(self.design)
+            other = f" with another design: {listed(changed)}" if changed else ""
             raise StateError(
-                f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+                f"Raters have begun study {self.name!r} ({row.locked_at:%Y-%m-%d}){other}; its "
+                "stimuli stay.",
                 f"Begin another one: sreval study new {self.name}-2 --from {self.folder}",
             )
 
     # Raters
+
+    @property
+    def _design_file(self) -> Path | None:
+        """The study.toml; None where there is none, as of an imported study."""
+        from sreval.study.manifest import DESIGN
+
+        file = None if self._folder is None else self._folder / DESIGN
+        return file if file is not None and file.is_file() else None
 
     @property
     def url(self) -> str:
@@ -487,15 +498,13 @@ class Study:
 
     def _changes(self, begun: StudyRow) -> str:
         """How study.toml isn't the design that raters ``begun`` with; empty where it is."""
-        from sreval.study.manifest import DESIGN
-
-        file = None if self._folder is None else self._folder / DESIGN
-        if begun.locked_at is None or file is None or not file.is_file():
+        if begun.locked_at is None or self._design_file is None:
             return ""
         design, why = attempted(lambda: self.design, remedy=True)
         if design is not None and begun.has_design(design):
             return ""
-        lead = f"{file} isn't what raters began with ({begun.locked_at:%Y-%m-%d %H:%M} UTC)"
+        when = f"{begun.locked_at:%Y-%m-%d %H:%M} UTC"
+        lead = f"{self._design_file} isn't what raters began with ({when})"
         how = listed(begun.changes_to(design)) if design is not None else why.rstrip(".")
         return (
             f"{lead}: {how}. Their votes are of the old design, and the site won't start with this "
@@ -715,10 +724,8 @@ class Study:
         """
         from sreval.content import user_path
         from sreval.store import snapshot
-        from sreval.study.manifest import DESIGN
 
-        has_design = self._folder is not None and (self._folder / DESIGN).is_file()
-        design = self.design if has_design else None
+        design = self.design if self._design_file else None
         with self._store(create=True) as store:
             return snapshot.import_(store, user_path(file), self.name, design=design)
 
