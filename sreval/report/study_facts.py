@@ -184,7 +184,8 @@ class Facts:
     def _effect(self, of: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """The values of the two sides of ``of``, by their names in order, and the change."""
         before, after = of
-        own, sides = self.value.lower(), []
+        own = self.value.lower()
+        sides: list[pd.Series[Any]] = []
         for name, rows in of.items():
             found = self._values(rows)
             sides += [found[0].rename(f"{own}_{name}"), found[1].rename(f"n_{name}")]
@@ -255,7 +256,9 @@ class StudyFacts(Facts):
     @property
     def mean(self) -> str:
         """What a mean of votes is called."""
-        return TASKS[self.data.design.task.kind].mean
+        kind = self.data.design.task.kind
+        assert kind != "pair"  # those have no means
+        return TASKS[kind].mean
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""
