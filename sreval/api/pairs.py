@@ -10,12 +10,13 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sreval.api.benchmarks import scores_of
-from sreval.api.given import is_frame, kind_of, names_of
+from sreval.api.given import is_frame, kind_of, names_of, to_a_file
 from sreval.api.votes import Adjustment, Votes, VotesLike, read_votes
 from sreval.errors import (
     StatisticsError,
     UsageError,
     attempted,
+    check_name,
     counted,
     listed,
     option,
@@ -121,8 +122,8 @@ def preferences(
         ("treatment of ties", ties, get_args(TiesAs)),
         ("adjustment", adjustment, ADJUSTMENTS),
     ):
-        if name is not None and name not in known:
-            raise unknown_name(kind, str(name), known)
+        if name is not None:
+            check_name(kind, name, known)
     if ties is not None and model not in (None, "bradley-terry", "thurstone"):
         raise UsageError(
             f"The model {model} explains ties, so ties={ties!r} can't be applied.",
@@ -351,10 +352,8 @@ class Preferences:
 
         Raises UsageError for one that wasn't made.
         """
-        for made in self.sections:
-            if made.analysis == analysis:
-                return made
-        raise unknown_name("table", analysis, [made.analysis for made in self.sections])
+        check_name("table", analysis, [made.analysis for made in self.sections])
+        return next(made for made in self.sections if made.analysis == analysis)
 
     def records(self) -> dict[str, Any]:
         """Every value in full, for JSON: what ``sreval preferences --json`` prints."""
@@ -374,8 +373,7 @@ class Preferences:
         from sreval.report.choices import WIDTHS
         from sreval.report.preferences_figure import preferences_figure
 
-        if width not in WIDTHS:
-            raise unknown_name("width", str(width), WIDTHS)
+        check_name("width", width, WIDTHS)
         scales = {scale.title: scale for scale in self.found.scales}
         if not scales:
             raise StatisticsError("No finite scale exists that could be drawn.")
@@ -385,8 +383,8 @@ class Preferences:
                 f"Name one by {option(_narrowing(self.found.scales), 'dataset=')}; "
                 f"{option('--out', 'write()')} draws all.",
             )
-        if dataset is not None and dataset not in scales:
-            raise unknown_name("scale", dataset, scales)
+        if dataset is not None:
+            check_name("scale", dataset, scales, to_a_file(dataset))
         return preferences_figure(scales[dataset or next(iter(scales))], width)
 
     def write(self, out: Path | str) -> list[str]:

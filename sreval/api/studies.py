@@ -14,7 +14,9 @@ from sreval.errors import (
     SrevalError,
     StatisticsError,
     UsageError,
+    attempted,
     counted,
+    listed,
     option,
 )
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.store.database import Store
+    from sreval.store.models import Study as StudyRow
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
     from sreval.store.snapshot import Imported, Restored
@@ -469,9 +472,28 @@ class Study:
         """
         from sreval.report.study_status import Status
         from sreval.store.overview import Overview
+        from sreval.store.studies import Studies
 
         with self._store() as store:
-            return Status(Overview.of(store, self.name))
+            seen = Overview.of(store, self.name)
+            return Status(seen, self._changes(Studies(store).get(self.name)))
+
+    def _changes(self, begun: StudyRow) -> str:
+        """How study.toml isn't the design that raters ``begun`` with; empty where it is."""
+        from sreval.study.manifest import DESIGN
+
+        file = None if self._folder is None else self._folder / DESIGN
+        if begun.locked_at is None or file is None or not file.is_file():
+            return ""
+        design, why = attempted(lambda: self.design, remedy=True)
+        if design is not None and begun.has_design(design):
+            return ""
+        lead = f"{file} isn't what raters began with ({begun.locked_at:%Y-%m-%d %H:%M} UTC)"
+        how = listed(begun.changes_to(design)) if design is not None else why.rstrip(".")
+        return (
+            f"{lead}: {how}. Their votes are of the old design, and the site won't start with this "
+            "one. Put the old file back, or begin a study of another name: sreval study new."
+        )
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""

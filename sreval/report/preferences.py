@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, UsageError, attempted, counted, listed, numbered, option
+from sreval.errors import (
+    NONE,
+    StatisticsError,
+    UsageError,
+    attempted,
+    counted,
+    fixed,
+    listed,
+    numbered,
+    option,
+)
 from sreval.frames import image_order
 from sreval.opinions.intervals import Interval
 from sreval.opinions.pairs import consistency, inference, models
@@ -31,7 +41,7 @@ from sreval.report.table import (
     table_of,
     whole,
 )
-from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent, span
+from sreval.report.text import CORRECTIONS, p_value, percent, span, whole_percent
 
 if TYPE_CHECKING:
     from sreval.study.data import StudyData
@@ -842,7 +852,7 @@ def _worst(worst: pd.DataFrame) -> list[str]:
         what = {"left": f"{left} over {right}", "right": f"{right} over {left}"}.get(
             str(row["outcome"]), f"{left} and {right} tied"
         )
-        texts.append(f"{what} {row['observed']:.0f} (expected {row['expected']:.1f})")
+        texts.append(f"{what} {row['observed']:.0f} (expected {fixed(row['expected'], 1)})")
     return [f"Least explained: {'; '.join(texts)}."]
 
 
@@ -987,7 +997,8 @@ def _raters(judgements: pd.DataFrame, dataset: str, request: Request) -> list[Ta
         notes.append(
             "circular: a over b over c over a, of the triples that the rater judged without a tie"
             + (
-                f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
+                f"; in all {circular} of {triples} ({whole_percent(circular / triples)}, by chance "
+                "25%)."
                 if triples
                 else "."
             )

@@ -21,7 +21,7 @@ import pandas as pd
 
 import sreval
 from sreval.benchmarking.provenance import code_version
-from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, option
+from sreval.errors import UNFORESEEN, DataError, attempted, counted, fixed, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
 from sreval.opinions.tasks import TASKS, Task
 from sreval.reading import read_json
@@ -41,7 +41,7 @@ from sreval.report.pair_facts import PairFacts
 from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
-from sreval.report.text import CORRECTIONS, fixed, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, percent, span, whole_percent
 from sreval.report.thumbnails import Gallery, galleries
 from sreval.study import charts
 from sreval.study.data import StudyData

@@ -22,9 +22,11 @@ class Status:
     """Who is how far, and how often what has been rated, as of one moment.
 
     ``overview`` holds the state and the counts, ``links`` the links without their secrets.
+    ``changes`` says how study.toml isn't the design that raters began with, if it isn't.
     """
 
     overview: Overview
+    changes: str = ""
 
     @property
     def links(self) -> list[InvitationRow]:
@@ -34,12 +36,14 @@ class Status:
     @property
     def text(self) -> str:
         """What ``sreval study status`` prints."""
-        return "\n".join(_status_lines(self.overview))
+        return "\n".join(_status_lines(self.overview, self.changes))
 
     def records(self) -> dict[str, Any]:
         """What ``sreval study status --json`` prints."""
         own = [asdict(link) for link in self.links if link.kind != "personal" or not link.rater]
-        made: dict[str, Any] = _plain({**asdict(self.overview), "links": own})
+        made: dict[str, Any] = _plain(
+            {**asdict(self.overview), "links": own, "design_changes": self.changes}
+        )
         return made
 
     def __str__(self) -> str:
@@ -58,12 +62,14 @@ def _plain(content: Any) -> Any:
     return content.isoformat() if isinstance(content, dt.datetime) else content
 
 
-def _status_lines(seen: Overview) -> Iterator[str]:
+def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
     unused = len(seen.unused)
     yield f"{seen.study}: {seen.state}; {seen.progress}"
     rated = counted(seen.votes, "item")
     gone = f"{counted(seen.deleted, 'rater')} deleted"
     yield f"{rated} rated; {gone}; {counted(unused, 'personal link')} unused"
+    if changes:
+        yield changes
     if seen.simulated:
         yield "Some raters are SIMULATED."
     for sha256, times in seen.changed.items():

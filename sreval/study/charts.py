@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from sreval.errors import fixed
+
 _ROW = 31
 _MOST_LETTERS = 34
 _MOST_TICKS = 11
@@ -89,8 +91,7 @@ def estimates(
     """
 
     def figure(value: float) -> str:
-        text = f"{round(value, 2) + 0.0:{'+' if signed else ''}.2f}"  # no minus before a zero
-        return f"{value:.0f}" if unit == "%" else text
+        return fixed(value, 0) if unit == "%" else fixed(value, 2, signed=signed)
 
     def place(value: float) -> float:
         share = (min(max(value, low), high) - low) / (high - low)

@@ -38,7 +38,13 @@ from sreval.study.markdown import shown_as_typed
 from sreval.study.plan import showings
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
+from sreval.study.task import Task
 
+_LEAST = least_units(1, unit="both")
+"""Of what varies, for a test of means over it."""
+_CONTROLS = 260
+"""Device pixels of a screen's height that the page's controls and the browser's bars take, about:
+188 are the page's own (web/static/rater.css, ``--head`` and ``--strip`` of a wide window)."""
 _MOST_RATERS = 1000
 """How many raters are tried as a remedy."""
 
@@ -91,8 +97,8 @@ class Attainable:
         if not self.n:
             return f"{said}no rater sees both methods on one image"
         if not self.least_p or self.least_p_adjusted is None:
-            needed = least_units(1, unit="both")
-            return f"{said}{self.over}, and a test needs {needed} of each"
+            of_each = " of each" if " and " in self.unit else ""
+            return f"{said}{self.over}, and a test needs {_LEAST}{of_each}"
         p = f"the least p on {self.over} is {self.least_p:.3g}"
         if self.tests > 1 and self.correction != "none":
             looks = " and the looks" if self.looks else ""
@@ -129,10 +135,41 @@ def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
 
     Every rater is taken to rate all of the plan. The subset must fit (`StimulusSet.unmet_subset`).
     """
+    on = _on_pairs if stimuli.design.task.pair else _on
     return tuple(
-        _on(stimuli, dataset)
+        on(stimuli, dataset)
         for dataset, keys in stimuli.rated.items()
-        if keys and stimuli.design.comparisons_on(dataset) and not stimuli.design.task.pair
+        if keys and stimuli.design.comparisons_on(dataset)
+    )
+
+
+def _on_pairs(stimuli: StimulusSet, dataset: str) -> Attainable:
+    """Of paired comparisons: raters, and images, that agree can be as sure as there are judgements.
+
+    A test needs two of whatever varies, and no more: its scale values come from all judgements.
+    """
+    design, analysis = stimuli.design, stimuli.design.analysis
+    pairs, images = design.comparisons_on(dataset), [key[1] for key in stimuli.rated[dataset]]
+    what, unit = unit_name(images), design.unit_on(images).unit
+    there = {"rater": design.raters, what: len(set(map(unit_of, images)))}
+    names = tuple(unit_names(unit, what))
+    few = [name for name in names if there[name] < _LEAST]
+    more = {"rater": f"set raters to {_LEAST} or more", what: f"rate {_LEAST} {what}s or more"}
+    return Attainable(
+        dataset=dataset,
+        unit=" and ".join(names),
+        comparisons=len(pairs),
+        tests=0 if few else len(pairs),
+        correction=analysis.correction,
+        alpha=analysis.alpha,
+        planned=bool(analysis.comparisons),
+        n=min(there[name] for name in names),
+        least_p=None if few else 0.0,
+        least_p_adjusted=None if few else 0.0,
+        hopeless=pairs if few else (),
+        remedies=(" and ".join(more[name] for name in few),) if few else (),
+        looks=(),
+        idle_looks=(),
     )
 
 
@@ -401,6 +438,7 @@ def check(
     stimuli = StimulusSet.of(design, scenes, found.unopened if found else {})
     missing = tuple(key for key in stimuli.shown if not has(key))
     problems = [*_of_language(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
+    problems += unfit(stimuli, manifest) if manifest else []
     if missing:
         here = found or _here(design)
         problems += here.unmet(missing)
@@ -562,6 +600,42 @@ def _of_range(design: StudyDesign) -> Iterator[str]:
         )
 
 
+def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
+    """What keeps pictures that are seen together from standing pixel by pixel on one screen."""
+    task = stimuli.design.task
+    if len(task.places) == 1:
+        return []
+    sizes: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for key in stimuli.shown:
+        if one := manifest.by_key.get(key):
+            sizes.setdefault((one.dataset, one.image), set()).add((one.width, one.height))
+    for (dataset, image), several in sizes.items():
+        if len(several) > 1:
+            said = listed([f"{width} x {height}" for width, height in sorted(several)])
+            what = f"the versions of {dataset} {image} measure {said}, and they are seen together"
+            return [Unmet("images", what, "Freeze the study again.")]
+    across, down = stimuli.design.viewing.screen
+    down -= _CONTROLS
+
+    def too_large(task: Task) -> list[tuple[tuple[int, int], str]]:
+        rooms = ((task.room(*size), f"{image[0]} {image[1]}") for image, (size,) in sizes.items())
+        return [(room, name) for room, name in rooms if room[0] > across or room[1] > down]
+
+    found = too_large(task)
+    if not found:
+        return []
+    (width, height), name = max(found)
+    what = (
+        f"{counted(len(found), 'image')} don't fit at one pixel to one: {name} needs {width} x "
+        f"{height + _CONTROLS}, of which the controls and the browser's bars take {_CONTROLS}, and "
+        f"the screen has {across} x {down + _CONTROLS}"
+    )
+    remedy = "Rate smaller images, or set viewing.screen to a larger one that all raters have."
+    if not too_large(task.model_copy(update={"layout": "toggle"})):
+        remedy = f'Set task.layout to "toggle". {remedy}'
+    return [Unmet("viewing.screen", what, remedy)]
+
+
 def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
     design = stimuli.design
     if stimuli.unmet_subset:
@@ -589,9 +663,13 @@ def _counts(stimuli: StimulusSet) -> dict[ItemKind, int]:
 
 
 def _exposures(stimuli: StimulusSet) -> tuple[int, int]:
-    total = len(stimuli.voted)
-    votes = stimuli.design.raters * stimuli.design.rating_items(total)["vote"]
-    return (votes // total, -(-votes // total)) if total else (0, 0)
+    total, raters = len(stimuli.voted), stimuli.design.raters
+    if not total:
+        return 0, 0
+    each = stimuli.design.rating_items(total)["vote"]
+    # raters of slots 2k and 2k + 1 judge the same pairs
+    turns = [raters // 2, raters - raters // 2] if stimuli.design.task.pair else [raters]
+    return sum(n * each // total for n in turns), sum(-(-n * each // total) for n in turns)
 
 
 def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[Sitting]:
@@ -609,10 +687,17 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
 def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int]) -> Iterator[str]:
     design = stimuli.design
     least, most = _exposures(stimuli)
-    if least < most:
+    what, votes = ("pair", "judgements") if design.task.pair else ("stimulus", "votes")
+    if least < most and design.pairs.plan == "balanced":
+        some = "pairs of an image" if design.task.pair else "stimuli"
         yield (
-            f"{design.raters} raters give some stimuli {most} votes and others {least}; "
-            f"a multiple of {stimuli.slot_period} raters would give every stimulus the same number."
+            f"{design.raters} raters give some {some} {most} {votes} and others {least}; "
+            f"a multiple of {stimuli.slot_period} raters would give every {what} the same number."
+        )
+    if design.task.pair and design.raters % 2:
+        yield (
+            f"{design.raters} raters are an odd number: one of them has nobody who judges the same "
+            "pairs with their sides exchanged."
         )
     methods = Counter(trial[2:] for trial in stimuli.voted)
     for (method, *_), count in methods.most_common(1):
@@ -623,6 +708,14 @@ def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int])
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
+    shown_scores = [score for _, score in stimuli.calibration]
+    scale = design.scale
+    if shown_scores and 4 * (scale.high - max(shown_scores)) > scale.high - scale.low:
+        yield (
+            f"The best example of the calibration is shown with {max(shown_scores):g} on a scale "
+            f"of {scale.low} to {scale.high}: raters see none of its upper quarter. Give the "
+            "anchors scores of this scale."
+        )
     yield from Acceptance(design).weak_rules(counts)
     every, each = design.sittings.break_every, design.sittings.items
     rated_items = sum(counts[kind] for kind in RATING)

@@ -27,11 +27,14 @@ from sreval.images.scales import UpscalingFactor
 from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
-from sreval.study.task import REFERENCE, Choice, Scale, Task
+from sreval.study.task import DEGRADATION, REFERENCE, Choice, Scale, Task
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LETTERS = 200
 """What the database holds of a study's name."""
+_Where = tuple[str | int, ...]
+_OF_A_PAIR = 2
+_TASK_AND_SCALE = ("task", "scale")
 _APART = 2
 """The least `order.scene_distance` with which no image stands next to itself."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
@@ -425,7 +428,8 @@ class StudyDesign(Config):
     task: Task = Task()
     """What raters do."""
     scale: Scale = Scale()
-    """The rating scale."""
+    """The rating scale; with `dcr` its words are those of that task, in English. Without a `pair`,
+    which has none."""
     images: Images
     """What is rated."""
     subset: PositiveInt | None = None
@@ -465,34 +469,38 @@ class StudyDesign(Config):
         """What a rater's answer may be."""
         return Choice(self.task.third) if self.task.pair else self.scale
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_words_of_its_task(cls, given: Any) -> Any:
+        task, scale = (given.get(k, {}) if isinstance(given, dict) else {} for k in _TASK_AND_SCALE)
+        if isinstance(task, dict) and task.get("kind") == "dcr" and isinstance(scale, dict):
+            return given | {"scale": {"words": DEGRADATION} | scale}
+        return given
+
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:
-        names = [part.name for part in self.images.datasets]
-        for number, repeat in enumerate(self.repeats):
-            if repeat.dataset not in names:
-                raise _not_rated(repeat.dataset, names, "repeats", number, "dataset")
-            methods = self.images.methods_of(repeat.dataset)
-            if repeat.method not in methods:
-                where = f" on {repeat.dataset}"
-                raise _not_rated(repeat.method, methods, "repeats", number, "method", where=where)
+        self._refuse_what_is_not_rated()
         keys = [question.key for question in self.questions]
-        ranges = [(gold.dataset, gold.method) for gold in self.gold]
         _refuse_doubles(keys, "another question has this key", "questions", "key")
+        what = "these two methods" if self.task.pair else "this method"
+        answers = [(gold.dataset, frozenset((gold.method, gold.against))) for gold in self.gold]
         _refuse_doubles(
-            ranges, "this method on this data set has a range already", "gold", "method"
+            answers, f"{what} on this data set have an answer already", "gold", "method"
         )
+        shown = [(same.dataset, same.method) for same in self.same]
+        _refuse_doubles(shown, "this method on this data set is given already", "same", "method")
         for number, pair in enumerate(self.analysis.comparisons):
             place = ("analysis", "comparisons", number)
-            for method in pair:
-                if method not in self.images.methods:
-                    raise _not_rated(method, self.images.methods, *place)
             if pair[0] == pair[1]:
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
                 raise FieldError("these two are compared already", *place)
+        self._refuse_keys_of_other_tasks()
         self._refuse_off_scale()
+        if self.task.pair:
+            self._refuse_what_makes_no_pair()
         if self.task.with_reference:
-            self._refuse_without_reference()
+            self._refuse_without_reference(f"the task {self.task.kind}")
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
@@ -515,41 +523,134 @@ class StudyDesign(Config):
                     "it isn't on the scale", *place, remedy=f"Scores are {self.scale.scores}."
                 )
 
-    def _refuse_without_reference(self) -> None:
+    def _refuse_what_is_not_rated(self) -> None:
+        """Raise FieldError for a repeat or a comparison of what the design doesn't rate."""
+        names = [part.name for part in self.images.datasets]
+        for number, repeat in enumerate(self.repeats):
+            if repeat.dataset not in names:
+                raise _not_rated(repeat.dataset, names, "repeats", number, "dataset")
+            methods = self.images.methods_of(repeat.dataset)
+            for key in ("method", "against")[: 1 + self.task.pair]:
+                if (method := getattr(repeat, key)) and method not in methods:
+                    where = f" on {repeat.dataset}"
+                    raise _not_rated(method, methods, "repeats", number, key, where=where)
+        for number, pair in enumerate(self.analysis.comparisons):
+            for method in pair:
+                if method not in self.images.methods:
+                    place = ("analysis", "comparisons", number)
+                    raise _not_rated(method, self.images.methods, *place)
+
+    def _refuse_keys_of_other_tasks(self) -> None:
+        """Raise FieldError for what belongs to a pair alone, or to all tasks but a pair."""
+        pair, kind = self.task.pair, self.task.kind
+        of_a_pair: list[tuple[object, _Where]] = [
+            (self.same, ("same",)),
+            (self.pairs != Pairs(), ("pairs", "plan")),
+        ]
+        of_scores: list[tuple[object, _Where]] = [
+            (self.scale != Scale(), ("scale",)),
+            (self.calibration, ("calibration",)),
+            (self.analysis.looks, ("analysis", "looks")),
+        ]
+        for name, blocks in (("repeats", self.repeats), ("gold", self.gold)):
+            for number, block in enumerate(blocks):
+                of_a_pair.append((block.against, (name, number, "against")))
+                if pair and not block.against:
+                    raise FieldError(
+                        "a pair needs a second method", name, number,
+                        remedy="Name it with against.",
+                    )  # fmt: skip
+                if block.against == block.method:
+                    raise FieldError(
+                        "a method can't be compared with itself", name, number, "against",
+                        remedy="Name another one. Pairs of identical pictures belong in [[same]].",
+                    )  # fmt: skip
+        for number, gold in enumerate(self.gold):
+            for key in ("low", "high"):
+                value = getattr(gold, key)
+                of_scores.append((value is not None, ("gold", number, key)))
+                if not pair and value is None:
+                    raise FieldError(
+                        f"it has no {key}, so nobody knows which scores pass", "gold", number,
+                        remedy=f"Write {key} = NUMBER.",
+                    )  # fmt: skip
+        for told, place in of_scores if pair else of_a_pair:
+            if told:
+                what = "a pair is chosen from, not scored" if pair else "it belongs to a pair"
+                remedy = "Leave it out." if pair else 'Leave it out, or set task.kind to "pair".'
+                raise FieldError(f"{what}, and the task is {kind}", *place, remedy=remedy)
+
+    def _refuse_what_makes_no_pair(self) -> None:
+        """Raise FieldError where there are not two pictures to choose from, or none is right."""
+        if self.task.question == "photograph":
+            self._refuse_without_reference('the question "photograph"')
+        for number, part in enumerate(self.images.datasets):
+            if len(self.images.methods_of(part.name)) < _OF_A_PAIR:
+                place: _Where = ("datasets", number, "without") if part.without else ("methods",)
+                raise FieldError(
+                    f"a pair needs two methods on {shown(part.name)}", "images", *place,
+                    remedy="Name another method, or leave out fewer.",
+                )  # fmt: skip
+        if self.warm_up and len(set(self.warm_up.methods)) < len(self.warm_up.methods):
+            raise FieldError("a method is given twice", "warm_up", "methods")
+        if self.warm_up and not self.pairs_of(self.warm_up.methods):
+            needed = f", one of them {REFERENCE!r}" if len(self.warm_up.methods) > 1 else ""
+            raise FieldError(
+                f"a pair needs two methods{needed}", "warm_up", "methods",
+                remedy="Name another method.",
+            )  # fmt: skip
+        for name, blocks in (("repeats", self.repeats), ("gold", self.gold)):
+            for number, block in enumerate(blocks):
+                asked = block.method if name == "gold" else {block.method, block.against}
+                if self.task.question == "photograph" and REFERENCE not in asked:
+                    raise FieldError(
+                        f"the photograph is {REFERENCE!r}", name, number, "method",
+                        remedy=f"Write method = {REFERENCE!r}.",
+                    )  # fmt: skip
+        if self.pairs.plan == "active" and self.task.question == "photograph":
+            raise FieldError(
+                'the question "photograph" leaves no pairs to choose among', "pairs", "plan",
+                remedy="Leave it out.",
+            )  # fmt: skip
+        if self.pairs.plan == "active" and self.subset is None:
+            raise FieldError(
+                "an active plan chooses among the pairs, so a rater can't judge all of them",
+                "pairs", "plan", remedy="Set subset to how many a rater judges.",
+            )  # fmt: skip
+
+    def _refuse_without_reference(self, what: str) -> None:
         """Raise FieldError where the original of some image isn't rated, or may stand next to
         another version of the image."""
-        kind = self.task.kind
         if REFERENCE not in self.images.methods:
             remedy = f"Add {REFERENCE!r}, the original, or set task.kind to another."
+            if self.task.pair:
+                remedy = f"Add {REFERENCE!r}, the original, or ask another question."
             raise FieldError(
-                f"the task {kind} needs {REFERENCE!r} among them", "images", "methods",
-                remedy=remedy,
+                f"{what} needs {REFERENCE!r} among them", "images", "methods", remedy=remedy,
             )  # fmt: skip
         for number, part in enumerate(self.images.datasets):
             if REFERENCE in part.without:
                 place = ("images", "datasets", number, "without")
                 raise FieldError(
-                    f"the task {kind} needs {REFERENCE!r} on every data set", *place,
+                    f"{what} needs {REFERENCE!r} on every data set", *place,
                     remedy=f"Take {REFERENCE!r} out of it.",
                 )  # fmt: skip
-        if self.order.scene_distance < _APART:
+        if not self.task.pair and self.order.scene_distance < _APART:
             raise FieldError(
-                f"the task {kind} keeps the original from standing next to its versions",
+                f"{what} keeps the original from standing next to its versions",
                 "order", "scene_distance", remedy=f"Set it to {_APART} or more.",
             )  # fmt: skip
 
     def trials_on(self, dataset: str) -> tuple[tuple[str, ...], ...]:
-        """The methods of every trial on an image of a data set: one each, or two in a `pair`.
-
-        Where the photograph is asked for, it is one of the two.
-        """
+        """The methods of every trial on an image of a data set: one each, or two in a `pair`."""
         methods = self.images.methods_of(dataset)
-        if not self.task.pair:
-            return tuple((method,) for method in methods)
+        return self.pairs_of(methods) if self.task.pair else tuple((one,) for one in methods)
+
+    def pairs_of(self, methods: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """The pairs of these methods that are shown; one is the photograph where that is asked."""
+        photograph = self.task.question == "photograph"
         pairs = itertools.combinations(methods, 2)
-        if self.task.question == "photograph":
-            return tuple(pair for pair in pairs if REFERENCE in pair)
-        return tuple(pairs)
+        return tuple(pair for pair in pairs if not photograph or REFERENCE in pair)
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
         """The comparisons planned on one data set: all pairs where the design names none."""

@@ -30,6 +30,7 @@ from types import MappingProxyType
 from sreval.errors import SrevalError, UsageError, shown
 from sreval.files import sha256_bytes
 from sreval.images.known import KNOWN
+from sreval.opinions.pairs.rounds import round_robin
 from sreval.study.design import (
     Calibration,
     DatasetPart,
@@ -200,35 +201,40 @@ class StimulusSet:
         if subset is None:
             return None
         if subset <= total:
-            whole = task.with_reference or (task.pair and self.design.pairs.plan == "balanced")
-            return self._unmet_groups(subset) if whole else None
+            return self._unmet_groups(subset) if task.with_reference or task.pair else None
         what = f"{subset} {'pairs' if task.pair else 'stimuli'} per rater are asked for, but the "
         what += f"design only has {total}"
         return Unmet("subset", what, f"Set it to {total} or less, or leave it out.")
 
     def _unmet_groups(self, subset: int) -> Unmet | None:
         """What keeps raters from whole images, the original among their versions, or from whole
-        rounds of pairs that connect the methods."""
-        kind, pair = self.design.task.kind, self.design.task.pair
-        what = "rounds of pairs" if pair else "images"
+        rounds or trees of pairs that connect the methods."""
+        design, pair = self.design, self.design.task.pair
+        active = pair and design.pairs.plan == "active"
+        what, each = ("rounds", "pairs") if pair else ("images", "versions")
         sizes = {len(group) for groups in self._groups.values() for group in groups}
+        if active:
+            what = "trees that connect all methods on an image"
+            sizes = {len(design.images.methods_of(name)) - 1 for name in self.trials}
+        seen = f"with {'an active plan' if active else design.task.kind} a rater sees whole {what}"
         if len(sizes) > 1:
-            what = f"with {kind} a rater sees whole {what}, and data sets differ in their methods"
-            return Unmet("subset", what, "Leave it out, or rate the same number of methods.")
-        size, least = max(sizes), self._least_rounds if pair else 1
-        if subset % size == 0 and subset >= least * size:
+            remedy = "Leave it out, or rate the same number of methods."
+            if active:
+                remedy = "Rate the same number of methods on each, or leave pairs.plan out."
+            return Unmet("subset", f"{seen}, and data sets differ in their methods", remedy)
+        size = max(sizes)
+        least = size * (self._least_rounds if pair and not active else 1)
+        if subset % size == 0 and subset >= least:
             return None
-        fit = max(least * size, subset - subset % size)
-        if pair:
-            remedy = f"Set it to {fit}, or to another multiple of {size} from {least * size} on."
-            if subset % size:
-                what = f"a rater judges whole {what}, of {size} each, not {subset}"
-            else:
-                what = f"{subset} pairs don't connect all methods on every data set"
+        fit = max(least, subset - subset % size)
+        if subset % size:
+            wrong = f"{seen}, of {size} {each} each, not {subset}"
         else:
-            what = f"with {kind} a rater sees whole {what}, of {size} versions each, not {subset}"
-            remedy = f"Set it to {fit}, or to another multiple of {size}."
-        return Unmet("subset", what, remedy)
+            wrong = f"{subset} pairs of a rater don't connect all methods on every data set"
+        from_on = f" from {least} on" * (least > size)
+        return Unmet(
+            "subset", wrong, f"Set it to {fit}, or to another multiple of {size}{from_on}."
+        )
 
     @property
     def _least_rounds(self) -> int:
@@ -410,7 +416,7 @@ def _trials_of(design: StudyDesign, block: Block) -> tuple[tuple[str, ...], ...]
     if isinstance(block, Gold | Repeat):
         return ((block.method, block.against) if design.task.pair else (block.method,),)
     if isinstance(block, WarmUp) and design.task.pair:
-        return tuple(itertools.combinations(block.methods, 2))
+        return design.pairs_of(block.methods)
     methods = (
         block.methods
         if isinstance(block, WarmUp)
@@ -456,23 +462,14 @@ def _rounds(
 ) -> list[list[tuple[str, ...]]]:
     """The trials of an image in rounds in which no method comes twice.
 
-    All pairs are in the rounds of the circle method: one method stays, the others move on around a
-    circle, and who stand opposite each other meet (an odd one out rests). Neighbouring rounds
-    differ by one step, so together they join all methods in one chain. Trials of single methods,
-    and pairs that all have one method in common, are rounds of their own, in the methods' order.
+    All pairs make a round robin. Trials of single methods, and pairs that all have one method in
+    common, are rounds of their own, in the methods' order.
     """
     pairs = [trial for trial in trials if len(trial) > 1]
     if not pairs or len(pairs) < math.comb(len(methods), 2):
         return [[one] for one in sorted(trials, key=lambda one: sum(map(methods.index, one)))]
-    first, *circle = [*methods, ""] if len(methods) % 2 else methods
-    rounds = []
-    for _ in range(len(circle)):
-        opposite = [first, *circle]
-        half = len(opposite) // 2
-        met = zip(opposite[:half], reversed(opposite[half:]), strict=True)
-        rounds.append([pair for pair in met if "" not in pair])
-        circle.append(circle.pop(0))
-    return rounds
+    rounds = round_robin(len(methods))
+    return [[(methods[one], methods[other]) for one, other in pairs] for pairs in rounds]
 
 
 # Sides

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Literal
 
 import numpy as np
 
 from sreval.frames import unit_of
+from sreval.opinions.pairs.power import pair_power, win_probability_of
 from sreval.opinions.power import MOST, ImageModel, Plan, difference_found, power
 from sreval.opinions.simulation import RaterModel
 from sreval.opinions.units import Spending, Unit
@@ -17,11 +20,16 @@ from sreval.study.exposure import StimulusSet
 
 DIFFERENCE = 0.3
 """The difference whose power is told, in points of 1..5; as much of another scale's length."""
+JOD_DIFFERENCE = 0.5
+"""The same for pairs, in JOD: 63 % prefer a method that is better by so much."""
 _TARGET = 0.8
 _VOTES = 150_000
 """Pairs of votes drawn for one figure, about: so many studies as they make, 20 to 100."""
 _TRIED = (DIFFERENCE, 0.8, 2.0)
+_TRIED_JOD = (JOD_DIFFERENCE, 1.0, 2.0)
 """Differences that are tried until some of the studies find one, and not all; likewise."""
+_JUDGEMENTS = 10 * _VOTES
+"""As ``_VOTES``: a fit of pairs has all judgements at once."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +41,15 @@ class PlannedPower:
     and looks. ``smallest`` has about the power ``target`` (``power.difference_found``), from the
     power of 0.3, 0.8 or 2 points of 1..5; None where these tell nothing. All raters are
     taken to rate all of their plan, and frames of a sequence to be one image.
+
+    Of paired comparisons ``seen`` are the judgements of one pair, ``measure`` is JOD, and the power
+    is that of 0.5, 1 or 2 JOD, with a balanced plan.
     """
 
     dataset: str
     unit: Unit
     seen: int
+    measure: Literal["points", "JOD"]
     difference: float
     power: float
     standard_error: float
@@ -51,7 +63,8 @@ class PlannedPower:
 def planned_power(stimuli: StimulusSet) -> tuple[PlannedPower, ...]:
     """On each data set where the design compares methods; the subset must fit.
 
-    Empty for designs of more than MOST raters, which takes too long.
+    Empty for designs of more than MOST raters, which takes too long, and where the photograph is
+    asked for: what raters can't tell is no quality.
     """
     return tuple(_of_datasets(stimuli)) if stimuli.design.raters <= MOST else ()
 
@@ -62,9 +75,13 @@ def _of_datasets(stimuli: StimulusSet) -> Iterator[PlannedPower]:
         pairs = design.comparisons_on(dataset)
         rated = [image for _, image, _ in keys]
         images = list(dict.fromkeys(map(unit_of, rated)))
-        if not images or not pairs:
+        if not images or not pairs or design.task.question == "photograph":
             continue
-        seen = None if design.subset is None else _least_seen(stimuli, dataset, images)
+        part, seen = 1.0, None
+        if design.subset is not None and design.task.pair:
+            part = design.subset / len(stimuli.voted)
+        elif design.subset is not None:
+            seen = _least_seen(stimuli, dataset, images)
         plan = Plan(
             unit=design.unit_on(rated).unit,
             methods=len(design.images.methods_of(dataset)),
@@ -73,7 +90,12 @@ def _of_datasets(stimuli: StimulusSet) -> Iterator[PlannedPower]:
             alpha=analysis.alpha,
             looks=analysis.looks or 1,
             spending=analysis.spending,
+            task="pair" if design.task.pair else "acr",
+            subset=part,
         )
+        if design.task.pair:
+            yield _simulated_pairs(dataset, design.raters, len(images), plan)
+            continue
         scale = design.scale.numbers
         yield _simulated(dataset, design.raters, len(images), plan, seen, scale)
 
@@ -92,6 +114,32 @@ def _least_seen(stimuli: StimulusSet, dataset: str, images: list[str]) -> bytes:
         for first, second in design.comparisons_on(dataset)
     ]
     return bytes(min(both, key=np.count_nonzero).tobytes())
+
+
+@lru_cache
+def _simulated_pairs(dataset: str, n_raters: int, n_images: int, plan: Plan) -> PlannedPower:
+    judged = n_raters * n_images * plan.subset
+    studies = min(max(int(_JUDGEMENTS / (judged * math.comb(plan.methods, 2))), 20), 100)
+    tried = []
+    for difference in _TRIED_JOD:
+        share = win_probability_of(difference)
+        tried.append(pair_power(share, n_raters, n_images, plan, studies=studies))
+        if tried[-1].power:
+            break
+    return PlannedPower(
+        dataset=dataset,
+        unit=plan.unit,
+        seen=round(judged),
+        measure="JOD",
+        difference=JOD_DIFFERENCE,
+        power=tried[0].power,
+        standard_error=tried[0].standard_error,
+        target=_TARGET,
+        smallest=difference_found(tried[-1], _TARGET),
+        looks=tried[0].looks,
+        spending=plan.spending,
+        studies=studies,
+    )
 
 
 @lru_cache
@@ -118,6 +166,7 @@ def _simulated(
         dataset=dataset,
         unit=plan.unit,
         seen=n_images * n_raters if both is None else int(both.sum()),
+        measure="points",
         difference=DIFFERENCE * length,
         power=tried[0].power,
         standard_error=tried[0].standard_error,

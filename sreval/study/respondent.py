@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,13 +117,13 @@ def respondents(
 
 
 def quality_notes(qualities: Qualities, scale: Scale) -> list[str]:
-    """A note where qualities seem to be given on 1..5 and the study's scale is another."""
-    top = scale.low + (scale.high - scale.low) / 4
-    if scale.numbers == ACR or not qualities or max(qualities.values()) > top:
+    """A note where qualities seem to be given on 1..5 and the study's scale goes further."""
+    best = max(qualities.values(), default=math.inf)
+    if scale.high <= ACR.high or best > ACR.high:
         return []
     return [
-        f"All qualities lie in the lowest quarter of the study's scale {scale.numbers}; they are "
-        "taken as points of it, not of 1..5."
+        f"No quality is above {best:g} on the study's scale {scale.numbers}; they are taken as "
+        f"points of it, not of {ACR}."
     ]
 
 

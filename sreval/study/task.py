@@ -30,6 +30,20 @@ REFERENCE = "hr"
 """The method that is the original."""
 GAP = 16
 """Device pixels between two pictures that stand side by side."""
+DEGRADATION = (
+    "very annoying",
+    "annoying",
+    "slightly annoying",
+    "perceptible but not annoying",
+    "imperceptible",
+)
+"""The words of a `dcr`, from the worst (ITU-T P.910 (2008) clause 6.3, from memory)."""
+_QUESTIONS: dict[Question, str] = {
+    "better": "which picture looks better",
+    "closer": "which picture is closer to the original",
+    "photograph": "which picture is the photograph",
+}
+_LAYOUTS: dict[Layout, str] = {"side": "side by side", "toggle": "toggled in one place"}
 _LINE_TOP = 100
 _DECIMALS = 1
 """To which a mark on a line is stored."""
@@ -65,6 +79,35 @@ class Task(Config):
     needs `reference`), or which is the photograph."""
     third: Third = ""
     """A third answer to a `pair`; absent: one picture must be chosen."""
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_kind(self) -> Task:
+        of_kinds = {"layout": ("dcr", "pair"), "reference": ("pair",)}
+        of_kinds |= {"question": ("pair",), "third": ("pair",)}
+        for name, kinds in of_kinds.items():
+            value = getattr(self, name)
+            if self.kind not in kinds and value != type(self).model_fields[name].default:
+                always = "; a dcr always shows the original" * (name == "reference")
+                raise FieldError(
+                    f"it belongs to {' and '.join(kinds)}, and the kind is {self.kind}{always}",
+                    name, remedy=f'Leave it out, or set kind to "{kinds[-1]}".',
+                )  # fmt: skip
+        if self.switch_ms and self.layout == "side":
+            raise FieldError(
+                "pictures side by side are not exchanged", "switch_ms",
+                remedy='Leave it out, or set layout to "toggle".',
+            )  # fmt: skip
+        if self.question == "closer" and not self.reference:
+            raise FieldError(
+                "nobody can tell which picture is closer to an original that isn't in view",
+                "question", remedy='Set reference to true, or question to "better".',
+            )  # fmt: skip
+        if self.question == "photograph" and self.reference:
+            raise FieldError(
+                "the original in view would tell which picture is the photograph",
+                "reference", remedy="Leave it out.",
+            )  # fmt: skip
+        return self
 
     @property
     def with_reference(self) -> bool:
@@ -107,7 +150,13 @@ class Task(Config):
         return side_by_side * width + (side_by_side - 1) * GAP, height
 
     def __str__(self) -> str:
-        return "paired comparison" if self.kind == "pair" else TASKS[self.kind].title
+        layout = f", {_LAYOUTS[self.layout]}"
+        if self.kind == "dcr":
+            return TASKS[self.kind].title + layout
+        if self.kind != "pair":
+            return TASKS[self.kind].title
+        reference = ", beside the original" if self.reference else ""
+        return f"paired comparison: {_QUESTIONS[self.question]}{layout}{reference}"
 
 
 def _no_flag(value: object) -> object:

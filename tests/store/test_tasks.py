@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from sqlalchemy import select
 
+from sreval.api import preferences, read_votes
 from sreval.errors import SrevalError
 from sreval.files import sha256_bytes
+from sreval.opinions.pairs.judgements import read_judgements
 from sreval.store import frames, snapshot
 from sreval.store.database import Store, open_store
 from sreval.store.errors import StateError, VoteError
@@ -22,6 +27,7 @@ from sreval.store.raters import Raters
 from sreval.store.sessions import RaterSession
 from sreval.store.snapshot import backup, restore
 from sreval.store.studies import Studies
+from sreval.study.data import StudyData
 from tests.store.conftest import Study, design
 
 PAIR = {"kind": "pair", "third": "no difference"}
@@ -90,3 +96,110 @@ def test_export_import_export_and_backup_give_the_same_bytes(
     with open_store(url) as other:
         assert [files_of(study, other) for study in studies] == before
         assert addresses(other) == own
+
+
+def collected(study: Study) -> StudyData:
+    return frames.study_data(study.store, study.name, study.manifest)
+
+
+def test_an_export_of_pairs_is_read_as_judgements(store: Store, tmp_path: Path) -> None:
+    """By `sreval preferences`, from the zip, the folder's table, and as a study's own frame."""
+    study = filled(store, TOGGLED)
+    data = collected(study)
+    frame = data.judgements
+    path = snapshot.export(store, study.name, study.manifest, tmp_path / "e.zip")
+    folder = snapshot.export(store, study.name, study.manifest, tmp_path / "e")
+    for file in (path, folder / "votes.csv", folder):
+        read = read_judgements(file)
+        assert read.notes == ()
+        pd.testing.assert_frame_equal(read.frame, frame)
+    with store.read() as tx:
+        of = (Vote.session_id == PlanItem.session_id) & (Vote.position == PlanItem.position)
+        query = select(PlanItem, Vote.score, Vote.response_ms).join(Vote, of)
+        stored = tx.execute(query).all()
+    kinds = {"vote": "real", "gold": "trap"}
+    expected = sorted(
+        (
+            *(item.image, item.method, item.right_method, kinds.get(item.kind, item.kind)),
+            *({-1: "left", 1: "right", 0: "tie"}[score], response_ms / 1000),
+            {None: "", -1: "left", 1: "right"}[item.low],
+        )
+        for item, score, response_ms in stored
+    )
+    columns = ["image", "left", "right", "kind", "choice", "seconds", "correct"]
+    assert sorted(frame[columns].itertuples(index=False, name=None)) == expected
+    assert len(frame) == 12 + 5 + 2 + 1
+    chosen = data.votes["score"].map({-1: "left", 1: "right"})
+    assert chosen.tolist() == frame["choice"].tolist() == data.votes["choice"].tolist()
+
+
+@pytest.mark.parametrize("task", [PAIR, DCR], ids=lambda task: task["kind"])
+def test_each_command_refuses_an_export_of_the_other_kind_and_names_the_right_one(
+    store: Store, tmp_path: Path, task: dict[str, Any]
+) -> None:
+    study = asking(store, task)
+    study.vote(study.rating(), 1, study.answer(1))
+    for form in ("e.zip", "e"):
+        path = snapshot.export(store, study.name, study.manifest, tmp_path / form)
+        refused, right = (
+            (read_votes, "sreval.preferences(...)")
+            if task is PAIR
+            else (preferences, "sreval.read_votes(...)")
+        )
+        with pytest.raises(SrevalError) as error:
+            refused(path)
+        assert right in error.value.remedy
+        (preferences if task is PAIR else read_votes)(path)
+
+
+def test_what_was_collected_of_pairs_is_counted_by_pair(store: Store) -> None:
+    """Against counts of the rows, one by one."""
+    study = filled(store, PAIR)
+    data = collected(study)
+    seen = data.monitoring
+    assert data.trials[:3] == (
+        ("Set5", "a", "bicubic", "srresnet"),
+        ("Set5", "a", "bicubic", "hr"),
+        ("Set5", "a", "srresnet", "hr"),
+    )
+    votes = [row for row in data.votes.to_dict("records") if row["kind"] == "vote"]
+    for row in seen.cells.to_dict("records"):
+        pair = {row["first"], row["second"]}
+        own = [vote for vote in votes if {vote["left"], vote["right"]} == pair]
+        by_image = Counter(vote["image"] for vote in own)
+        assert row["votes"] == len(own) == row["first_left"] + row["second_left"]
+        assert row["first_left"] == sum(vote["left"] == row["first"] for vote in own)
+        assert (row["stimuli"], row["raters"]) == (4, len({vote["rater"] for vote in own}))
+        assert (row["least"], row["most"]) == (0, max(by_image.values()))  # image d isn't voted on
+        assert row["planned"] == 3 * 4
+    (exposure,) = seen.exposure.to_dict("records")
+    assert (exposure["stimuli"], exposure["least"], exposure["never"]) == (12, 0, 3)
+    assert seen.progress["of"].unique().tolist() == [12]
+    assert math.isnan(seen.sos)
+
+
+def test_checks_of_pairs_are_told_by_rater(store: Store) -> None:
+    study = asking(store, PAIR)
+    session = study.rating()
+    with store.read() as tx:
+        items = tx.scalars(select(PlanItem).where(PlanItem.session_id == session)).all()
+    answers = {"gold": lambda item: -item.low, "same": lambda _: -1, "repeat": lambda _: 1}
+    for item in sorted(items, key=lambda item: item.position):
+        study.vote(session, item.position, answers.get(item.kind, lambda _: -1)(item))
+    seen = collected(study).monitoring
+    (gold,), (repeat,), (same,) = (
+        table.drop(columns="rater").to_dict("records")
+        for table in (seen.gold, seen.repeats, seen.same)
+    )
+    assert gold == {"asked": 1, "wrong": 1, "share": 1.0}
+    assert repeat == {"pairs": 1, "exact": 1.0}  # the other side, and so the same method
+    assert same == {"pairs": 1, "left": 1.0}
+
+
+def test_results_of_pairs_are_hidden_until_the_study_is_closed(store: Store) -> None:
+    study = filled(store, PAIR)
+    data = collected(study)
+    assert data.hidden
+    assert frames.record_look(store, data).looks == ()
+    Studies(store).set_state(study.name, "closed")
+    assert not collected(study).hidden

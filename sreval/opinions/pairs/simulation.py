@@ -20,6 +20,7 @@ from sreval.opinions.arrays import Codes, Floats
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.likelihood import Model, probabilities
 from sreval.opinions.pairs.models import fit
+from sreval.opinions.pairs.rounds import round_robin
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -230,18 +231,6 @@ def plan_pairs(
 
 def _names(letter: str, n: int) -> tuple[str, ...]:
     return tuple(f"{letter}{code + 1:03}" for code in range(n))
-
-
-def round_robin(n: int) -> list[list[tuple[int, int]]]:
-    """Rounds in which n competitors meet each other once, by turning a circle about a fixed one."""
-    size = n + n % 2
-    rounds = []
-    for turn in range(size - 1):
-        circle = [(place + turn) % (size - 1) for place in range(size - 1)]
-        ends = [(size - 1, circle[0])]
-        ends += [(circle[k], circle[-k]) for k in range(1, size // 2)]
-        rounds.append([pair for pair in ends if max(pair) < n])
-    return rounds
 
 
 def balanced_sides(

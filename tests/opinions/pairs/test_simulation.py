@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sreval.errors import StatisticsError
 from sreval.opinions.pairs.likelihood import probabilities
 from sreval.opinions.pairs.models import MODELS, fit
-from sreval.opinions.pairs.simulation import PairModel, balanced_sides, plan_pairs, round_robin
+from sreval.opinions.pairs.rounds import round_robin
+from sreval.opinions.pairs.simulation import PairModel, balanced_sides, plan_pairs
 
 
 @pytest.mark.parametrize("n", range(2, 10))
