@@ -192,6 +192,8 @@ class Study:
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.
 
+        Of pairs ``method`` is the left one, ``right_method`` the other. ``reference_sha256`` is the
+        original's where it is in view.
         Raters count from 0. ``slot`` gives the place of a rater who dropped out to another one.
         Raises DataError for a study that isn't frozen, StatisticsError for a negative number.
         """
@@ -206,7 +208,10 @@ class Study:
             raise StatisticsError(f"Raters count from 0, got {min(rater, slot or 0)}.")
         place = rater if slot is None else slot
         items = make_plan(self.design, load_manifest(self.folder), place, rater)
-        return pd.DataFrame([asdict(item) for item in items], dtype=object)
+        task, frame = self.design.task, pd.DataFrame([asdict(item) for item in items], dtype=object)
+        others = [] if task.pair else ["right_method", "right_sha256"]
+        others += [] if task.shows_reference else ["reference_sha256"]
+        return frame.drop(columns=others)
 
     def freeze(
         self,
@@ -227,7 +232,7 @@ class Study:
         """
         from sreval.content import brought
         from sreval.study import freeze as freezing
-        from sreval.study.check import attainable
+        from sreval.study.check import attainable, unfit
         from sreval.study.exposure import StimulusSet
         from sreval.study.manifest import MANIFEST, STIMULI
         from sreval.study.sources import available
@@ -250,7 +255,8 @@ class Study:
         )
         stimuli = StimulusSet.of(design, manifest.scenes)
         hopeless = (f"{m.note}. {m.remedy}" for m in attainable(stimuli) if m.hopeless)
-        notes = (*available(design, folders).notes, *hopeless)
+        too_large = (f"{found.what}. {found.remedy}" for found in unfit(stimuli, manifest))
+        notes = (*available(design, folders).notes, *hopeless, *too_large)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)

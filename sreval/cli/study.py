@@ -131,9 +131,15 @@ def plan(study: str, rater: int, slot: int | None, out: Path | None, as_json: bo
     elif as_json:
         print_json(items.to_dict("records"))
     else:
-        shown = items[["position", "sitting", "kind", "dataset", "image", "method", "reason"]]
-        head = ["position", "sitting", "kind", "data set", "image", "method", "why"]
-        click.echo(columns([head, *shown.to_numpy().tolist()]))
+        heads = {name: name for name in ("position", "sitting", "kind")}
+        heads |= {"dataset": "data set", "image": "image", "method": "method"}
+        if "right_method" in items:
+            heads |= {"method": "left", "right_method": "right"}
+        if "reference_sha256" in items:
+            items = items.assign(reference="original")
+            heads |= {"reference": "beside"}
+        heads |= {"reason": "why"}
+        click.echo(columns([list(heads.values()), *items[list(heads)].to_numpy().tolist()]))
 
 
 @click.command(epilog="Example: sreval study schema --out studies/study.schema.json")

@@ -111,15 +111,10 @@ def _exposed(design: StudyDesign, found: Feasibility) -> str:
         judged = counted(design.raters * found.counts["vote"], "judgement")
         return f"{judged} of pairs, chosen as votes come in"
     votes = counted(most, "judgement" if design.task.pair else "vote")
-    several = (
-        votes
-        if least == most
-        else f"{least} to {votes}"
-        if most - least > 1
-        else (f"{least} or {votes}")
-    )
+    if least < most:
+        votes = f"{least} {'or' if most - least == 1 else 'to'} {votes}"
     what = "every pair of methods on an image" if design.task.pair else "every stimulus"
-    return f"{what} gets {several}"
+    return f"{what} gets {votes}"
 
 
 def _sides(design: StudyDesign) -> str:
