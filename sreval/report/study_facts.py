@@ -73,17 +73,6 @@ class Facts:
         made: T = self._found[key]
         return made
 
-    @property
-    def layout(self) -> str:
-        """How a rater sees the pictures of an item, in words; empty of one picture."""
-        task = self.data.design.task
-        if len(task.places) == 1:
-            return ""
-        if task.layout == "side":
-            return "side by side"
-        grey = f", {task.switch_ms} ms of grey between them" if task.switch_ms else ""
-        return f"in one place, exchanged by the rater{grey}"
-
     def images_of(self, dataset: str) -> int:
         """How many images of a data set are rated."""
         return len({s.image for s in self.data.rated if s.dataset == dataset})

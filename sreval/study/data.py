@@ -145,24 +145,6 @@ class StudyData:
         """The votes that count: of kind 'vote' and accepted. May be empty."""
         return accepted_votes(self.votes)
 
-    @property
-    def judgements(self) -> pd.DataFrame:
-        """The votes of a study of pairs as ``opinions.pairs.judgements`` has them.
-
-        ``kind`` is that of judgements: a gold item is a trap, and what isn't rated is training.
-        """
-        votes = self.votes
-        kinds = {"vote": "real", "repeat": "repeat", "gold": "trap", "same": "same"}
-        correct = votes["correct"] if "correct" in votes else pd.Series("", votes.index)
-        return votes[["dataset", "image", "rater", "left", "right", "choice"]].assign(
-            count=1,
-            seconds=votes["response_ms"].astype(float) / 1000,
-            kind=votes["kind"].map(kinds).fillna("training"),
-            accepted=votes["accepted"].astype(bool),
-            simulated=votes["simulated"].astype(bool),
-            correct=correct.fillna(""),
-        )
-
     @cached_property
     def judgements(self) -> pd.DataFrame:
         """The answers to pairs, of every kind, as ``read_judgements`` gives them. May be empty."""
