@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sreval.store.snapshot import Imported, Restored
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
-    from sreval.study.task import Scale
+    from sreval.study.task import Choice, Scale
 
 
 class Link(NamedTuple):
@@ -305,10 +305,11 @@ class Study:
 
         Args:
             raters: How many.
-            qualities: The true quality of each method on the study's scale, by method or by
-                (dataset, method); or a CSV file with the columns method, quality and, if they
-                differ, dataset. None: the opinion scores of the SRGAN paper, taken from 1..5 to
-                the study's scale.
+            qualities: The true quality of each method on the study's scale, of pairs in JOD, by
+                method or by (dataset, method); or a CSV file with the columns method, quality and,
+                if they differ, dataset. None: the opinion scores of the SRGAN paper, taken from
+                1..5 to the study's scale; of pairs to the JOD at which a rater of the rater model
+                scores both pictures and chooses the better.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
@@ -323,7 +324,7 @@ class Study:
         if not 1 <= raters <= _MOST_RATERS:
             raise UsageError(f"raters can't be {raters}.", f"Give 1 to {_MOST_RATERS}.")
         if qualities is None:
-            known: Qualities = _paper_qualities(self.design.scale)
+            known: Qualities = _paper_qualities(self.design.answers)
         elif isinstance(qualities, Mapping):
             known = {
                 key if isinstance(key, tuple) else ("", str(key)): float(value)
@@ -760,14 +761,18 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-def _paper_qualities(scale: Scale) -> dict[tuple[str, str], float]:
-    """The opinion scores of the SRGAN paper, taken from 1..5 to ``scale``."""
+def _paper_qualities(answers: Scale | Choice) -> dict[tuple[str, str], float]:
+    """The opinion scores of the SRGAN paper, taken from 1..5 to a scale, or to JOD."""
     from sreval.opinions.votes import ACR
     from sreval.report.paper import figures
+    from sreval.study.respondent import JOD_OF_A_POINT
+    from sreval.study.task import Scale
 
-    factor = (scale.high - scale.low) / (ACR.high - ACR.low)
+    lowest, factor = 0.0, JOD_OF_A_POINT
+    if isinstance(answers, Scale):
+        lowest, factor = answers.low, (answers.high - answers.low) / (ACR.high - ACR.low)
     return {
-        (dataset, method): scale.low + factor * (score - ACR.low)
+        (dataset, method): lowest + factor * (score - ACR.low)
         for (dataset, method, metric), score in figures().items()
         if metric == "mos"
     }

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError
-from sreval.opinions.votes import COLUMNS, RATING_SCALE, TASK, check_votes
+from sreval.opinions.votes import RATING_SCALE, TASK, check_votes
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.database import Store
 from sreval.store.invitations import links_of
@@ -37,10 +38,16 @@ from sreval.study.acceptance import Acceptance, Verdict
 from sreval.study.data import Look, StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
+from sreval.study.task import LEFT, RIGHT, TIE, Place, Task
 
 Columns = Mapping[str, InstrumentedAttribute[Any]]
 
 _WHO: Columns = {"rater": Rater.pseudonym, "session": Session.id}
+_SENT: Columns = {
+    "sent_at": PlanItem.sent_at,
+    "right_sent_at": PlanItem.right_sent_at,
+    "reference_sent_at": PlanItem.reference_sent_at,
+}
 
 STORED: Mapping[str, Columns] = {
     "sessions": {
@@ -72,12 +79,15 @@ STORED: Mapping[str, Columns] = {
         "image": PlanItem.image,
         "scene": PlanItem.scene,
         "method": PlanItem.method,
+        "right_method": PlanItem.right_method,
         "stimulus_sha256": PlanItem.stimulus_sha256,
+        "right_sha256": PlanItem.right_sha256,
+        "reference_sha256": PlanItem.reference_sha256,
         "reason": PlanItem.reason,
         "intended": PlanItem.intended,
         "low": PlanItem.low,
         "high": PlanItem.high,
-        "sent_at": PlanItem.sent_at,
+        **_SENT,
     },
     "votes": {
         "study": Study.name,
@@ -87,13 +97,21 @@ STORED: Mapping[str, Columns] = {
         "scene": PlanItem.scene,
         "dataset": PlanItem.dataset,
         "method": PlanItem.method,
+        "right_method": PlanItem.right_method,
         "stimulus_sha256": PlanItem.stimulus_sha256,
+        "right_sha256": PlanItem.right_sha256,
+        "reference_sha256": PlanItem.reference_sha256,
         "score": Vote.score,
+        "low": PlanItem.low,
         "kind": PlanItem.kind,
         "response_ms": Vote.response_ms,
         "hidden_ms": Vote.hidden_ms,
         "unfocused_ms": Vote.unfocused_ms,
-        "sent_at": PlanItem.sent_at,
+        "switches": Vote.switches,
+        "left_ms": Vote.left_ms,
+        "reference_ms": Vote.reference_ms,
+        "right_ms": Vote.right_ms,
+        **_SENT,
         "shown_at": Vote.shown_at,
         "received_at": Vote.stored_at,
         "device": Vote.device,
@@ -112,13 +130,64 @@ STORED: Mapping[str, Columns] = {
         "deleted_at": Tombstone.deleted_at,
     },
 }
-"""The columns of each table as the database has them; see docs/reference/data-dictionary.md."""
+"""The columns of each table as the database has them: those of a backup."""
+
+_OF_PAIRS: Mapping[str, str] = {
+    "method": "left",
+    "right_method": "right",
+    "stimulus_sha256": "left_sha256",
+    "score": "choice",
+    "low": "correct",
+}
+"""What columns are called where two versions of an image are compared."""
+
+CHOICES: Mapping[int, str] = {LEFT: "left", RIGHT: "right", TIE: "tie"}
+"""How an export writes the answer to a pair."""
+
+PICTURES: Mapping[Place, tuple[str, ...]] = {
+    "left": ("method", "stimulus_sha256"),
+    "right": ("right_method", "right_sha256"),
+    "reference": ("reference_sha256",),
+}
+"""The columns of STORED that say what stands at a place."""
 
 MODELS: Mapping[str, Any] = {"plan": PlanItem, "votes": Vote, "answers": Answer, "events": Event}
 """The tables of which a session has many rows."""
 
-_TIMES = ("sent_at", "shown_at", "received_at")
-_DURATIONS = ("hidden_ms", "unfocused_ms")
+_TIMES = (*_SENT, "shown_at", "received_at")
+_DURATIONS = ("hidden_ms", "unfocused_ms", "left_ms", "reference_ms", "right_ms")
+
+
+def exported(name: str, task: Task) -> Columns:
+    """The columns of a table of STORED in an export, those that the task has, by its names.
+
+    See docs/reference/data-dictionary.md.
+    """
+    own = dict(STORED[name])
+    if name not in ("plan", "votes"):
+        return own
+    absent = {"switches", *(f"{place}_ms" for place in PICTURES)}
+    if task.toggled:
+        absent -= {"switches", *(f"{place}_ms" for place in task.places)}
+    for place in PICTURES.keys() - set(task.places):
+        absent |= {*PICTURES[place], f"{place}_sent_at"}
+    if task.pair:
+        absent |= {"intended", "high"}
+    elif name == "votes":
+        absent |= {"low"}
+    return {exported_name(label, task): own[label] for label in own if label not in absent}
+
+
+def exported_name(column: str, task: Task) -> str:
+    """What an export calls a column of STORED."""
+    return _OF_PAIRS.get(column, column) if task.pair else column
+
+
+def by_stored_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of `exported` of pairs under the names of STORED, a plan's with both ends of a range."""
+    names = {own: label for label, own in _OF_PAIRS.items()}
+    named = [{names.get(label, label): cell for label, cell in row.items()} for row in rows]
+    return [{**row, "high": row["low"]} if "low" in row else row for row in named]
 
 
 def stored(name: str, columns: Columns, study: Study | None = None) -> Select[*tuple[object, ...]]:
@@ -171,35 +240,39 @@ def tables_of(
             f"This manifest is not the one under which {study.name} was rated.",
             "Put the manifest back that was frozen before the first rater.",
         )
+    task = study.design.task
     voted, found = _judged_votes(tx, study, study.design)
     own = {
-        name: voted if name == "votes" else frame(tx, stored(name, columns, study))
-        for name, columns in STORED.items()
+        name: voted if name == "votes" else frame(tx, stored(name, exported(name, task), study))
+        for name in STORED
     }
     sessions = own["sessions"]
     judged = [found.get(name) for name in sessions["session"]]
     sessions["used"] = [None if v is None else v.used for v in judged]
     sessions["paid"] = [None if v is None else v.paid for v in judged]
     sessions["reasons"] = ["; ".join(v.reasons) if v else "" for v in judged]
-    for name in ("plan", "votes"):
-        own[name] = _with_stimuli(own[name], manifest)
+    if task.pair:
+        own["plan"]["correct"] = own["plan"]["correct"].map(CHOICES).astype(object)
+    if manifest is not None:
+        for name in ("plan", "votes"):
+            for side in ("left_", "right_") if task.pair else ("",):
+                _add_stimuli(own[name], manifest, side)
     return own
 
 
-def _with_stimuli(frame: pd.DataFrame, manifest: Manifest | None) -> pd.DataFrame:
-    if manifest is None:
-        return frame
-    keys = zip(frame["dataset"], frame["image"], frame["method"], strict=True)
+def _add_stimuli(frame: pd.DataFrame, manifest: Manifest, side: str) -> None:
+    """What the manifest knows of the pictures of one side, "" where there is but one."""
+    methods = frame[side.rstrip("_") or "method"]
+    keys = zip(frame["dataset"], frame["image"], methods, strict=True)
     shown = [manifest.by_key[key] for key in keys]
-    place = list(frame.columns).index("stimulus_sha256") + 1
-    frame.insert(place, "image_sha256", [stimulus.image_sha256 for stimulus in shown])
-    frame.insert(place + 1, "stand_in", [stimulus.stand_in for stimulus in shown])
-    return frame
+    place = list(frame.columns).index(f"{side or 'stimulus_'}sha256") + 1
+    frame.insert(place, f"{side}image_sha256", [stimulus.image_sha256 for stimulus in shown])
+    frame.insert(place + 1, f"{side}stand_in", [stimulus.stand_in for stimulus in shown])
 
 
 def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
     """The design's verdict on one session as it stands."""
-    votes = _votes_of(tx, session)
+    votes = _votes_of(tx, session, design)
     return Acceptance(design).verdicts(votes, {session.id: session.total})[session.id]
 
 
@@ -208,11 +281,12 @@ def is_lost(tx: Transaction, session: Session, design: StudyDesign) -> bool:
     counted = select(PlanItem.kind, func.count().label("n"))
     counted = counted.where(PlanItem.session_id == session.id)
     planned = {row.kind: row.n for row in tx.execute(counted.group_by(PlanItem.kind))}
-    return Acceptance(design).is_lost(_votes_of(tx, session), planned)
+    return Acceptance(design).is_lost(_votes_of(tx, session, design), planned)
 
 
-def _votes_of(tx: Transaction, session: Session) -> pd.DataFrame:
-    return _votes(tx, stored("votes", STORED["votes"]).where(Session.id == session.id))
+def _votes_of(tx: Transaction, session: Session, design: StudyDesign) -> pd.DataFrame:
+    query = stored("votes", exported("votes", design.task)).where(Session.id == session.id)
+    return _votes(tx, query)
 
 
 def _judged_votes(
@@ -220,11 +294,10 @@ def _judged_votes(
 ) -> tuple[pd.DataFrame, dict[str, Verdict]]:
     """All votes of a study with `accepted` and `reason` filled in, and the rules' verdicts.
 
-    Of COLUMNS all but those that only the manifest of the stimuli knows.
-
-    The operator's decision on a session overrules the rules.
+    It has all columns of an export but those that only the manifest of the stimuli knows. The
+    operator's decision on a session overrules the rules.
     """
-    votes = _votes(tx, stored("votes", STORED["votes"], study))
+    votes = _votes(tx, stored("votes", exported("votes", design.task), study))
     accepted, reasons = {}, {}
     kept = {row.id: row for row in tx.execute(_decisions(study))}
     rated = list(votes["session"].unique())
@@ -237,8 +310,22 @@ def _judged_votes(
         reasons[name] = "" if used else why
     votes["accepted"] = votes["session"].map(accepted).astype(bool)
     votes["reason"] = votes["session"].map(reasons).astype(object)
-    votes[TASK], votes[RATING_SCALE] = design.task.kind, str(design.scale.numbers)
-    return votes[[column for column in COLUMNS if column in votes]], found
+    votes["simulated"] = votes.pop("simulated")
+    votes[TASK] = design.task.kind
+    if not design.task.pair:
+        votes[RATING_SCALE] = str(design.scale.numbers)
+    return votes.drop(columns=["score"] if design.task.pair else []), found
+
+
+def judged_pairs(tx: Transaction, study: Study) -> pd.DataFrame:
+    """The accepted judgements of pairs by now, without repeats and checks: what the next active
+    plan goes by. Columns as in an export.
+
+    A rater who is under way counts as the rules see them now: not yet, where a rule asks for a
+    share of the plan that they haven't reached.
+    """
+    votes, _ = _judged_votes(tx, study, study.design)
+    return votes[(votes["kind"] == "vote") & votes["accepted"]]
 
 
 def _decisions(study: Study) -> Select[str, int, bool | None, str]:
@@ -249,10 +336,22 @@ def _decisions(study: Study) -> Select[str, int, bool | None, str]:
 def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
     result = tx.execute(query)
     found = pd.DataFrame(result.all(), columns=list(result.keys()))
-    for column in _TIMES:
+    for column in [column for column in _TIMES if column in found]:
         found[column] = pd.to_datetime(found[column], utc=True)
+    further = [column for column in _SENT if column in found and column != "sent_at"]
+    if further:
+        found["sent_at"] = found[["sent_at", *further]].max(axis=1)
+        found = found.drop(columns=further)
     for column in _DURATIONS:  # a column of nothing but None has no numbers otherwise
-        found[column] = found[column].astype(float)
+        if column in found:
+            found[column] = found[column].astype(float)
+    if "switches" in found:
+        counts = [None if pd.isna(count) else int(count) for count in found["switches"]]
+        found["switches"] = pd.Series(counts, found.index, object)
+    if "choice" in found:
+        found["score"] = found["choice"].astype(np.int64)
+        for column in ("choice", "correct"):
+            found[column] = found[column].map(CHOICES).astype(object)
     # `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
     return found.assign(accepted=True, reason="")
 
@@ -271,11 +370,7 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         design=row.design,
         design_sha256=row.design_sha256,
         manifest=manifest,
-        votes=(
-            check_votes(found["votes"], row.design.scale.numbers, task=row.design.task.kind)
-            if len(found["votes"])
-            else found["votes"]
-        ),
+        votes=_checked(found["votes"], row.design),
         sessions=_sessions_of(found["sessions"], found["votes"]),
         answers=found["answers"],
         state=row.state,
@@ -283,6 +378,16 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
         invited=invited,
         deleted=len(found["deleted"]),
     ).without_orphans()
+
+
+def _checked(votes: pd.DataFrame, design: StudyDesign) -> pd.DataFrame:
+    """The votes of an export as StudyData has them."""
+    if design.task.kind == "pair":
+        scores = {choice: score for score, choice in CHOICES.items()}
+        return votes.assign(score=votes["choice"].map(scores).astype(np.int64))
+    if votes.empty:
+        return votes
+    return check_votes(votes, design.scale.numbers, task=design.task.kind)
 
 
 def record_look(store: Store, data: StudyData, *, who: str = COMMAND_LINE) -> StudyData:

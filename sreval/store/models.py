@@ -6,7 +6,8 @@ import datetime as dt
 import json
 import re
 import secrets
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import (
     CheckConstraint,
@@ -78,6 +79,16 @@ class FreeText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Without what can't be stored."""
         return None if value is None else _UNSTORABLE.sub("�", value)
+
+
+def _address_of(picture: str) -> Callable[[Any], str | None]:
+    """What makes a random address in every row that has a stimulus in the column ``picture``."""
+
+    def made(row: Any) -> str | None:
+        shown = row.get_current_parameters().get(picture)
+        return None if shown is None else secrets.token_urlsafe(16)
+
+    return made
 
 
 class Base(DeclarativeBase):
@@ -300,7 +311,7 @@ class PlanItem(Base):
     scene: Mapped[str]
     method: Mapped[str]
     stimulus_sha256: Mapped[str] = mapped_column(String(64))
-    address: Mapped[str] = mapped_column(String(40), default=lambda: secrets.token_urlsafe(16))
+    address: Mapped[str] = mapped_column(String(40), default=_address_of("stimulus_sha256"))
     reason: Mapped[str]
     intended: Mapped[int | None]
     low: Mapped[int | None]
@@ -308,10 +319,14 @@ class PlanItem(Base):
     sent_at: Mapped[dt.datetime | None]
     right_method: Mapped[str | None]
     right_sha256: Mapped[str | None] = mapped_column(String(64))
-    right_address: Mapped[str | None] = mapped_column(String(40))
+    right_address: Mapped[str | None] = mapped_column(
+        String(40), default=_address_of("right_sha256")
+    )
     right_sent_at: Mapped[dt.datetime | None]
     reference_sha256: Mapped[str | None] = mapped_column(String(64))
-    reference_address: Mapped[str | None] = mapped_column(String(40))
+    reference_address: Mapped[str | None] = mapped_column(
+        String(40), default=_address_of("reference_sha256")
+    )
     reference_sent_at: Mapped[dt.datetime | None]
 
 

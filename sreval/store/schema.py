@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, delete, inspect, text
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -71,10 +71,16 @@ def to_head(connection: Connection) -> None:
 
 
 def to_base(connection: Connection) -> None:
-    """Drop the tables within the connection's transaction."""
+    """Drop the tables within the connection's transaction, their rows first: older tables would
+    refuse scores and kinds of items that they don't know."""
     from alembic import command
 
     _lock(connection)
+    tables = MetaData()
+    tables.reflect(connection)
+    for table in reversed(tables.sorted_tables):
+        if table.name != "alembic_version":
+            connection.execute(delete(table))
     command.downgrade(_config(connection), "base")
 
 

@@ -63,7 +63,7 @@ from sreval.store.schema import revisions, schema_state, to_base, to_head
 from sreval.store.studies import Studies, by_name
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
-from sreval.study.task import Scale
+from sreval.study.task import Scale, Task
 
 FORMAT = 1
 MANIFEST, DESIGN = "manifest.json", "design.json"
@@ -79,7 +79,11 @@ _WHOLE = {
 
 _PRIVATE: Mapping[str, frames.Columns] = {
     "sessions": {"study": Study.name, "link": Rater.invitation_id},
-    "plan": {"address": PlanItem.address},
+    "plan": {
+        "address": PlanItem.address,
+        "right_address": PlanItem.right_address,
+        "reference_address": PlanItem.reference_address,
+    },
     "votes": {"key": Vote.key},
     "deleted": {"study": Study.name},
 }
@@ -438,15 +442,19 @@ def _read(path: Path) -> _Snapshot:
         if manifest.revision is not None and manifest.revision not in revisions():
             raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
         whole = manifest.study is None
-        columns = {name: _columns(name, whole) for name in frames.STORED}
-        if whole:
-            columns |= {name: _own_columns(model) for name, model in _WHOLE.items()}
-        for name in (*(f"{name}.csv" for name in columns), *(() if whole else (DESIGN,))):
+        names = [f"{name}.csv" for name in (*frames.STORED, *(_WHOLE if whole else ()))]
+        for name in (*names, *(() if whole else (DESIGN,))):
             if sha256_bytes(_part(files, name)) != manifest.sha256.get(name):
                 raise DataError(
                     f"{name} in {path} was changed.", "Export the study again, or back it up again."
                 )
+        task = None if whole else _design(files[DESIGN].decode()).task
+        columns = {name: _columns(name, task) for name in frames.STORED}
+        if whole:
+            columns |= {name: _own_columns(model) for name, model in _WHOLE.items()}
         tables = {name: _rows(name, files[f"{name}.csv"], own) for name, own in columns.items()}
+        if task is not None and task.pair:
+            tables |= {name: frames.by_stored_names(tables[name]) for name in ("plan", "votes")}
         studies = tables.get("studies", [])
         if manifest.study is not None:
             facts = {
@@ -471,27 +479,73 @@ def _part(files: Mapping[str, Part], name: str) -> Part:
 
 def _require_whole(studies: list[Row], tables: Mapping[str, list[Row]]) -> None:
     """Raise ValueError for rows that point nowhere, and for a design that is none."""
-    scales: dict[str, Scale] = {}
+    designs: dict[str, StudyDesign] = {}
     for row in studies:
-        design = validated(StudyDesign, json.loads(row["design"]))
-        scales[design.name] = design.scale
+        design = _design(row["design"])
+        designs[design.name] = design
         if design.name != row["name"]:
             raise ValueError(f"the design of {row['name']!r} is that of {design.name!r}")
-    names, sessions = set(scales), {r["session"] for r in tables["sessions"]}
+    names, sessions = set(designs), {r["session"] for r in tables["sessions"]}
     for name, rows in tables.items():
         for row in rows if name in frames.STORED else ():
             if row.get("session", None) not in (sessions if name != "deleted" else {None}):
                 raise ValueError(f"{name}.csv names a session that isn't in sessions.csv")
             if "study" in row and row["study"] not in names:
                 raise ValueError(f"{name}.csv names the study {row['study']!r}")
-    for row in tables["votes"]:
-        scale = scales[row["study"]]
-        if scale.answer(row["score"]) != row["score"]:
-            raise ValueError(
-                f"votes.csv has the score {row['score']:g}, and scores are {scale.scores}"
-            )
     if sessions - {row["session"] for row in tables["plan"]}:
         raise ValueError("a session has no plan")
+    _require_fit(designs, tables)
+
+
+def _require_fit(designs: Mapping[str, StudyDesign], tables: Mapping[str, list[Row]]) -> None:
+    """Raise ValueError that names the first item or vote that its study's task can't have, by row
+    and column."""
+    whole = "studies" in tables
+    of = {r["session"]: designs[r.get("study", next(iter(designs)))] for r in tables["sessions"]}
+    planned = {(row["session"], row["position"]): row for row in tables["plan"]}
+    for name, rows in (("plan", tables["plan"]), ("votes", tables["votes"])):
+        for count, row in enumerate(rows, start=1):
+            design = of[row["session"]]
+            item = planned.get((row["session"], row["position"]), {})
+            found = _item_fault(design.task, row) or (
+                _vote_fault(design, row, item) if name == "votes" else None
+            )
+            if found:
+                column, what = found
+                label = column if whole else frames.exported_name(column, design.task)
+                raise ValueError(f"{name}.csv, row {count}, {label}: {what}")
+
+
+def _item_fault(task: Task, row: Row) -> tuple[str, str] | None:
+    """What is wrong with the pictures of an item: the column, and what it says."""
+    for place, columns in frames.PICTURES.items():
+        for column in columns:
+            if place in task.places and row.get(column) is None:
+                return column, f"it is empty, and every item of the task {task.kind!r} has one"
+            if place not in task.places and row.get(column) is not None:
+                return column, f"no item of the task {task.kind!r} has one"
+    left, right, same = row["method"], row.get("right_method"), row["kind"] == "same"
+    if same and not task.pair:
+        return "kind", f"no item of the task {task.kind!r} is of the kind same"
+    if task.pair and same != (left == right):
+        said = f"{left!r} against {right!r}"
+        return "right_method", f"{said}: the kind same, and no other, shows one method twice"
+    return None
+
+
+def _vote_fault(design: StudyDesign, row: Row, item: Row) -> tuple[str, str] | None:
+    """What is wrong with an answer: the column, and what it says."""
+    answers, score = design.answers, row["score"]
+    if answers.answer(score) != score:
+        if isinstance(answers, Scale):
+            return "score", f"{score:g} isn't a score; scores are {answers.scores}"
+        offered = listed([frames.CHOICES[number] for number, _ in answers.categories])
+        return "score", f"{frames.CHOICES[score]} isn't an answer; answers are {offered}"
+    for column in (column for column in row if column in item and "sent_at" not in column):
+        if row[column] != item[column]:
+            said = f"{shown(row[column])}, and plan.csv has {shown(item[column])} at this position"
+            return column, said
+    return None
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -696,9 +750,18 @@ def _insert(tx: Transaction, table: Any, rows: list[dict[str, Any]]) -> None:
         tx.execute(insert(table), rows)
 
 
-def _columns(name: str, whole: bool) -> dict[str, Column[Any]]:
-    """The columns of file ``name`` as the database has them, by their heads."""
-    own = {**frames.STORED[name], **(_PRIVATE.get(name, {}) if whole else {})}
+def _design(text: str) -> StudyDesign:
+    """The design in a file. Raises ValueError for what is none."""
+    return validated(StudyDesign, json.loads(text))
+
+
+def _columns(name: str, task: Task | None) -> dict[str, Column[Any]]:
+    """The columns of file ``name`` as the database has them, by their heads; of a backup without a
+    ``task``."""
+    if task is None:
+        own = {**frames.STORED[name], **_PRIVATE.get(name, {})}
+    else:
+        own = dict(frames.exported(name, task))
     return {label: column.property.columns[0] for label, column in own.items()}
 
 
@@ -708,7 +771,7 @@ def _own_columns(model: type[Base]) -> dict[str, Column[Any]]:
 
 def _stored(name: str, table: Any, row: Row) -> dict[str, Any]:
     """The values of a row of file ``name`` that belong to ``table``, by the table's columns."""
-    columns = _columns(name, whole=True)
+    columns = _columns(name, None)
     return {
         column.name: row[label]
         for label, column in columns.items()
@@ -726,6 +789,7 @@ def _rows(name: str, data: bytes, columns: Mapping[str, Column[Any]]) -> list[Ro
     try:
         place = ""
         readers = {label: _reader(column) for label, column in columns.items()}
+        readers |= {label: _choice for label in ("choice", "correct") if label in columns}
         for count, row in enumerate(from_csv(data, needed), start=1):
             typed = {}
             for label in [label for label in readers if label in row]:
@@ -760,6 +824,16 @@ def _integer(text: str) -> int:
     if not value.is_integer() or abs(value) > _LARGEST:
         raise ValueError(f"{shown(text)} is not a whole number that fits")
     return int(value)  # 12.0 is how a column that has gaps is written
+
+
+def _choice(text: str) -> int | None:
+    """The answer to a pair as the database has it; None where a plan has none."""
+    if not text:
+        return None
+    for answer, word in frames.CHOICES.items():
+        if word == text:
+            return answer
+    raise ValueError(f"{shown(text)} is not {listed(list(frames.CHOICES.values()))}")
 
 
 def _score(text: str) -> int | float:

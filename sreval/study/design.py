@@ -310,15 +310,15 @@ class Rule(Config):
 
     `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
     than `viewing.least_ms` + 200 ms above `limit`, by the browser's times or by the site's own),
-    `straight-lining` (longest run of one score above `limit`), `repeats` (mean absolute difference
-    of repeated votes above `limit`), `incomplete` (share of the plan's items that were rated below
-    `limit`).
+    `straight-lining` (longest run of one score or answer above `limit`), `repeats` (mean absolute
+    difference of repeated votes above `limit`; of a `pair` the share of repeats with another
+    answer), `incomplete` (share of the plan's items that were rated below `limit`).
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
     """What is measured, see above."""
     limit: float
-    """A share (0 to 1), for `straight-lining` votes, for `repeats` points."""
+    """A share (0 to 1), for `straight-lining` votes, for `repeats` points, of a `pair` a share."""
     used: bool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: bool = True
@@ -589,6 +589,12 @@ class StudyDesign(Config):
         """Raise FieldError where there are not two pictures to choose from, or none is right."""
         if self.task.question == "photograph":
             self._refuse_without_reference('the question "photograph"')
+        for number, rule in enumerate(self.acceptance):
+            if rule.kind == "repeats" and rule.limit > 1:
+                raise FieldError(
+                    "of a pair it is the share of repeats with another answer",
+                    "acceptance", number, "limit", remedy="Write a limit from 0 to 1.",
+                )  # fmt: skip
         for number, part in enumerate(self.images.datasets):
             if len(self.images.methods_of(part.name)) < _OF_A_PAIR:
                 place: _Where = ("datasets", number, "without") if part.without else ("methods",)
@@ -612,6 +618,10 @@ class StudyDesign(Config):
                         f"the photograph is {REFERENCE!r}", name, number, "method",
                         remedy=f"Write method = {REFERENCE!r}.",
                     )  # fmt: skip
+        self._refuse_active_plan()
+
+    def _refuse_active_plan(self) -> None:
+        """Raise FieldError for an active plan that has nothing to choose."""
         if self.pairs.plan == "active" and self.task.question == "photograph":
             raise FieldError(
                 'the question "photograph" leaves no pairs to choose among', "pairs", "plan",

@@ -146,7 +146,8 @@ def _active(stimuli: StimulusSet, rater: int, judged: pd.DataFrame | None) -> di
     from sreval.opinions.pairs.active import choose  # pandas: no other plan needs it
 
     seed, count = stimuli.design.seed, stimuli.design.subset or len(stimuli.voted)
-    why = choose(stimuli.voted, judged, count, Stream(seed, "active", rater))
+    trials = Stream(seed, "active", rater).shuffle(list(stimuli.voted))
+    why = choose(trials, judged, count)
     row = sides(tuple(why), Stream(seed, "sides", rater))
     columns = [] if judged is None else [judged[c] for c in ("dataset", "image", "left", "right")]
     shown = Counter(zip(*columns, strict=True))

@@ -139,6 +139,11 @@ class Task(Config):
             else ("reference", "left", "right")
         )
 
+    @property
+    def toggled(self) -> bool:
+        """Whether an item's pictures are shown in one place, one at a time."""
+        return self.layout == "toggle" and len(self.places) > 1
+
     def room(self, width: int, height: int) -> tuple[int, int]:
         """Width and height that an item takes whose pictures are of this size, in device pixels."""
         side_by_side = len(self.places) if self.layout == "side" else 1

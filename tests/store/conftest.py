@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from sreval.store.invitations import Links
 from sreval.store.models import PlanItem
 from sreval.store.sessions import RaterSession, Receipt
 from sreval.store.studies import Studies
-from sreval.study.design import StudyDesign
+from sreval.study.design import ItemKind, StudyDesign
 from sreval.study.manifest import Manifest, Stimulus
 from sreval.study.plan import Item
 from tests.study.frozen import frozen_study
@@ -120,12 +121,13 @@ class Study:
         return session
 
     def mark_sent(self, session: str, at: dt.datetime | None) -> None:
-        """As if the site had sent all images of a session then, or none."""
+        """As if the site had sent all pictures of a session then, or none."""
         own = update(PlanItem).where(PlanItem.session_id == session)
+        columns = {"left": "sent_at", "right": "right_sent_at", "reference": "reference_sent_at"}
         with self.store.begin() as tx:
-            tx.execute(own.values(sent_at=at))
+            tx.execute(own.values({columns[place]: at for place in self.design.task.places}))
 
-    def vote(self, session: str, position: int, score: int = 3, **options: Any) -> Receipt:
+    def vote(self, session: str, position: int, score: float = 3, **options: Any) -> Receipt:
         standard = {
             "key": f"{session}-{position}",
             "response_ms": 1500.0,
@@ -133,6 +135,11 @@ class Study:
             "device": "",
         }
         return RaterSession(self.store, session).vote(position, score, **{**standard, **options})
+
+    def answer(self, position: int) -> int:
+        """An answer that differs from position to position."""
+        answers = [number for number, _ in self.design.answers.categories]
+        return answers[position % len(answers)]
 
     def vote_all(self, session: str, upto: int | None = None) -> None:
         """Vote to the end, or up to a position, and wait where a wait is due."""
@@ -144,7 +151,7 @@ class Study:
             elif state.position is None or state.done == upto:
                 return
             else:
-                self.vote(session, state.position, 1 + state.position % 5)
+                self.vote(session, state.position, self.answer(state.position))
 
 
 @pytest.fixture
@@ -163,26 +170,78 @@ def study(store: Store) -> Study:
 
 @pytest.fixture(autouse=True)
 def plain_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stimulus once, rotated by the rater's index, six a sitting."""
+    """Twelve items, rotated by the rater's index, six a sitting."""
     monkeypatch.setattr("sreval.study.plan.make_plan", plain_plan)
 
 
-def plain_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:
-    shown = manifest.stimuli[rater % 12 :] + manifest.stimuli[: rater % 12]
-    a_sitting = design.sittings.items or len(shown)
+def plain_plan(
+    design: StudyDesign, manifest: Manifest, slot: int, rater: int, judged: object = None
+) -> tuple[Item, ...]:
+    items = _pairs(manifest, rater) if design.task.pair else _each(manifest)
+    originals = {s.image: s.sha256 for s in manifest.stimuli if s.method == "hr"}
+    in_view = "reference" in design.task.places
+    a_sitting = design.sittings.items or len(items)
+    turned = items[rater % 12 :] + items[: rater % 12]
     return tuple(
-        Item(
+        replace(
+            item,
             position=i + 1,
             sitting=i // a_sitting + 1,
-            kind="vote",
-            dataset=s.dataset,
-            image=s.image,
-            scene=s.scene,
-            method=s.method,
-            stimulus_sha256=s.sha256,
-            reason="every stimulus once",
+            reference_sha256=originals[item.image] if in_view else None,
         )
-        for i, s in enumerate(shown)
+        for i, item in enumerate(turned)
+    )
+
+
+def _each(manifest: Manifest) -> list[Item]:
+    """Every stimulus once."""
+    return [_item(s, "vote", "every stimulus once") for s in manifest.stimuli]
+
+
+def _pairs(manifest: Manifest, rater: int) -> list[Item]:
+    """Every pair once on three images, then a repeat, a check, and a picture against itself.
+
+    The sides of every other rater are exchanged.
+    """
+    of = {(s.image, s.method): s for s in manifest.stimuli}
+    *rated, last = IMAGES
+    rows: list[tuple[str, str, str, ItemKind]] = [
+        (image, *pair, "vote") for image in rated for pair in itertools.combinations(METHODS, 2)
+    ]
+    rows += [
+        (rated[0], METHODS[1], METHODS[0], "repeat"),
+        (last, "hr", "bicubic", "gold"),
+        (last, "bicubic", "bicubic", "same"),
+    ]
+    made = []
+    for image, left, right, kind in rows:
+        if rater % 2:
+            left, right = right, left
+        correct = (-1 if left == "hr" else 1) if kind == "gold" else None
+        beside = of[image, right]
+        made.append(
+            replace(
+                _item(of[image, left], kind, "every pair once"),
+                right_method=right,
+                right_sha256=beside.sha256,
+                low=correct,
+                high=correct,
+            )
+        )
+    return made
+
+
+def _item(stimulus: Stimulus, kind: ItemKind, reason: str) -> Item:
+    return Item(
+        position=0,
+        sitting=0,
+        kind=kind,
+        dataset=stimulus.dataset,
+        image=stimulus.image,
+        scene=stimulus.scene,
+        method=stimulus.method,
+        stimulus_sha256=stimulus.sha256,
+        reason=reason,
     )
 
 

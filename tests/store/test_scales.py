@@ -130,7 +130,9 @@ def test_an_export_with_a_score_off_its_scale_is_refused_whole(
     contents.write_text(json.dumps(told))
     with (
         open_store(str(tmp_path / "other.sqlite"), create=True) as other,
-        pytest.raises(DataError, match=rf"score {bad}, and scores are"),
+        pytest.raises(
+            DataError, match=rf"votes.csv, row 1, score: {bad} isn't a score; scores are"
+        ),
     ):
         snapshot.import_(other, folder, "small")
 

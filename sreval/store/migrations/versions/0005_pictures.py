@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """To the revision before."""
+    """To the revision before. The database refuses while it holds items of the kind same."""
     for name, _ in LOOKS:
         op.drop_column("vote", name)
     with op.batch_alter_table("plan_item", table_kwargs={"sqlite_with_rowid": False}) as table:

@@ -1,0 +1,205 @@
+"""Items of several pictures in the database: pairs and originals in view, and what is exported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import select
+
+from sreval.api import preferences, read_votes
+from sreval.errors import SrevalError
+from sreval.files import sha256_bytes
+from sreval.opinions.pairs.judgements import read_judgements
+from sreval.store import frames, snapshot
+from sreval.store.database import Store, open_store
+from sreval.store.errors import StateError, VoteError
+from sreval.store.models import PlanItem, Vote
+from sreval.store.raters import Raters
+from sreval.store.sessions import RaterSession
+from sreval.store.snapshot import backup, restore
+from sreval.store.studies import Studies
+from sreval.study.data import StudyData
+from tests.store.conftest import Study, design
+
+PAIR = {"kind": "pair", "third": "no difference"}
+TOGGLED = {"kind": "pair", "layout": "toggle", "reference": True, "question": "closer"}
+DCR = {"kind": "dcr"}
+TASKS = [{"kind": "acr-hr"}, DCR, {**DCR, "layout": "toggle"}, PAIR, TOGGLED]
+OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
+LOOKS = {"switches": 4, "left_ms": 700, "right_ms": 500.5, "reference_ms": 300}
+
+
+def asking(store: Store, task: dict[str, Any], name: str = "small") -> Study:
+    """The small study with another task, all in one sitting."""
+    return Study(store, design(sittings={}, task=task, name=name))
+
+
+def filled(store: Store, task: dict[str, Any], name: str = "small") -> Study:
+    """One rater to the end, two on the way, and one deleted; of toggled pictures the looks."""
+    study = asking(store, task, name)
+    for upto in (None, 5, 2):
+        study.vote_all(study.rating(), upto)
+    part = study.rating()
+    kept = study.design.task
+    looks = {name: LOOKS[name] for name in ("switches", *(f"{p}_ms" for p in kept.places))}
+    study.vote(part, 1, study.answer(1), **(looks if kept.toggled else {}))
+    gone = study.rating()
+    study.vote(gone, 1, study.answer(0))
+    sessions = frames.tables(store, study.name)["sessions"]
+    rater = sessions.loc[sessions["session"] == gone, "rater"].item()
+    Raters(store, study.name).delete(rater)
+    return study
+
+
+def files_of(study: Study, store: Store | None = None) -> dict[str, bytes]:
+    return snapshot.export_files(store or study.store, study.name, study.manifest)
+
+
+def rows(data: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
+def addresses(store: Store) -> set[str]:
+    columns = (PlanItem.address, PlanItem.right_address, PlanItem.reference_address)
+    with store.read() as tx:
+        return {one for row in tx.execute(select(*columns)) for one in row if one is not None}
+
+
+def test_export_import_export_and_backup_give_the_same_bytes(
+    store: Store, tmp_path: Path, database_kind: str, new_database: Callable[..., str]
+) -> None:
+    """Of all tasks, into a database of the other kind."""
+    studies = [filled(store, task, f"study-{n}") for n, task in enumerate(TASKS)]
+    before = [files_of(study) for study in studies]
+    own = addresses(store)
+    assert len(own) == sum(4 * 12 * len(study.design.task.places) for study in studies)
+    url = new_database(OTHER[database_kind])
+    with open_store(url) as other:
+        for study in studies:
+            path = tmp_path / f"{study.name}.zip"
+            snapshot.export(store, study.name, study.manifest, path)
+            assert snapshot.import_(other, path, study.name).sessions == 4
+        assert [files_of(study, other) for study in studies] == before
+        assert not addresses(other) & own
+        assert len(addresses(other)) == len(own)
+    copy = backup(store.url.render_as_string(hide_password=False), tmp_path / "b.zip")
+    restore(copy, url, "study-0", overwrite=True)
+    with open_store(url) as other:
+        assert [files_of(study, other) for study in studies] == before
+        assert addresses(other) == own
+
+
+def collected(study: Study) -> StudyData:
+    return frames.study_data(study.store, study.name, study.manifest)
+
+
+def test_an_export_of_pairs_is_read_as_judgements(store: Store, tmp_path: Path) -> None:
+    """By `sreval preferences`, from the zip, the folder's table, and as a study's own frame."""
+    study = filled(store, TOGGLED)
+    data = collected(study)
+    frame = data.judgements
+    path = snapshot.export(store, study.name, study.manifest, tmp_path / "e.zip")
+    folder = snapshot.export(store, study.name, study.manifest, tmp_path / "e")
+    for file in (path, folder / "votes.csv", folder):
+        read = read_judgements(file)
+        assert read.notes == ()
+        pd.testing.assert_frame_equal(read.frame, frame)
+    with store.read() as tx:
+        of = (Vote.session_id == PlanItem.session_id) & (Vote.position == PlanItem.position)
+        query = select(PlanItem, Vote.score, Vote.response_ms).join(Vote, of)
+        stored = tx.execute(query).all()
+    kinds = {"vote": "real", "gold": "trap"}
+    expected = sorted(
+        (
+            *(item.image, item.method, item.right_method, kinds.get(item.kind, item.kind)),
+            *({-1: "left", 1: "right", 0: "tie"}[score], response_ms / 1000),
+            {None: "", -1: "left", 1: "right"}[item.low],
+        )
+        for item, score, response_ms in stored
+    )
+    columns = ["image", "left", "right", "kind", "choice", "seconds", "correct"]
+    assert sorted(frame[columns].itertuples(index=False, name=None)) == expected
+    assert len(frame) == 12 + 5 + 2 + 1
+    chosen = data.votes["score"].map({-1: "left", 1: "right"})
+    assert chosen.tolist() == frame["choice"].tolist() == data.votes["choice"].tolist()
+
+
+@pytest.mark.parametrize("task", [PAIR, DCR], ids=lambda task: task["kind"])
+def test_each_command_refuses_an_export_of_the_other_kind_and_names_the_right_one(
+    store: Store, tmp_path: Path, task: dict[str, Any]
+) -> None:
+    study = asking(store, task)
+    study.vote(study.rating(), 1, study.answer(1))
+    for form in ("e.zip", "e"):
+        path = snapshot.export(store, study.name, study.manifest, tmp_path / form)
+        refused, right = (
+            (read_votes, "sreval.preferences(...)")
+            if task is PAIR
+            else (preferences, "sreval.read_votes(...)")
+        )
+        with pytest.raises(SrevalError) as error:
+            refused(path)
+        assert right in error.value.remedy
+        (preferences if task is PAIR else read_votes)(path)
+
+
+def test_what_was_collected_of_pairs_is_counted_by_pair(store: Store) -> None:
+    """Against counts of the rows, one by one."""
+    study = filled(store, PAIR)
+    data = collected(study)
+    seen = data.monitoring
+    assert data.trials[:3] == (
+        ("Set5", "a", "bicubic", "srresnet"),
+        ("Set5", "a", "bicubic", "hr"),
+        ("Set5", "a", "srresnet", "hr"),
+    )
+    votes = [row for row in data.votes.to_dict("records") if row["kind"] == "vote"]
+    for row in seen.cells.to_dict("records"):
+        pair = {row["first"], row["second"]}
+        own = [vote for vote in votes if {vote["left"], vote["right"]} == pair]
+        by_image = Counter(vote["image"] for vote in own)
+        assert row["votes"] == len(own) == row["first_left"] + row["second_left"]
+        assert row["first_left"] == sum(vote["left"] == row["first"] for vote in own)
+        assert (row["stimuli"], row["raters"]) == (4, len({vote["rater"] for vote in own}))
+        assert (row["least"], row["most"]) == (0, max(by_image.values()))  # image d isn't voted on
+        assert row["planned"] == 3 * 4
+    (exposure,) = seen.exposure.to_dict("records")
+    assert (exposure["stimuli"], exposure["least"], exposure["never"]) == (12, 0, 3)
+    assert seen.progress["of"].unique().tolist() == [12]
+    assert math.isnan(seen.sos)
+
+
+def test_checks_of_pairs_are_told_by_rater(store: Store) -> None:
+    study = asking(store, PAIR)
+    session = study.rating()
+    with store.read() as tx:
+        items = tx.scalars(select(PlanItem).where(PlanItem.session_id == session)).all()
+    answers = {"gold": lambda item: -item.low, "same": lambda _: -1, "repeat": lambda _: 1}
+    for item in sorted(items, key=lambda item: item.position):
+        study.vote(session, item.position, answers.get(item.kind, lambda _: -1)(item))
+    seen = collected(study).monitoring
+    (gold,), (repeat,), (same,) = (
+        table.drop(columns="rater").to_dict("records")
+        for table in (seen.gold, seen.repeats, seen.same)
+    )
+    assert gold == {"asked": 1, "wrong": 1, "share": 1.0}
+    assert repeat == {"pairs": 1, "exact": 1.0}  # the other side, and so the same method
+    assert same == {"pairs": 1, "left": 1.0}
+
+
+def test_results_of_pairs_are_hidden_until_the_study_is_closed(store: Store) -> None:
+    study = filled(store, PAIR)
+    data = collected(study)
+    assert data.hidden
+    assert frames.record_look(store, data).looks == ()
+    Studies(store).set_state(study.name, "closed")
+    assert not collected(study).hidden
