@@ -636,9 +636,9 @@ def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
         f"{height + _CONTROLS}, of which the controls and the browser's bars take {_CONTROLS}, and "
         f"the screen has {across} x {down + _CONTROLS}"
     )
-    remedy = "Rate smaller images, or set viewing.screen to a larger one that all raters have."
-    if not too_large(task.model_copy(update={"layout": "toggle"})):
-        remedy = f'Set task.layout to "toggle". {remedy}'
+    remedy = "ate smaller images, or set viewing.screen to a larger one that all raters have."
+    toggled = not too_large(task.model_copy(update={"layout": "toggle"}))
+    remedy = ('Set task.layout to "toggle", r' if toggled else "R") + remedy
     return [Unmet("viewing.screen", what, remedy)]
 
 
