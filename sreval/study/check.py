@@ -36,7 +36,7 @@ from sreval.study.design import RATING, Analysis, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.markdown import shown_as_typed
-from sreval.study.plan import showings
+from sreval.study.plan import showings, votes_of
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
 from sreval.study.task import Task
@@ -636,9 +636,9 @@ def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
         f"{height + _CONTROLS}, of which the controls and the browser's bars take {_CONTROLS}, and "
         f"the screen has {across} x {down + _CONTROLS}"
     )
-    remedy = "Rate smaller images, or set viewing.screen to a larger one that all raters have."
-    if not too_large(task.model_copy(update={"layout": "toggle"})):
-        remedy = f'Set task.layout to "toggle". {remedy}'
+    remedy = "ate smaller images, or set viewing.screen to a larger one that all raters have."
+    toggled = not too_large(task.model_copy(update={"layout": "toggle"}))
+    remedy = ('Set task.layout to "toggle", r' if toggled else "R") + remedy
     return [Unmet("viewing.screen", what, remedy)]
 
 
@@ -648,7 +648,9 @@ def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
         return [stimuli.unmet_subset]
     scene_of = {(name, image): scene for name in scenes for image, scene in scenes[name].items()}
     slots = range(min(design.raters, stimuli.slot_period))
-    for votes in stimuli.seen_in(slots):
+    # an active plan has so many trees on each image, whichever they are
+    active = design.pairs.plan == "active"
+    for votes in [tuple(votes_of(stimuli, 0, 0))] if active else stimuli.seen_in(slots):
         repeats, not_repeated = stimuli.repeats_of(votes)
         if not_repeated:
             return not_repeated

@@ -632,6 +632,11 @@ class StudyDesign(Config):
                 "an active plan chooses among the pairs, so a rater can't judge all of them",
                 "pairs", "plan", remedy="Set subset to how many a rater judges.",
             )  # fmt: skip
+        if self.pairs.plan == "active" and self.repeats:
+            raise FieldError(
+                "nobody knows which pairs an active plan will show, so none can be shown again",
+                "repeats", remedy='Leave [[repeats]] out, or set pairs.plan to "balanced".',
+            )  # fmt: skip
 
     def _refuse_without_reference(self, what: str) -> None:
         """Raise FieldError where the original of some image isn't rated, or may stand next to

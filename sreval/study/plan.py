@@ -88,7 +88,7 @@ def make_plan(
     planned = [
         *_calibration(stimuli, stream),
         *_warm_up(stimuli, stream),
-        *_rating(manifest, stimuli, _votes(stimuli, slot, rater, judged), slot, stream),
+        *_rating(manifest, stimuli, votes_of(stimuli, slot, rater, judged), slot, stream),
     ]
     return tuple(_numbered(design, manifest, planned))
 
@@ -124,10 +124,10 @@ def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     return [_Planned("warm-up", trial, "practice that doesn't count") for trial in shown]
 
 
-def _votes(
-    stimuli: StimulusSet, slot: int, rater: int, judged: pd.DataFrame | None
+def votes_of(
+    stimuli: StimulusSet, slot: int, rater: int, judged: pd.DataFrame | None = None
 ) -> dict[Trial, str]:
-    """What the rater votes on, and why."""
+    """What the rater votes on, and why. `judged` as in `make_plan`. The subset must fit."""
     design, total = stimuli.design, len(stimuli.voted)
     what = "pairs" if design.task.pair else "stimuli"
     if design.pairs.plan == "active":
