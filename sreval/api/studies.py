@@ -14,7 +14,9 @@ from sreval.errors import (
     SrevalError,
     StatisticsError,
     UsageError,
+    attempted,
     counted,
+    listed,
     option,
 )
 
@@ -23,15 +25,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from sreval.opinions.pairs.judgements import Judgements
     from sreval.report.study_report import WrittenReport
     from sreval.report.study_status import Status
     from sreval.report.study_text import CheckedStudy
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.store.database import Store
+    from sreval.store.models import Study as StudyRow
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
     from sreval.store.snapshot import Imported, Restored
+    from sreval.study.data import StudyData
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
     from sreval.study.task import Choice, Scale
@@ -267,14 +272,25 @@ class Study:
             return
         with self._store() as store:
             known = self.name in Studies(store).names()
-            begun = Studies(store).get(self.name).locked_at if known else None
-        if begun:
+            row = Studies(store).get(self.name) if known else None
+        if row is not None and row.locked_at is not None:
+            changed = row.changes_to(self.design)
+            other = f" with another design: {listed(changed)}" if changed else ""
             raise StateError(
-                f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+                f"Raters have begun study {self.name!r} ({row.locked_at:%Y-%m-%d}){other}; its "
+                "stimuli stay.",
                 f"Begin another one: sreval study new {self.name}-2 --from {self.folder}",
             )
 
     # Raters
+
+    @property
+    def _design_file(self) -> Path | None:
+        """The study.toml; None where there is none, as of an imported study."""
+        from sreval.study.manifest import DESIGN
+
+        file = None if self._folder is None else self._folder / DESIGN
+        return file if file is not None and file.is_file() else None
 
     @property
     def url(self) -> str:
@@ -474,9 +490,26 @@ class Study:
         """
         from sreval.report.study_status import Status
         from sreval.store.overview import Overview
+        from sreval.store.studies import Studies
 
         with self._store() as store:
-            return Status(Overview.of(store, self.name))
+            seen = Overview.of(store, self.name)
+            return Status(seen, self._changes(Studies(store).get(self.name)))
+
+    def _changes(self, begun: StudyRow) -> str:
+        """How study.toml isn't the design that raters ``begun`` with; empty where it is."""
+        if begun.locked_at is None or self._design_file is None:
+            return ""
+        design, why = attempted(lambda: self.design, remedy=True)
+        if design is not None and begun.has_design(design):
+            return ""
+        when = f"{begun.locked_at:%Y-%m-%d %H:%M} UTC"
+        lead = f"{self._design_file} isn't what raters began with ({when})"
+        how = listed(begun.changes_to(design)) if design is not None else why.rstrip(".")
+        return (
+            f"{lead}: {how}. Their votes are of the old design, and the site won't start with this "
+            "one. Put the old file back, or begin a study of another name: sreval study new."
+        )
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
@@ -592,16 +625,46 @@ class Study:
         Where the design plans looks, those of the look that was reached; ``notes`` give the alpha.
         ``allow_open``: also of a study that isn't closed; None: only where all raters so far are
         simulated. Means of an open study's methods are a look at its results, which the audit
-        log keeps. Raises UsageError for an open study, StatisticsError where nobody voted and
-        before the first look.
+        log keeps. Raises UsageError for an open study and for one of pairs, whose `judgements`
+        they are; StatisticsError where nobody voted and before the first look.
         """
+        data = self._voted(allow_open)
+        if data.design.task.pair:
+            raise UsageError(
+                f"Study {self.name} compares pairs of pictures: it has judgements, not scores.",
+                "Use Study.judgements() and sreval.preferences().",
+            )
+        notes = (str(data.look),) if data.look else ()
+        return Votes(data.analysed, notes, data.design.scale.numbers)
+
+    def judgements(self, *, allow_open: bool | None = None) -> Judgements:
+        """The judgements so far of a study of pairs, as `preferences` takes them.
+
+        ``allow_open``, looks and what is raised as in `votes`; UsageError for a study in which
+        pictures are scored one by one.
+        """
+        from dataclasses import replace
+
+        from sreval.opinions.pairs.judgements import Judgements
+
+        data = self._voted(allow_open)
+        if not data.design.task.pair:
+            raise UsageError(
+                f"Study {self.name} is of {data.design.task}: it has scores, not judgements of "
+                "pairs.",
+                "Use Study.votes().",
+            )
+        notes = (str(data.look),) if data.look else ()
+        return Judgements(replace(data, votes=data.analysed).judgements, notes)
+
+    def _voted(self, allow_open: bool | None) -> StudyData:
+        """The study's data. Raises StatisticsError where nobody voted."""
         from sreval.report.opinion_rows import load
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
             raise StatisticsError(f"Study {self.name} has no votes.", "Invite raters first.")
-        notes = (str(data.look),) if data.look else ()
-        return Votes(data.analysed, notes, data.design.scale.numbers)
+        return data
 
     def report(
         self,
@@ -661,10 +724,8 @@ class Study:
         """
         from sreval.content import user_path
         from sreval.store import snapshot
-        from sreval.study.manifest import DESIGN
 
-        has_design = self._folder is not None and (self._folder / DESIGN).is_file()
-        design = self.design if has_design else None
+        design = self.design if self._design_file else None
         with self._store(create=True) as store:
             return snapshot.import_(store, user_path(file), self.name, design=design)
 

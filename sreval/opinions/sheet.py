@@ -290,7 +290,10 @@ MEAN = "mos"
 """The column of a table that holds mean opinion scores instead of votes."""
 
 SYNONYMS = {
-    "rater": ("participant", "subject", "observer", "worker", "viewer", "voter", "annotator"),
+    "rater": (
+        *("participant", "subject", "observer", "worker", "viewer", "voter", "annotator"),
+        *("user", "judge", "assessor", "evaluator", "respondent"),
+    ),
     "image": ("stimulus", "picture"),
     "score": ("rating", "vote", "opinion"),
     MEAN: ("mean_opinion_score",),

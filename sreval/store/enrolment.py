@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.files import sha256_bytes
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError
@@ -110,14 +110,16 @@ def _entered(tx: Transaction, visit: str) -> str | None:
 
 
 def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None) -> None:
-    if study.manifest_sha256 != manifest.sha256:
-        what, files = "stimuli", "manifest.json"
-    elif design is not None and not study.has_design(design):
-        what, files = "design", "study.toml"
+    if design is not None and not study.has_design(design):
+        what, files = f"design of study {study.name!r} isn't that", "study.toml"
+        changed = f": {listed(study.changes_to(design))}"
+    elif study.manifest_sha256 != manifest.sha256:
+        what, files = f"stimuli of study {study.name!r} aren't those", "manifest.json"
+        changed = ""
     else:
         return
     raise DataError(
-        f"The {what} of study {study.name!r} are not those that it was registered with.",
+        f"The {what} that it was registered with{changed}.",
         f"Restart the site, or put the old {files} back.",
     )
 

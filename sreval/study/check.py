@@ -714,6 +714,14 @@ def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int])
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
+    shown_scores = [score for _, score in stimuli.calibration]
+    scale = design.scale
+    if shown_scores and 4 * (scale.high - max(shown_scores)) > scale.high - scale.low:
+        yield (
+            f"The best example of the calibration is shown with {max(shown_scores):g} on a scale "
+            f"of {scale.low} to {scale.high}: raters see none of its upper quarter. Give the "
+            "anchors scores of this scale."
+        )
     yield from Acceptance(design).weak_rules(counts)
     every, each = design.sittings.break_every, design.sittings.items
     rated_items = sum(counts[kind] for kind in RATING)

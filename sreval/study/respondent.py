@@ -204,10 +204,8 @@ def _unit(answers: Scale | Choice) -> str:
 def _refuse_off_scale(method: str, quality: float, answers: Scale | Choice) -> None:
     """Raise DataError for a quality that the study's answers don't have."""
     if isinstance(answers, Scale):
-        fits, where = (
-            answers.low <= quality <= answers.high,
-            f"off the study's scale {answers.numbers}",
-        )
+        fits = answers.low <= quality <= answers.high
+        where = f"off the study's scale {answers.numbers}"
         ends = f"{answers.low} the worst, {answers.high} the best"
         remedy = f"Give qualities on the study's scale, {ends}."
     else:
@@ -224,12 +222,12 @@ def quality_notes(qualities: Qualities, answers: Scale | Choice) -> list[str]:
         if not values or not all(ACR.low <= value <= ACR.high for value in values):
             return []
         return ["All qualities lie within 1..5; they are taken as JOD, not as opinion scores."]
-    top = answers.low + (answers.high - answers.low) / 4
-    if answers.numbers == ACR or not values or max(values) > top:
+    best = max(values, default=math.inf)
+    if answers.high <= ACR.high or best > ACR.high:
         return []
     return [
-        f"All qualities lie in the lowest quarter of the study's scale {answers.numbers}; they are "
-        "taken as points of it, not of 1..5."
+        f"No quality is above {best:g} on the study's scale {answers.numbers}; they are taken as "
+        f"points of it, not of {ACR}."
     ]
 
 

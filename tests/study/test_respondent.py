@@ -93,7 +93,13 @@ def test_qualities_are_points_of_the_studys_scale(
 
 def test_qualities_of_another_scale_are_noted() -> None:
     line, five = Scale(line=True), Scale()
-    assert "lowest quarter" in quality_notes({("", "a"): 4.4, ("", "b"): 1.2}, line)[0]
+    nine = Scale(words=("bad", *[""] * 7, "excellent"))
+    for scale in (line, nine):
+        (said,) = quality_notes({("", "a"): 4.4, ("", "b"): 1.2}, scale)
+        assert said.startswith(f"No quality is above 4.4 on the study's scale {scale.numbers}")
+        assert said.endswith("points of it, not of 1..5.")
+    assert quality_notes({("", "a"): 7.5, ("", "b"): 1.2}, nine) == []
+    assert quality_notes({}, nine) == []
     assert quality_notes({("", "a"): 44, ("", "b"): 1.2}, line) == []
     assert quality_notes({("", "a"): 1.5}, five) == []
     choice = Choice()

@@ -74,7 +74,7 @@ def _side(letter: str, number: str) -> tuple[str, ...]:
 
 
 HEADS = {
-    "rater": (*SYNONYMS["rater"], "judge"),
+    "rater": SYNONYMS["rater"],
     "image": (*SYNONYMS["image"], "scene", "content", "prompt"),
     "left": (*_side("a", "1"), "winner"),
     "right": (*_side("b", "2"), "loser"),
@@ -242,7 +242,8 @@ def _long(sheet: Sheet, heads: Heads) -> Judgements:
 
     notes = list(heads.notes)
     if further:
-        notes.append(f"further columns are ignored: {listed(further, 20)}.")
+        hint = "" if "rater" in frame else " If one of them names the raters, call it rater."
+        notes.append(f"further columns are ignored: {listed(further, 20)}.{hint}")
     for name in [name for name in NAMES if name in frame and name != "dataset"]:
         empty = frame[name] == ""
         refuse(frame[name], empty, f"Column {name!r} has an empty cell", "Name it.", place)
