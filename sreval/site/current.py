@@ -42,6 +42,8 @@ class StudyView:
     @property
     def controls(self) -> str:
         """What the page's layout must have room for: rater.css has the rules for each."""
+        if self.task.pair:
+            return "pair"
         if self.answers.line:
             return "line"
         points = len(self.answers.categories)
@@ -65,17 +67,12 @@ class StudyView:
     @property
     def captions(self) -> bool:
         """Whether pictures have their names above them."""
-        return self.task.shows_reference or self.toggled
-
-    @property
-    def toggled(self) -> bool:
-        """Whether pictures are shown one at a time."""
-        return self.task.layout == "toggle" and len(self.task.places) > 1
+        return self.task.shows_reference or self.task.toggled
 
     @property
     def layout(self) -> dict[str, Any]:
         """What the page's script must know to place the pictures."""
-        own = {"toggled": self.toggled, "gap": GAP, "switch_ms": self.task.switch_ms}
+        own = {"toggled": self.task.toggled, "gap": GAP, "switch_ms": self.task.switch_ms}
         return own | {"keys": self.switch_keys}
 
     @property
@@ -87,7 +84,7 @@ class StudyView:
     @property
     def answer_keys(self) -> dict[int, tuple[str, ...]]:
         """The keys of the answers to a pair, the first of them told."""
-        letters = {LEFT: ("a",), RIGHT: ("b",)} if self.toggled else {}
+        letters = {LEFT: ("a",), RIGHT: ("b",)} if self.task.toggled else {}
         arrows = {LEFT: "ArrowLeft", TIE: "ArrowDown", RIGHT: "ArrowRight"}
         return {n: (arrows[n], *letters.get(n, ())) for n, _ in self.answers.categories}
 
