@@ -132,8 +132,9 @@ def preferences(
     if isinstance(judgements, Judgements):
         read = judgements
     elif isinstance(judgements, str | Path) or is_frame(judgements):
-        path = isinstance(judgements, str | Path)
-        read = read_judgements(user_path(judgements) if path else judgements)
+        read = read_judgements(
+            user_path(judgements) if isinstance(judgements, str | Path) else judgements
+        )
     else:
         raise UsageError(
             f"judgements can't be {kind_of(judgements)}.",

@@ -9,7 +9,7 @@ apart from the methods. A sentence has no figure that isn't in a table.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +129,7 @@ class PairAnswer:
             return f"{names} {verdict} {how}, adjusted p {p_value(row['p_adjusted'])}."
         if left.empty:
             return f"All {len(own)} {what} are told apart {how}."
-        closest = left.loc[left["difference"].abs().idxmin()]
+        closest = left.iloc[int(left["difference"].abs().argmin())]
         n = int(found.sum())
         told = f"{n or 'None'} of the {len(own)} {what} {'are' if n > 1 else 'is'} told apart {how}"
         others = " of the others" if n else ""
@@ -207,7 +207,7 @@ def photograph_rows(found: Report, reference: str) -> pd.DataFrame:
     return made.sort_values("share", ascending=False, kind="stable") if rows else made
 
 
-def _chosen(row: dict[str, object]) -> str:
+def _chosen(row: Mapping[Hashable, Any]) -> str:
     return f"{_name(row)} in {row['chosen']:.0%} of {row['n']:.0f} judgements"
 
 
@@ -238,7 +238,7 @@ def _share(row: pd.Series, lead: str = "") -> str:
     return f"{told} ({inner})" if inner else told
 
 
-def _name(row: dict[str, object]) -> str:
+def _name(row: Mapping[Hashable, object]) -> str:
     return paper.label(str(row["method"]))
 
 

@@ -40,14 +40,6 @@ from sreval.report.text import CORRECTIONS, p_value, percent
 from sreval.study import charts
 from sreval.study.data import StudyData
 
-QUESTIONS = {
-    "better": "which picture looks better",
-    "closer": "which picture is closer to the original",
-    "photograph": "which picture is the photograph",
-}
-"""What is asked of a pair, in a sentence."""
-
-_PICTURE = ["dataset", "image"]
 _LOOKS = {
     "switches": "exchanges of pictures",
     "reference_ms": "seconds on the original",
@@ -69,14 +61,6 @@ class PairFacts(Facts):
     # What was asked, and how much of it was answered
 
     @property
-    def task_words(self) -> str:
-        """What a rater does, in words: layout, question, answers, whether the original is shown."""
-        task = self.data.design.task
-        third = f"with the answer “{task.third}”" if task.third else "one must be chosen"
-        shown = "the original in view" if task.shows_reference else "the original not in view"
-        return f"{self.layout}; {QUESTIONS[task.question]}; {third}; {shown}"
-
-    @property
     def plan_words(self) -> str:
         """Which pairs a rater judges, in words."""
         design = self.data.design
@@ -89,83 +73,18 @@ class PairFacts(Facts):
     def counts(self) -> dict[str, int]:
         """How many judgements count, of how many raters, on how many pairs of pictures."""
         own = self.data.opinions
-        if own.empty:
-            return {"votes": 0, "raters": 0, "pairs": 0}
-        return {
-            "votes": len(own),
-            "raters": own["rater"].nunique(),
-            "pairs": len(_with_pair(own)[[*_PICTURE, "pair"]].drop_duplicates()),
-        }
-
-    @property
-    def planned_pairs(self) -> int:
-        """How many pairs of pictures the design has."""
-        return sum(self.images_of(name) * len(self._trials(name)) for name in self.datasets)
-
-    def _trials(self, dataset: str) -> list[tuple[str, str]]:
-        return [(first, second) for first, second in self.data.design.trials_on(dataset)]
+        raters = own["rater"].nunique() if len(own) else 0
+        exposure = self.data.monitoring.exposure
+        judged = int((exposure["stimuli"] - exposure["never"]).sum())
+        return {"votes": len(own), "raters": raters, "pairs": judged}
 
     @property
     def lacking(self) -> Iterator[tuple[str, list[str]]]:
         """Data sets with pairs of methods of the design that nobody judged, and these pairs."""
-        own = self.data.opinions
-        judged = (
-            set() if own.empty else {*zip(own["dataset"], _with_pair(own)["pair"], strict=True)}
-        )
-        for name in self.datasets:
-            never = [pair for pair in self._trials(name) if (name, _key(*pair)) not in judged]
-            if never:
-                yield name, [" against ".join(map(paper.label, pair)) for pair in never]
-
-    @property
-    def exposure(self) -> pd.DataFrame:
-        """How often each pair of methods was judged: a row each, by data set.
-
-        Columns: dataset, first, second, images, judgements, share (of those planned; NaN where an
-        active plan decides), raters, least and most (on one image), left (share in which ``first``
-        stood left).
-        """
-        design, own = self.data.design, self.data.opinions
-        per_rater = min(design.subset or self.planned_pairs, self.planned_pairs)
-        each = design.raters * per_rater / self.planned_pairs
-        rows = []
-        of = {} if own.empty else dict(list(_with_pair(own).groupby(["dataset", "pair"])))
-        for dataset in self.datasets:
-            images = self.images_of(dataset)
-            for first, second in self._trials(dataset):
-                judged = of.get((dataset, _key(first, second)), own.head(0))
-                counts = judged["image"].value_counts() if len(judged) else pd.Series(dtype=int)
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "first": first,
-                        "second": second,
-                        "images": images,
-                        "judgements": len(judged),
-                        "share": math.nan if self.active else len(judged) / (each * images),
-                        "raters": judged["rater"].nunique() if len(judged) else 0,
-                        "least": int(counts.min()) if len(counts) == images else 0,
-                        "most": int(counts.max()) if len(counts) else 0,
-                        "left": (judged["left"] == first).mean() if len(judged) else math.nan,
-                    }
-                )
-        return pd.DataFrame(rows)
-
-    @property
-    def exposure_columns(self) -> Columns:
-        """What is printed of ``exposure``."""
-        return {
-            "data set": column("dataset"),
-            "first": method_column("first"),
-            "second": method_column("second"),
-            "images": whole("images"),
-            "judgements": whole("judgements"),
-            **({} if self.active else {"of planned": share_column("share")}),
-            "raters": whole("raters"),
-            "least": whole("least"),
-            "most": whole("most"),
-            "left": share_column("left"),
-        }
+        cells = self.data.monitoring.cells
+        for dataset, own in cells[cells["votes"] == 0].groupby("dataset", sort=False):
+            pairs = zip(own["first"].map(paper.label), own["second"].map(paper.label), strict=True)
+            yield str(dataset), [f"{first} against {second}" for first, second in pairs]
 
     @property
     def active(self) -> bool:
@@ -362,16 +281,6 @@ class PairFacts(Facts):
             pd.Series(list(values.values()), index, dtype=float),
             pd.Series(list(counts.values()), index, dtype=int),
         )
-
-
-def _key(first: str, second: str) -> tuple[str, str]:
-    return (first, second) if first < second else (second, first)
-
-
-def _with_pair(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with their ``pair``, the same whichever method stands left."""
-    pairs = map(_key, rows["left"].astype(str), rows["right"].astype(str))
-    return rows.assign(pair=pd.Series(list(pairs), rows.index, dtype=object))
 
 
 def _signed(frame: pd.DataFrame, wanted: tuple[tuple[str, str], ...]) -> pd.DataFrame:

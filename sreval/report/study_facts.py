@@ -73,17 +73,6 @@ class Facts:
         made: T = self._found[key]
         return made
 
-    @property
-    def layout(self) -> str:
-        """How a rater sees the pictures of an item, in words; empty of one picture."""
-        task = self.data.design.task
-        if len(task.places) == 1:
-            return ""
-        if task.layout == "side":
-            return "side by side"
-        grey = f", {task.switch_ms} ms of grey between them" if task.switch_ms else ""
-        return f"in one place, exchanged by the rater{grey}"
-
     def images_of(self, dataset: str) -> int:
         """How many images of a data set are rated."""
         return len({s.image for s in self.data.rated if s.dataset == dataset})
@@ -184,7 +173,8 @@ class Facts:
     def _effect(self, of: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """The values of the two sides of ``of``, by their names in order, and the change."""
         before, after = of
-        own, sides = self.value.lower(), []
+        own = self.value.lower()
+        sides: list[pd.Series[Any]] = []
         for name, rows in of.items():
             found = self._values(rows)
             sides += [found[0].rename(f"{own}_{name}"), found[1].rename(f"n_{name}")]
@@ -255,7 +245,9 @@ class StudyFacts(Facts):
     @property
     def mean(self) -> str:
         """What a mean of votes is called."""
-        return TASKS[self.data.design.task.kind].mean
+        kind = self.data.design.task.kind
+        assert kind != "pair"  # those have no means
+        return TASKS[kind].mean
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""

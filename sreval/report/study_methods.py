@@ -23,9 +23,8 @@ _ERRORS = {
 def of_votes(facts: StudyFacts) -> list[str]:
     """How a study in which pictures are scored was made and analysed, and the works cited."""
     design = facts.data.design
-    shown = f", the original in view, {facts.layout}" if facts.layout else ""
     return _with_works(
-        f"Opinion study {design.name}: {design.task}{shown}, {design.scale}, on "
+        f"Opinion study {design.name}: {design.task}, {design.scale}, on "
         f"×{design.images.scale:g}. Rated: {_rated(facts)}. "
         f"{counted(facts.counts['votes'], 'vote')} of {counted(facts.counts['raters'], 'rater')} "
         f"count. {_tests(facts)}"
@@ -48,9 +47,9 @@ def of_pairs(facts: PairFacts) -> list[str]:
     )
     errors = " or ".join(dict.fromkeys(_ERRORS[facts.unit_on(name)] for name in facts.datasets))
     return _with_works(
-        f"Opinion study {design.name}: {design.task}, on ×{design.images.scale:g}; "
-        f"{facts.task_words}. Compared: {_rated(facts)}; "
-        f"{counted(facts.planned_pairs, 'pair')} of pictures, {facts.plan_words}. "
+        f"Opinion study {design.name}: {design.task}, on ×{design.images.scale:g}; answers "
+        f"{design.answers}. Compared: {_rated(facts)}; "
+        f"{counted(len(facts.data.trials), 'pair')} of pictures, {facts.plan_words}. "
         f"{counted(facts.counts['votes'], 'judgement')} of "
         f"{counted(facts.counts['raters'], 'rater')} count. Scale values are those of {model}, in "
         f"JOD (Perez-Ortiz and Mantiuk 2017) those of {normal}, by maximum likelihood. Intervals "

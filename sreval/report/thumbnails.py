@@ -92,9 +92,9 @@ def _divided(data: StudyData, folder: Path) -> Iterator[Gallery]:
         names.sort(key=lambda name: row["lost" if name == row["first"] else "won"])
         shown = [*names, *([REFERENCE] if REFERENCE not in names else [])]
         versions = {
-            name: data.manifest.by_key[key]
+            name: data.manifest.by_key[place]
             for name in shown
-            if (key := (row["dataset"], row["image"], name)) in data.manifest.by_key
+            if (place := (row["dataset"], row["image"], name)) in data.manifest.by_key
         }
         won, lost = max(row["won"], row["lost"]), min(row["won"], row["lost"])
         ties = row["n"] - won - lost

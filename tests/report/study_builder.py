@@ -21,7 +21,6 @@ from sreval.study.manifest import Manifest, Stimulus
 
 QUALITIES = {"nearest": 1.5, "bicubic": 2.4, "srresnet-mse": 3.2, "hr": 4.4}
 START = pd.Timestamp("2026-03-01T09:00:00Z")
-_KEY = ("dataset", "image", "method")
 
 
 def make_design(images: Mapping[str, Any], raters: int, **changes: Any) -> StudyDesign:
@@ -72,7 +71,8 @@ def make_study(
     manifest = Manifest(
         tuple(
             replace(
-                _stimulus(*(row[n] for n in _KEY), row["method"] in stand_ins), scene=row["scene"]
+                _stimulus(row["dataset"], row["image"], row["method"], row["method"] in stand_ins),
+                scene=row["scene"],
             )
             for row in stimuli.to_dict("records")
         ),
