@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ class Response(NamedTuple):
 
     score: float
     response_ms: float
-    looks: Mapping[str, int]
+    looks: Mapping[str, Any]
 
 
 @dataclass
