@@ -158,7 +158,7 @@ def main() -> int:
     options = parser.parse_args()
     content = {**provenance(), "studies": options.studies, "found": list(run(options.studies))}
     title = "Active and balanced plans of pairs: how often a known order is found, by simulation"
-    write_results(options.out, "active", content, title, lines(content))
+    write_results(options.out, "active", content, title, list(lines(content)))
     print(options.out / "active.md")
     return 0
 

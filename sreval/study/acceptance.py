@@ -152,8 +152,12 @@ class Acceptance:
     def _default(self, kind: str) -> Rule:
         """A rule of the table with the design's gold answers and viewing time."""
         rule, gold = self._usual[kind], self._design.gold
-        if kind == "gold" and not self._design.task.pair:
-            answers = tuple(Answer(g.method, g.low, g.high, g.dataset) for g in gold)
+        if kind == "gold":
+            answers = tuple(
+                Answer(g.method, g.low, g.high, g.dataset)
+                for g in gold
+                if g.low is not None and g.high is not None
+            )
             return replace(rule, answers=answers)
         if kind == "too-fast":
             return rule.having(least_ms=float(self._design.viewing.least_ms + MARGIN_MS))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ class Response(NamedTuple):
 
     score: float
     response_ms: float
-    looks: Mapping[str, int]
+    looks: Mapping[str, Any]
 
 
 @dataclass
@@ -204,10 +204,8 @@ def _unit(answers: Scale | Choice) -> str:
 def _refuse_off_scale(method: str, quality: float, answers: Scale | Choice) -> None:
     """Raise DataError for a quality that the study's answers don't have."""
     if isinstance(answers, Scale):
-        fits, where = (
-            answers.low <= quality <= answers.high,
-            f"off the study's scale {answers.numbers}",
-        )
+        fits = answers.low <= quality <= answers.high
+        where = f"off the study's scale {answers.numbers}"
         ends = f"{answers.low} the worst, {answers.high} the best"
         remedy = f"Give qualities on the study's scale, {ends}."
     else:

@@ -133,10 +133,10 @@ def choose(trials: Sequence[Trial], judged: pd.DataFrame | None, count: int) -> 
     of a data set. What is equal is decided by the order of ``trials``, which the caller draws.
     """
     so_far = _judged(judged)
-    images: dict[tuple[str, str], list[Trial]] = {}
+    images: dict[Trial, list[Trial]] = {}
     for trial in trials:
         images.setdefault(trial[:2], []).append(trial)
-    seen = Counter(row[:2] for row in so_far)
+    seen: Counter[Trial] = Counter(row[:2] for row in so_far)
     waiting = sorted(images, key=lambda image: seen[image])
     pools = {
         dataset: _Pool.of([trial for trial in trials if trial[0] == dataset], so_far)

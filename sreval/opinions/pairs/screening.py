@@ -48,7 +48,7 @@ def _repeats(votes: pd.DataFrame, rule: Rule) -> Measured:
     pairs = repeat_pairs(
         votes.assign(
             accepted=True,
-            method=[*zip(first, other, strict=True)],
+            method=first.astype(str) + "\n" + other.astype(str),
             score=votes["score"].where(~turned, -votes["score"]),
         )
     )
