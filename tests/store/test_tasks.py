@@ -188,9 +188,10 @@ def test_checks_of_pairs_are_told_by_rater(store: Store) -> None:
     session = study.rating()
     with store.read() as tx:
         items = tx.scalars(select(PlanItem).where(PlanItem.session_id == session)).all()
-    answers = {"gold": lambda item: -item.low, "same": lambda _: -1, "repeat": lambda _: 1}
     for item in sorted(items, key=lambda item: item.position):
-        study.vote(session, item.position, answers.get(item.kind, lambda _: -1)(item))
+        wrong = -(item.low or 0)
+        answer = {"gold": wrong, "repeat": 1}.get(item.kind, -1)
+        study.vote(session, item.position, answer)
     seen = collected(study).monitoring
     (gold,), (repeat,), (same,) = (
         table.drop(columns="rater").to_dict("records")
