@@ -30,9 +30,14 @@ from sreval.opinions.pairs.models import firth
 from sreval.opinions.pairs.simulation import DrawnPairs, PairModel, PairPlan, plan_pairs
 
 RATERS, METHODS = 26, 6
-IMAGES = (5, 10)
-MODEL = PairModel("thurstone", rater_sd=0.26, image_sd=0.29)
-"""The effects of PairModel, 0.45 and 0.5 logits, in standard deviations of a difference."""
+EFFECTS = {
+    "both": PairModel("thurstone", rater_sd=0.26, image_sd=0.29),
+    "none": PairModel("thurstone", rater_sd=0.0, image_sd=0.0),
+}
+"""Those of PairModel, 0.45 and 0.5 logits, in standard deviations of a difference; or none, as
+the choice of pairs takes for granted."""
+CELLS = (("both", 5), ("both", 10), ("none", 10))
+"""Effects, and the number of images."""
 VALUES: Mapping[str, tuple[float, ...]] = {
     "even steps of 0.2": (0.5, 0.3, 0.1, -0.1, -0.3, -0.5),
     "three couples 0.2 apart, 1.0 between": (1.3, 1.1, 0.1, -0.1, -1.1, -1.3),
@@ -93,14 +98,14 @@ def plan_of(codes: Codes) -> PairPlan:
 
 
 def run(studies: int) -> Iterator[dict[str, Any]]:
-    """A row for each kind of values, number of images and plan."""
+    """A row for each kind of values, the effects and the number of images."""
     for kind, values in VALUES.items():
-        for images in IMAGES:
+        for effects, images in CELLS:
             right: dict[str, list[bool]] = {name: [] for name in PLANS}
             slowest = 0.0
             for study in range(studies):
                 generator = np.random.default_rng([study, images])
-                drawn = MODEL.draw(np.array(values), RATERS, images, generator)
+                drawn = EFFECTS[effects].draw(np.array(values), RATERS, images, generator)
                 for name, judge in PLANS.items():
                     begun = time.perf_counter()
                     found = firth(judge(drawn, images, generator)).theta
@@ -108,7 +113,8 @@ def run(studies: int) -> Iterator[dict[str, Any]]:
                     right[name].append(bool((np.diff(found) < 0).all()))
             both = np.array([right["active"], right["balanced"]], dtype=float)
             difference = both[0] - both[1]
-            row = {"values": kind, "images": images, "judgements": RATERS * images * (METHODS - 1)}
+            many = RATERS * images * (METHODS - 1)
+            row = {"values": kind, "effects": effects, "images": images, "judgements": many}
             for name, of_plan in right.items():
                 share = float(np.mean(of_plan))
                 row |= {name: share, f"{name} SE": math.sqrt(share * (1 - share) / studies)}
@@ -119,21 +125,26 @@ def run(studies: int) -> Iterator[dict[str, Any]]:
 
 def lines(content: dict[str, Any]) -> Iterator[str]:
     """The table that people read."""
+    both = EFFECTS["both"]
     yield (
         f"{content['studies']} studies a row, of {RATERS} raters and {METHODS} methods; a rater "
         f"judges {METHODS - 1} pairs an image. Values in standard deviations of a difference "
-        f"(Thurstone's case V); raters' tastes {MODEL.rater_sd}, effects of images "
-        f"{MODEL.image_sd}. A study is right where a penalised fit (Firth 1993) puts all methods "
-        "in their known order. "
-        "Per cent of studies, standard error in brackets; active less balanced is paired by study."
+        f"(Thurstone's case V); where there are effects, raters' tastes have {both.rater_sd}, what "
+        f"images do to methods {both.image_sd}. A study is right where a penalised fit (Firth "
+        "1993) puts all methods in their known order. Per cent of studies, standard error in "
+        "brackets; active less balanced is paired by study."
     )
     yield ""
-    yield "| values | images | judgements | active | balanced | random | active less balanced |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    yield (
+        "| values | effects | images | judgements | active | balanced | random "
+        "| active less balanced |"
+    )
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for row in content["found"]:
         shares = [f"{100 * row[name]:.1f} ({100 * row[f'{name} SE']:.1f})" for name in PLANS]
         more = f"{100 * row['more']:+.1f} ({100 * row['more SE']:.1f})"
-        cells = [row["values"], str(row["images"]), str(row["judgements"]), *shares, more]
+        design = [str(row[name]) for name in ("values", "effects", "images", "judgements")]
+        cells = [*design, *shares, more]
         yield f"| {' | '.join(cells)} |"
 
 

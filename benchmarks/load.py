@@ -376,7 +376,7 @@ class Rater:
     async def _vote(self) -> None:
         ballot = {
             "position": self._current["position"],
-            "image": self._current["image"]["url"].rpartition("/")[2],
+            "image": self._current["pictures"][0]["url"].rpartition("/")[2],
             "score": self._random.randint(1, 5),
             "key": secrets.token_hex(16),
             "response_ms": 1000,
@@ -396,7 +396,11 @@ class Rater:
     async def _load_images(self) -> None:
         if self._current.get("stage") != "rating":
             return
-        urls = [told["url"] for told in (self._current["image"], *self._current["next"])]
+        urls = [
+            picture["url"]
+            for item in (self._current, *self._current["next"])
+            for picture in item["pictures"]
+        ]
         for url in urls:
             if url not in self._loaded:
                 start = time.monotonic()

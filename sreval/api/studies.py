@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sreval.study.data import StudyData
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
-    from sreval.study.task import Scale
+    from sreval.study.task import Choice, Scale
 
 
 class Link(NamedTuple):
@@ -272,14 +272,25 @@ class Study:
             return
         with self._store() as store:
             known = self.name in Studies(store).names()
-            begun = Studies(store).get(self.name).locked_at if known else None
-        if begun:
+            row = Studies(store).get(self.name) if known else None
+        if row is not None and row.locked_at is not None:
+            changed = row.changes_to(self.design)
+            other = f" with another design: {listed(changed)}" if changed else ""
             raise StateError(
-                f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+                f"Raters have begun study {self.name!r} ({row.locked_at:%Y-%m-%d}){other}; its "
+                "stimuli stay.",
                 f"Begin another one: sreval study new {self.name}-2 --from {self.folder}",
             )
 
     # Raters
+
+    @property
+    def _design_file(self) -> Path | None:
+        """The study.toml; None where there is none, as of an imported study."""
+        from sreval.study.manifest import DESIGN
+
+        file = None if self._folder is None else self._folder / DESIGN
+        return file if file is not None and file.is_file() else None
 
     @property
     def url(self) -> str:
@@ -310,10 +321,11 @@ class Study:
 
         Args:
             raters: How many.
-            qualities: The true quality of each method on the study's scale, by method or by
-                (dataset, method); or a CSV file with the columns method, quality and, if they
-                differ, dataset. None: the opinion scores of the SRGAN paper, taken from 1..5 to
-                the study's scale.
+            qualities: The true quality of each method on the study's scale, of pairs in JOD, by
+                method or by (dataset, method); or a CSV file with the columns method, quality and,
+                if they differ, dataset. None: the opinion scores of the SRGAN paper, taken from
+                1..5 to the study's scale; of pairs to the JOD at which a rater of the rater model
+                scores both pictures and chooses the better.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
@@ -328,7 +340,7 @@ class Study:
         if not 1 <= raters <= _MOST_RATERS:
             raise UsageError(f"raters can't be {raters}.", f"Give 1 to {_MOST_RATERS}.")
         if qualities is None:
-            known: Qualities = _paper_qualities(self.design.scale)
+            known: Qualities = _paper_qualities(self.design.answers)
         elif isinstance(qualities, Mapping):
             known = {
                 key if isinstance(key, tuple) else ("", str(key)): float(value)
@@ -486,15 +498,13 @@ class Study:
 
     def _changes(self, begun: StudyRow) -> str:
         """How study.toml isn't the design that raters ``begun`` with; empty where it is."""
-        from sreval.study.manifest import DESIGN
-
-        file = None if self._folder is None else self._folder / DESIGN
-        if begun.locked_at is None or file is None or not file.is_file():
+        if begun.locked_at is None or self._design_file is None:
             return ""
         design, why = attempted(lambda: self.design, remedy=True)
         if design is not None and begun.has_design(design):
             return ""
-        lead = f"{file} isn't what raters began with ({begun.locked_at:%Y-%m-%d %H:%M} UTC)"
+        when = f"{begun.locked_at:%Y-%m-%d %H:%M} UTC"
+        lead = f"{self._design_file} isn't what raters began with ({when})"
         how = listed(begun.changes_to(design)) if design is not None else why.rstrip(".")
         return (
             f"{lead}: {how}. Their votes are of the old design, and the site won't start with this "
@@ -714,10 +724,8 @@ class Study:
         """
         from sreval.content import user_path
         from sreval.store import snapshot
-        from sreval.study.manifest import DESIGN
 
-        has_design = self._folder is not None and (self._folder / DESIGN).is_file()
-        design = self.design if has_design else None
+        design = self.design if self._design_file else None
         with self._store(create=True) as store:
             return snapshot.import_(store, user_path(file), self.name, design=design)
 
@@ -814,14 +822,18 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-def _paper_qualities(scale: Scale) -> dict[tuple[str, str], float]:
-    """The opinion scores of the SRGAN paper, taken from 1..5 to ``scale``."""
+def _paper_qualities(answers: Scale | Choice) -> dict[tuple[str, str], float]:
+    """The opinion scores of the SRGAN paper, taken from 1..5 to a scale, or to JOD."""
     from sreval.opinions.votes import ACR
     from sreval.report.paper import figures
+    from sreval.study.respondent import JOD_OF_A_POINT
+    from sreval.study.task import Scale
 
-    factor = (scale.high - scale.low) / (ACR.high - ACR.low)
+    lowest, factor = 0.0, JOD_OF_A_POINT
+    if isinstance(answers, Scale):
+        lowest, factor = answers.low, (answers.high - answers.low) / (ACR.high - ACR.low)
     return {
-        (dataset, method): scale.low + factor * (score - ACR.low)
+        (dataset, method): lowest + factor * (score - ACR.low)
         for (dataset, method, metric), score in figures().items()
         if metric == "mos"
     }

@@ -100,9 +100,16 @@ def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
             yield "(n): place n is free for another rater, or given on."
     if seen.exposures:
         yield "\nVotes of the raters who hold a place:"
-        head = ["data set", "method", "stimuli", "votes", "fewest", "most"]
+        pairs = any(exposure.against for exposure in seen.exposures)
+        what = ["pair", "images"] if pairs else ["method", "stimuli"]
+        head = ["data set", *what, "votes", "fewest", "most"]
         cells = [
-            [e.dataset, e.method, e.stimuli, e.votes, e.fewest, e.most] for e in seen.exposures
+            [
+                e.dataset,
+                f"{e.method}, {e.against}" if e.against else e.method,
+                *(e.stimuli, e.votes, e.fewest, e.most),
+            ]
+            for e in seen.exposures
         ]
         yield columns([head, *cells])
 

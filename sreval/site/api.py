@@ -87,7 +87,7 @@ class Report(BaseModel):
 def keep_report(report: Report) -> bool:
     """Store what a browser reports of the session's screen; whether the images fit."""
     here = site()
-    fits = report.holds(here.manifest.largest, phones=here.design.viewing.phones)
+    fits = report.holds(here.room, phones=here.design.viewing.phones)
     rater_session().device(report.stored(), fits)
     return fits
 
@@ -112,6 +112,10 @@ class Ballot(BaseModel):
     device: str = ""
     hidden_ms: int | None = None
     unfocused_ms: int | None = None
+    switches: int | None = None
+    left_ms: int | None = None
+    right_ms: int | None = None
+    reference_ms: int | None = None
 
 
 _Model = TypeVar("_Model", Report, Ballot)

@@ -20,7 +20,7 @@ from sreval.store.database import Store
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import STIMULI, Manifest
-from sreval.study.task import Scale
+from sreval.study.task import GAP, LEFT, RIGHT, TIE, Choice, Place, Scale, Task
 
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 _REMEDY = "It isn't shown any more. Put the frozen file back from a backup; no restart is needed."
@@ -36,25 +36,57 @@ class StudyView:
     title: str
     instructions: str
     language: str
-    scale: Scale
+    task: Task
+    answers: Scale | Choice
 
     @property
     def controls(self) -> str:
         """What the page's layout must have room for: rater.css has the rules for each."""
-        if self.scale.line:
+        if self.task.pair:
+            return "pair"
+        if self.answers.line:
             return "line"
-        points = len(self.scale.words)
+        points = len(self.answers.categories)
         return "few" if points <= _FEW else "many" if points <= _MANY else "most"
 
     @property
     def last_digit(self) -> int:
         """The highest score that is given by the digit of its number."""
-        return max(n for n, key in self.scale.keys.items() if key == str(n))
+        return max(n for n, key in self._scale.keys.items() if key == str(n))
 
     @property
     def special_keys(self) -> dict[int, str]:
         """The scores that aren't given by the digit of their number, and the key of each."""
-        return {n: key.upper() for n, key in self.scale.keys.items() if key != str(n)}
+        return {n: key.upper() for n, key in self._scale.keys.items() if key != str(n)}
+
+    @property
+    def _scale(self) -> Scale:
+        assert isinstance(self.answers, Scale)
+        return self.answers
+
+    @property
+    def captions(self) -> bool:
+        """Whether pictures have their names above them."""
+        return self.task.shows_reference or self.task.toggled
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What the page's script must know to place the pictures."""
+        own = {"toggled": self.task.toggled, "gap": GAP, "switch_ms": self.task.switch_ms}
+        return own | {"keys": self.switch_keys}
+
+    @property
+    def switch_keys(self) -> dict[Place, str]:
+        """The keys of toggled pictures. Where digits are scores, the space bar alone exchanges."""
+        keys: dict[Place, str] = {"left": "1", "right": "2", "reference": "0"}
+        return {at: keys[at] for at in self.task.places} if self.task.pair else {}
+
+    @property
+    def answer_keys(self) -> dict[int, tuple[str, ...]]:
+        """The keys of the answers to a pair, the first of them told."""
+        letters = {LEFT: ("a",), RIGHT: ("b",)} if self.task.toggled else {}
+        arrows = {LEFT: "ArrowLeft", TIE: "ArrowDown", RIGHT: "ArrowRight"}
+        return {n: (arrows[n], *letters.get(n, ())) for n, _ in self.answers.categories}
 
     @property
     def marks(self) -> Markup:
@@ -123,10 +155,17 @@ class Site:
     languages: dict[str, str]
 
     @property
+    def room(self) -> tuple[int, int]:
+        """Width and height of the largest item, in device pixels: what a window must hold."""
+        return self.design.task.room(*self.manifest.largest)
+
+    @property
     def view(self) -> StudyView:
         """The study as pages may know it."""
         design = self.design
-        return StudyView(design.title, design.instructions, design.language, design.scale)
+        return StudyView(
+            design.title, design.instructions, design.language, design.task, design.answers
+        )
 
 
 def site() -> Site:

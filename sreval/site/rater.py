@@ -185,7 +185,7 @@ def study(study: str, place: str) -> Page:
 def _more(state: SessionState) -> dict[str, Any]:
     """What the page of a stage is given besides what all are given."""
     here = site()
-    room = {"largest": here.manifest.largest, "phones": here.design.viewing.phones}
+    room = {"largest": here.room, "phones": here.design.viewing.phones}
     match state.stage:
         case "consent":
             return {"consent": here.design.consent}

@@ -540,6 +540,11 @@ class StudyDesign(Config):
                     place = ("analysis", "comparisons", number)
                     raise _not_rated(method, self.images.methods, *place)
 
+    @property
+    def _with_a_second_method(self) -> list[tuple[str, Sequence[Repeat | Gold]]]:
+        """The blocks that name two methods in a pair, by the name of their tables."""
+        return [("repeats", self.repeats), ("gold", self.gold)]
+
     def _refuse_keys_of_other_tasks(self) -> None:
         """Raise FieldError for what belongs to a pair alone, or to all tasks but a pair."""
         pair, kind = self.task.pair, self.task.kind
@@ -552,7 +557,7 @@ class StudyDesign(Config):
             (self.calibration, ("calibration",)),
             (self.analysis.looks, ("analysis", "looks")),
         ]
-        for name, blocks in (("repeats", self.repeats), ("gold", self.gold)):
+        for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
                 of_a_pair.append((block.against, (name, number, "against")))
                 if pair and not block.against:
@@ -605,7 +610,7 @@ class StudyDesign(Config):
                 f"a pair needs two methods{needed}", "warm_up", "methods",
                 remedy="Name another method.",
             )  # fmt: skip
-        for name, blocks in (("repeats", self.repeats), ("gold", self.gold)):
+        for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
                 asked = block.method if name == "gold" else {block.method, block.against}
                 if self.task.question == "photograph" and REFERENCE not in asked:

@@ -159,7 +159,7 @@ def _active(stimuli: StimulusSet, rater: int, judged: pd.DataFrame | None) -> di
 
 def showings(
     stimuli: StimulusSet,
-    scene_of: Mapping[tuple[str, ...], str],
+    scene_of: Mapping[tuple[str, str], str],
     votes: Iterable[Trial],
     repeats: Sequence[tuple[Trial, int, int]],
 ) -> list[Showing]:
@@ -168,7 +168,7 @@ def showings(
     again = [trial for trial, times, _ in repeats for _ in range(times)]
     gold = [trial for trial, _, _ in stimuli.gold]
     return [
-        Showing(unsided(trial), scene_of[trial[:2]], is_gold, apart.get(unsided(trial), 1))
+        Showing(unsided(trial), scene_of[trial[0], trial[1]], is_gold, apart.get(unsided(trial), 1))
         for trials, is_gold in ((votes, False), (again, False), (stimuli.same, False), (gold, True))
         for trial in trials
     ]

@@ -26,6 +26,7 @@ from sreval.store import models
 from sreval.store.database import Store
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus
+from sreval.study.task import REFERENCE
 
 UInt8 = npt.NDArray[np.uint8]
 LOGIN = "<!doctype html><title>Hotel</title><h1>Please log in</h1>"
@@ -117,7 +118,9 @@ def _version(image: UInt8, method: str) -> UInt8:
 
 def freeze(folder: Path, content: dict[str, Any]) -> Path:
     """A study's folder, frozen."""
-    methods = StudyDesign.model_validate(content).images.methods
+    checked = StudyDesign.model_validate(content)
+    in_view = [REFERENCE] if checked.task.shows_reference else []
+    methods = dict.fromkeys([*checked.images.methods, *in_view])
     (folder / STIMULI).mkdir(parents=True)
     rows = [f"{key} = {_toml(value)}\n" for key, value in content.items()]
     (folder / "study.toml").write_text("".join(rows), encoding="utf-8")

@@ -74,8 +74,8 @@ def test_a_vote_survives_a_reload_and_its_image_is_not_fetched_again(
     seen.page.wait_for_load_state("networkidle")
     current = json.loads(seen.page.locator("#page").text_content() or "")["current"]
     assert current["position"] == 1
-    assert f"{brief.url}{current['image']['url']}" not in seen.addresses
-    assert f"{brief.url}{current['next'][0]['url']}" in seen.addresses
+    assert f"{brief.url}{current['pictures'][0]['url']}" not in seen.addresses
+    assert f"{brief.url}{current['next'][0]['pictures'][0]['url']}" in seen.addresses
     seen.page.unroute("**/api/vote")
     rate(seen.page, 2, 3)
     settle(brief, seen.page, [(1, 2), (2, 3)])

@@ -94,5 +94,5 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 
 
 def _current(position: int) -> dict[str, Any]:
-    image = {"url": "/i/same", "width": 1, "height": 1}
-    return {"stage": "rating", "position": position, "image": image, "next": []}
+    picture = {"place": "left", "url": "/i/same", "width": 1, "height": 1}
+    return {"stage": "rating", "position": position, "pictures": [picture], "next": []}

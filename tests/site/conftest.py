@@ -133,6 +133,17 @@ def _toml(content: dict[str, Any]) -> str:
     return "".join(f"{key} = {value(v)}\n" for key, v in content.items() if v is not None)
 
 
+def left(item: dict[str, Any]) -> dict[str, Any]:
+    """The picture of an item that stands alone, or at the left."""
+    found: dict[str, Any] = next(told for told in item["pictures"] if told["place"] == "left")
+    return found
+
+
+def pictures(current: dict[str, Any]) -> list[dict[str, Any]]:
+    """All pictures that the page is told of, the present item's first."""
+    return [told for item in (current, *current["next"]) for told in item["pictures"]]
+
+
 @dataclass
 class Visitor:
     """A browser in the hands of a rater, without scripts: forms and the rating page's JSON."""
@@ -237,13 +248,13 @@ class Visitor:
         """The present item; the addresses of its image and the next ones are kept for votes."""
         answer: dict[str, Any] = self.client.get(self.at("api/item")).get_json()
         if answer.get("stage") == "rating":
-            shown = enumerate([answer["image"], *answer["next"]], start=answer["position"])
-            self.images |= {place: told["url"].rpartition("/")[2] for place, told in shown}
+            shown = enumerate([answer, *answer["next"]], start=answer["position"])
+            self.images |= {place: left(told)["url"].rpartition("/")[2] for place, told in shown}
         return answer
 
     def look(self) -> TestResponse:
-        """Load the present image, as a browser does before its rater can vote."""
-        return self.client.get(self.item()["image"]["url"])
+        """Load the present pictures, as a browser does before its rater can vote; the last's."""
+        return [self.client.get(picture["url"]) for picture in self.item()["pictures"]][-1]
 
     def vote(self, position: int, score: Any = 3, **changes: Any) -> TestResponse:
         """Post a vote, after a look at the present image where there is one."""

@@ -19,14 +19,15 @@ from sreval.store.frames import study_data
 from sreval.store.models import PlanItem, Vote
 from sreval.store.overview import Overview
 from sreval.store.studies import Studies
-from tests.site.conftest import PNG_BYTES, MakeSite, Visitor
+from tests.site.conftest import PNG_BYTES, MakeSite, Visitor, pictures
 from tests.site.operator_desk import Clock
 
 CURRENT = {
     "stage",
     "position",
     "intended",
-    "image",
+    "heading",
+    "pictures",
     "next",
     "done",
     "of",
@@ -46,8 +47,8 @@ def test_item_tells_what_the_contract_names_and_no_more(visitor: Visitor) -> Non
     for _ in range(7):
         current = visitor.item()
         assert set(current) == CURRENT | {"session"}
-        for image in (current["image"], *current["next"]):
-            assert set(image) == {"url", "width", "height", "heading"}
+        for image in pictures(current):
+            assert set(image) == {"place", "url", "width", "height"}
         visitor.vote(current["position"])
     told = visitor.item()
     place = visitor.here.rpartition("/")[2]
@@ -105,13 +106,13 @@ def test_an_image_that_was_never_loaded_is_not_rated(visitor: Visitor) -> None:
 
 def test_an_image_that_cant_be_read_was_not_sent(visitor: Visitor) -> None:
     current = visitor.to_rating()
-    data = visitor.client.get(current["next"][0]["url"]).data
+    data = visitor.client.get(current["next"][0]["pictures"][0]["url"]).data
     path = visitor.app.extensions["sreval"].stimuli._path(hashlib.sha256(data).hexdigest())
     assert visitor.vote(1).status_code == 200
     with visitor.store.begin() as tx:
         tx.execute(update(PlanItem).values(sent_at=None))
     path.write_bytes(b"")
-    assert visitor.client.get(current["next"][0]["url"]).status_code == 410
+    assert visitor.client.get(current["next"][0]["pictures"][0]["url"]).status_code == 410
     path.write_bytes(data)
     assert visitor.post_vote(2).get_json()["kind"] == "unseen"
 
@@ -131,7 +132,7 @@ def rate_in_bursts(visitor: Visitor, seconds: float) -> None:
         if current["stage"] == "break":
             visitor.send("break")
         else:
-            shown = [current["image"], *current["next"]]
+            shown = pictures(current)
             for image in shown:
                 visitor.client.get(image["url"])
             clock.wait(seconds=seconds * len(shown))
@@ -270,7 +271,7 @@ def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
     stranger.open()
     assert stranger.vote(1).status_code == 401  # no session yet
     stranger.here = visitor.here
-    for refused in (stranger.vote(1), stranger.client.get(visitor.item()["image"]["url"])):
+    for refused in (stranger.vote(1), stranger.client.get(visitor.item()["pictures"][0]["url"])):
         assert refused.status_code == 409
         assert refused.get_json()["kind"] == "other-session"
     assert Visitor(visitor.app).client.get(visitor.at("api/item")).status_code == 401
@@ -279,7 +280,7 @@ def test_nobody_votes_for_another_session(visitor: Visitor) -> None:
 
 def test_head_of_an_image_is_no_sending(visitor: Visitor) -> None:
     current = visitor.to_rating()
-    assert visitor.client.head(current["image"]["url"]).status_code == 200
+    assert visitor.client.head(current["pictures"][0]["url"]).status_code == 200
     assert visitor.post_vote(1).get_json()["kind"] == "unseen"
 
 
@@ -307,12 +308,12 @@ def test_device_is_rechecked_at_any_item(visitor: Visitor) -> None:
 
 def test_images_open_only_for_the_present_and_the_next_positions(visitor: Visitor) -> None:
     current = visitor.to_rating()
-    urls = [current["image"]["url"], *(image["url"] for image in current["next"])]
+    urls = [image["url"] for image in pictures(current)]
     assert len(set(urls)) == 4
     assert [visitor.client.get(url).status_code for url in urls] == [200] * 4
     visitor.vote(1)
     assert visitor.client.get(urls[0]).status_code == 404
-    new = visitor.item()["next"][-1]["url"]
+    new = visitor.item()["next"][-1]["pictures"][0]["url"]
     assert new not in urls
     assert visitor.client.get(new).status_code == 200
     other = Visitor(visitor.app)
@@ -324,8 +325,8 @@ def test_images_open_only_for_the_present_and_the_next_positions(visitor: Visito
 
 def test_image_is_the_frozen_file_under_headers_that_tell_nothing(visitor: Visitor) -> None:
     current = visitor.to_rating()
-    answers = [visitor.client.get(current["image"]["url"]) for _ in range(2)]
-    answers += [visitor.client.get(image["url"]) for image in current["next"]]
+    answers = [visitor.client.get(current["pictures"][0]["url"]) for _ in range(2)]
+    answers += [visitor.client.get(image["url"]) for image in pictures(current)[1:]]
     names = [sorted(a.headers.keys()) for a in answers]
     assert all(n == names[0] for n in names)
     assert not {"ETag", "Last-Modified", "Content-Disposition", "Expires"} & set(names[0])
@@ -344,7 +345,7 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
     visitor: Visitor, caplog: pytest.LogCaptureFixture, harm: str
 ) -> None:
     current = visitor.to_rating()
-    url = current["image"]["url"]
+    url = current["pictures"][0]["url"]
     data = visitor.client.get(url).data
     shelf = visitor.app.extensions["sreval"].stimuli
     path: Path = shelf._path(hashlib.sha256(data).hexdigest())
@@ -363,7 +364,7 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
 
 def test_vote_is_acknowledged_although_the_next_image_is_damaged(visitor: Visitor) -> None:
     current = visitor.to_rating()
-    after = current["next"][0]["url"]
+    after = current["next"][0]["pictures"][0]["url"]
     data = visitor.client.get(after).data
     shelf = visitor.app.extensions["sreval"].stimuli
     shelf._path(hashlib.sha256(data).hexdigest()).write_bytes(b"")
@@ -376,7 +377,7 @@ def test_vote_is_acknowledged_although_the_next_image_is_damaged(visitor: Visito
 def test_a_lack_of_open_files_is_not_taken_for_a_changed_stimulus(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = visitor.to_rating()["image"]["url"]
+    address = visitor.to_rating()["pictures"][0]["url"]
     opened = Path.read_bytes
 
     def refused(path: Path) -> bytes:

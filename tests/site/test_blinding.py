@@ -11,7 +11,7 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from sreval.site.identity import Cookies
-from tests.site.conftest import METHODS, PNG_BYTES, MakeSite, Visitor
+from tests.site.conftest import METHODS, PNG_BYTES, MakeSite, Visitor, pictures
 
 RANDOM = {
     r"[\w.-]{20,}\.[\w-]{6}\.[\w-]{27}": "SIGNED",  # CSRF tokens
@@ -90,7 +90,7 @@ def crawl(site: Visitor) -> Recorder:
             visitor.send("break")
             continue
         visitor.page()
-        for image in (current["image"], *current["next"]):
+        for image in pictures(current):
             visitor.client.get(image["url"])
         visitor.vote(current["position"], 1 + current["position"] % 5)
     visitor.send("closing")
@@ -134,7 +134,7 @@ def test_two_addresses_of_one_image_share_nothing(make_site: MakeSite) -> None:
             if current["stage"] == "break":
                 one.send("break")
                 continue
-            url = current["image"]["url"]
+            url = current["pictures"][0]["url"]
             body = one.client.get(url).data.hex()
             seen.setdefault(body, []).append(url)
             one.vote(current["position"])

@@ -117,7 +117,7 @@ def test_damaged_stimulus_is_told_until_it_is_mended(make_site: MakeSite) -> Non
     desk = Desk(make_site()).account("owner")
     assert "damaged stimulus" not in desk.text()
     visitor = Visitor(desk.site.app)
-    url = visitor.to_rating()["image"]["url"]
+    url = visitor.to_rating()["pictures"][0]["url"]
     folder = desk.site.app.extensions["sreval"].config.study
     shown = visitor.client.get(url).data
     path = next(p for p in folder.glob("stimuli/*.png") if p.read_bytes() == shown)

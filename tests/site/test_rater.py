@@ -86,7 +86,7 @@ def test_whole_way_from_link_to_code(on_both: Visitor) -> None:
     seen = visitor.vote_all()
     assert [item["position"] for item in seen] == list(range(1, 14))
     assert [item["done"] for item in seen] == list(range(13))
-    headings = [item["image"]["heading"] for item in seen]
+    headings = [item["heading"] for item in seen]
     assert headings == ["examples"] * 2 + ["practice"] + ["rating"] * 10
     assert sorted(item["intended"] for item in seen[:2]) == [1, 5]
     assert all(item["intended"] is None for item in seen[2:])
@@ -318,7 +318,7 @@ def test_study_that_is_not_open_takes_nothing(
     visitor: Visitor, state: StudyState, status: int
 ) -> None:
     visitor.to_rating()
-    url = visitor.item()["image"]["url"]
+    url = visitor.item()["pictures"][0]["url"]
     csrf = visitor.csrf_of(visitor.page())
     new = Visitor(visitor.app, token=Links(visitor.store, "small").create("personal")[1])
     Studies(visitor.store).set_state("small", state)

@@ -29,7 +29,7 @@ def answers_of_every_sort(visitor: Visitor) -> dict[str, Any]:
     return {
         "page": visitor.page(),
         "json": visitor.client.get(visitor.at("api/item")),
-        "image": visitor.client.get(current["image"]["url"]),
+        "image": visitor.client.get(current["pictures"][0]["url"]),
         "static": visitor.client.get("/static/rater.css", buffered=True),
         "health": visitor.client.get("/health"),
         "absent": visitor.client.get("/nothing"),
@@ -351,8 +351,8 @@ def test_logs_name_no_link_no_address_and_no_network(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         current = visitor.to_rating()
-        address = current["image"]["url"].rpartition("/")[2]
-        visitor.client.get(current["image"]["url"])
+        address = current["pictures"][0]["url"].rpartition("/")[2]
+        visitor.client.get(current["pictures"][0]["url"])
         visitor.vote(1)
         visitor.client.get("/r/guessed-token")
         monkeypatch.setattr(RaterSession, "image", lambda *_: 1 / 0)

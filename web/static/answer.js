@@ -1,9 +1,10 @@
 // How a rater answers: one of several buttons, or a mark on a line. Both tell `give` the score, and
 // both are open only while `allow` says so.
 
-import { digit, letter } from "./keys.js";
+import { arrow, digit, letter } from "./keys.js";
 
-/** Buttons with a score each. `scale` as the page has it: first, words, keys. */
+/** Buttons with a score each. `scale` as the page has it: first, words, keys; of a pair the keys
+ * alone, several for one answer. */
 export class Buttons {
   #scale;
   #group;
@@ -13,11 +14,14 @@ export class Buttons {
     this.#scale = scale;
     this.#group = group;
     this.#buttons = [...group.querySelectorAll("button")];
-    const scores = new Map(Object.entries(scale.keys).map(([score, key]) => [key, Number(score)]));
+    const keys = Object.entries(scale.keys);
+    const scores = new Map(
+      keys.flatMap(([score, own]) => [own].flat().map((key) => [key, Number(score)])),
+    );
     document.addEventListener("keydown", (event) => {
       const onButton = group.contains(event.target.closest?.("button"));
       if (event.repeat && onButton && event.key !== "Tab") event.preventDefault();
-      const score = scores.get(String(digit(event) ?? letter(event)));
+      const score = scores.get(String(arrow(event) ?? digit(event) ?? letter(event)));
       if (score === undefined) return;
       event.preventDefault(); // some keyboards have a browser's shortcut on that key
       if (!event.repeat) give(score);
@@ -34,7 +38,7 @@ export class Buttons {
 
   /** Light what was chosen. */
   chosen(score) {
-    this.#buttons[score - this.#scale.first].classList.add("chosen");
+    this.#buttons.find(({ dataset }) => Number(dataset.score) === score).classList.add("chosen");
   }
 
   /** Nothing of the last answer may stand beside the next image. */

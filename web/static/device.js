@@ -21,6 +21,9 @@ export function facts() {
   };
 }
 
+/** What stands above and below the stage. */
+const ROWS = ["--head", "--captions", "--strip", "--switch"];
+
 const css = (name) => parseFloat(getComputedStyle(root).getPropertyValue(name));
 
 /** How the controls are laid out in a window of that size; rater.css has the rules for each. */
@@ -30,14 +33,14 @@ function shape(width, height) {
   return width <= 900 ? "middle" : "wide";
 }
 
-/** The window that the largest image and the controls need, laid out as in one of that size; all
+/** The window that the largest item and the controls need, laid out as in one of that size; all
  * in CSS pixels. */
 export function needed(width = window.innerWidth, height = window.innerHeight) {
   const ratio = window.devicePixelRatio;
   root.dataset.shape = shape(width, height);
   const need = {
     width: Math.ceil(Math.max(room.largest.width / ratio, css("--least-width"))),
-    height: stageHeight() + css("--head") + css("--strip"),
+    height: stageHeight() + ROWS.reduce((sum, row) => sum + css(row), 0),
   };
   root.dataset.shape = shape(window.innerWidth, window.innerHeight);
   return need;
@@ -65,7 +68,7 @@ export function judge() {
 /** What to do about it, in words. */
 export const advice = (verdict) => room.advice[verdict];
 
-/** The height, in CSS pixels, that every image is given. */
+/** The height, in CSS pixels, that every item is given. */
 export const stageHeight = () => Math.ceil(room.largest.height / window.devicePixelRatio);
 
 /** Call `then` whenever the window or its zoom changes. */

@@ -66,15 +66,16 @@ async function decoded(image, address) {
   await Promise.all([loaded, image.decode().catch(() => {})]);
 }
 
-/** Give an img on the page exactly one screen pixel for each of its own, starting on a whole one. */
-export function place(image, width, height) {
+/** Give an img on the page exactly one screen pixel for each of its own, starting on a whole one.
+ * Of several side by side, `whole` is the width of all and `before` what lies left of this one. */
+export function place(image, width, height, { whole = width, before = 0 } = {}) {
   const ratio = window.devicePixelRatio;
   const stage = image.parentElement.getBoundingClientRect();
   const snap = (start, room, size) =>
     Math.round(start * ratio + Math.max(0, Math.floor((room * ratio - size) / 2))) / ratio - start;
   image.style.width = `${width / ratio}px`;
   image.style.height = `${height / ratio}px`;
-  image.style.left = `${snap(stage.left, stage.width, width)}px`;
+  image.style.left = `${snap(stage.left, stage.width, whole) + before / ratio}px`;
   image.style.top = `${snap(stage.top, stage.height, height)}px`;
 }
 

@@ -1,5 +1,9 @@
 // Which digit or letter a key stands for.
 
+/** The name of an arrow key that was pressed, "ArrowLeft" and so on. Null as for `digit`. */
+export const arrow = (event) =>
+  !meansOther(event) && event.key.startsWith("Arrow") ? event.key : null;
+
 const isDigit = (text) => /^\p{Nd}$/u.test(text);
 
 /** The digit on a key that was pressed: as typed, in any script, else by where the key lies, since
@@ -26,7 +30,8 @@ export function letter(event) {
   return /^[a-z]$/.test(typed) ? typed : (/^Key([A-Z])$/.exec(event.code)?.[1].toLowerCase() ?? null);
 }
 
-const meansOther = (event) =>
+/** Whether a key belongs to a shortcut, or to what is being written. */
+export const meansOther = (event) =>
   event.ctrlKey ||
   event.altKey ||
   event.metaKey ||

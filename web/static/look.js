@@ -1,7 +1,7 @@
 // What can spoil a look at an image: another tab before it, another window in front.
 
-/** Milliseconds during which something held, since `begin`. */
-class Span {
+/** Milliseconds during which something held, since `begin`. Whoever knows of a change calls `note`. */
+export class Span {
   #holds;
   #since = null;
   #sum = 0;

@@ -3,10 +3,11 @@
 
 import { Buttons, Line } from "./answer.js";
 import { advice, facts, judge, stageHeight, watch } from "./device.js";
-import { Images, painted, place, wait } from "./image.js";
+import { Images, wait } from "./image.js";
 import * as look from "./look.js";
 import { lacking } from "./needs.js";
 import { Outbox } from "./outbox.js";
+import { Side, Toggle } from "./pictures.js";
 import { ask, meaning } from "./site.js";
 
 const MANY_FAILURES = 4;
@@ -17,14 +18,16 @@ const say = (name, values = {}) =>
   page.say[name].replace(/\{(\w+)\}/g, (_, value) => values[value]);
 const element = (id) => document.getElementById(id);
 let control; // what takes the rater's answers
+let view; // what shows the pictures
 const stage = element("stage");
 
 const images = new Images();
-const known = new Map(); // position -> image, as far as the server has told
+const known = new Map(); // position -> heading and pictures, as far as the server has told
 let item = null; // the item on the page
 let turn = 0; // counts showings; an older one gives way
 let open = false; // whether a score is taken now
-let shownAt = 0; // performance.now() at the image's first paint
+let looked = false; // whether the item was seen for long enough
+let shownAt = 0; // performance.now() at its first paint
 let shownOn = ""; // the same moment by the calendar
 let greyUntil = 0;
 let leaving = null; // the form of a rater who leaves and keeps votes that still wait
@@ -69,8 +72,8 @@ function leave(refused) {
 /** Take over the server's current item. False when this page has nothing more to show. */
 function follow(current) {
   if (current.stage !== "rating") return !leave(false);
-  known.set(current.position, current.image);
-  current.next.forEach((image, n) => known.set(current.position + 1 + n, image));
+  known.set(current.position, current);
+  current.next.forEach((next, n) => known.set(current.position + 1 + n, next));
   if (item && !item.voted && item.position === current.position) {
     Object.assign(item, current);
     describe();
@@ -87,7 +90,7 @@ function prepare() {
   for (const position of known.keys()) if (position < from) known.delete(position);
   // the image of a vote that waits may be refused by the time it is asked for
   const wanted = [...known].filter(([position]) => position === from || !outbox.holds(position));
-  images.keep(wanted.map(([, image]) => image.url));
+  images.keep(wanted.flatMap(([, { pictures }]) => pictures.map(({ url }) => url)));
 }
 
 /** Ask the server what is current; without its answer nothing changes. */
@@ -103,10 +106,10 @@ async function refresh() {
 }
 
 function describe() {
-  const { done, of, minutes_left: minutes, image } = item;
+  const { done, of, minutes_left: minutes, heading } = item;
   element("progress").max = of;
   element("progress").value = done;
-  element("heading").textContent = image.heading === "rating" ? "" : say(image.heading);
+  element("heading").textContent = heading === "rating" ? "" : say(heading);
   element("count").textContent = say("count", { n: done + 1, of });
   const span = minutes < 1 ? "moment" : Math.round(minutes) === 1 ? "minute" : "minutes";
   element("left").textContent = say(span, { n: Math.round(minutes) });
@@ -115,11 +118,14 @@ function describe() {
 /** Only of what is there: an empty stage asks nothing. */
 function hint() {
   const tap = facts().touch ? "-tap" : "";
-  if (!stage.firstChild) {
-    const failing = images.failures(item.image.url) >= MANY_FAILURES;
+  if (view.empty) {
+    const failing = item.pictures.some(({ url }) => images.failures(url) >= MANY_FAILURES);
     element("hint").textContent = !item.late ? "" : say(failing ? "failing" : "waiting");
   } else if (!open || item.intended === null) {
-    element("hint").textContent = say(open ? `ask${tap}` : "look");
+    const unseen = looked && view.unseen[0];
+    element("hint").textContent = unseen
+      ? say(`unseen${tap}`, { name: page.view.names[unseen].caption })
+      : say(open ? `ask${tap}` : "look");
   } else {
     const score = item.intended;
     const word = Object.assign(element("word").content.firstElementChild.cloneNode(), {
@@ -138,15 +144,16 @@ function allow(yes) {
 }
 
 function clear(next) {
-  stage.replaceChildren();
+  view.clear();
   greyUntil = Math.max(greyUntil, performance.now() + (next?.grey_ms ?? 0));
 }
 
 /** Grey, then the image; from its first paint on the time counts. */
 async function show(next) {
   const mine = ++turn;
-  if (stage.firstChild || !item) clear(next);
+  if (!view.empty || !item) clear(next);
   item = next;
+  looked = false;
   allow(false);
   describe();
   hint();
@@ -155,34 +162,39 @@ async function show(next) {
   await wait(greyUntil - performance.now());
   if (mine !== turn) return;
   control.forget();
-  const image = await arrival(next, mine);
+  const arrived = await arrival(next, mine);
   if (mine !== turn) return;
   control.forget();
-  image.id = "image";
-  image.alt = say("alt");
-  image.draggable = false;
-  stage.replaceChildren(image);
-  place(image, next.image.width, next.image.height);
+  const shown = view.show(next.pictures.map((picture, n) => ({ ...picture, image: arrived[n] })));
   hint();
-  await painted();
+  await shown;
   if (mine !== turn) return;
   shownAt = performance.now();
   shownOn = new Date().toISOString();
   look.begin();
+  view.begin();
   await wait(next.least_ms);
   if (mine !== turn) return;
-  allow(true);
+  looked = true;
+  consider();
+}
+
+/** Answers are taken once every picture was seen, and the item for long enough. */
+function consider() {
+  if (looked && !item.voted && view.unseen.length === 0) allow(true);
   hint();
 }
 
 async function arrival(next, mine) {
-  next.late = !images.ready(next.image.url);
+  const urls = next.pictures.map(({ url }) => url);
+  next.late = !urls.every((url) => images.ready(url));
   for (;;) {
     hint();
-    const image = await Promise.race([images.get(next.image.url), wait(4000)]);
-    if (image || mine !== turn) {
+    const all = Promise.all(urls.map((url) => images.get(url)));
+    const arrived = await Promise.race([all, wait(4000)]);
+    if (arrived?.every(Boolean) || mine !== turn) {
       next.late = false;
-      return image;
+      return arrived;
     }
     if (outbox.pending().length === 0) refresh();
   }
@@ -200,9 +212,10 @@ function vote(score) {
       position: item.position,
       score,
       key: key(),
-      image: item.image.url.split("/").at(-1),
+      image: item.pictures.find((picture) => picture.place === "left").url.split("/").at(-1),
       response_ms: response,
       ...look.spoilt(),
+      ...view.looks(),
       shown_at: shownOn,
       device: JSON.stringify(facts()),
     });
@@ -220,11 +233,12 @@ function vote(score) {
 function goOn(voted) {
   if (item !== voted) return;
   const position = voted.position + 1;
-  const image = known.get(position);
-  const loaded = image && images.ready(image.url) && !outbox.holds(position);
-  if (loaded && image.heading !== "examples") {
+  const next = known.get(position);
+  const loaded = next?.pictures.every(({ url }) => images.ready(url)) && !outbox.holds(position);
+  if (loaded && next.heading !== "examples") {
+    const { heading, pictures } = next;
     const done = voted.done + 1;
-    show({ ...voted, position, image, done, intended: null, voted: false, late: false });
+    show({ ...voted, position, heading, pictures, done, intended: null, voted: false, late: false });
     return;
   }
   control.forget();
@@ -292,7 +306,7 @@ function listen() {
   watch(changed);
   // a long sentence in the header moves the stage
   const moved = new ResizeObserver(() => {
-    if (stage.firstChild) place(stage.firstChild, item.image.width, item.image.height);
+    if (!view.empty) view.fit();
   });
   moved.observe(document.querySelector("header"));
   moved.observe(stage);
@@ -302,6 +316,9 @@ if (!lacking) {
   control = page.scale.line
     ? new Line(page.scale, element("scores"), vote, page.unmarked)
     : new Buttons(page.scale, element("scores"), vote);
+  view = page.view.toggled
+    ? new Toggle(stage, element("captions"), element("switch"), page.view, consider)
+    : new Side(stage, element("captions"), page.view);
   listen();
   fits();
   follow(page.current);
