@@ -1,9 +1,9 @@
 """What a study of pairs found on one data set, in three sentences written from its tables.
 
-The rules: the best method, how far it leads the next, and how often it was preferred to it; how
-many pairs of methods are told apart, and the closest that isn't; what the left place did, or how
-often a method was taken for the photograph, and what the figures are about. The original is named
-apart from the methods. A sentence has no figure that isn't in a table.
+The rules: the best method, how far it leads the next, and how often it was chosen over it, or which
+was taken for the photograph the most, where that was asked; how many pairs of methods are told
+apart, and the closest that isn't; what the left place did, and what the figures are about. The
+original is named apart from the methods. A sentence has no figure that isn't in a table.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class PairAnswer:
         for number, scale in enumerate(scales, 1):
             where = f"{self.dataset}, part {number}" if len(scales) > 1 else self.dataset
             said += self._of(scale, where)
-        last = self._fooled() if self.photograph else ""
-        if len(scales) == 1 and not last:
-            last = self._side()
+        last = self._side() if len(scales) == 1 else ""
         about = self._about(scales)
         said += [] if scales else self.found.not_done
         return [*said, f"{last}; {about}." if last else f"{about[0].upper()}{about[1:]}."]
@@ -83,17 +81,28 @@ class PairAnswer:
         part = frame["part"].iloc[0]
         of_all = [made.frame for made in self.found.sections if made.analysis == "pairs"]
         pairs = next((own for own in of_all if own["part"].iloc[0] == part), pd.DataFrame())
-        yield self._first(frame, pairs, where)
+        fooled = self._fooled() if self.photograph else ""
+        ranked = self._ranked(frame)
+        yield fooled or self._first(ranked, pairs, where, len(ranked) < len(frame))
         if len(pairs):
-            yield self._differences(pairs)
+            told = () if fooled or self.planned is not None else (m["method"] for m in ranked[:2])
+            yield self._differences(pairs, set(told))
 
-    def _first(self, frame: pd.DataFrame, pairs: pd.DataFrame, where: str) -> str:
-        """Which method leads, by how much, and how often it was preferred to the next."""
+    def _ranked(self, frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+        """The methods, the best first, the original among them only beside a single one."""
         methods = frame[frame["method"] != self.reference]
         methods = frame if len(methods) < 2 else methods
-        ranked = methods.sort_values("jod", ascending=False, kind="stable").to_dict("records")
+        return methods.sort_values("jod", ascending=False, kind="stable").to_dict("records")
+
+    def _first(
+        self, ranked: list[dict[Hashable, Any]], pairs: pd.DataFrame, where: str, apart: bool
+    ) -> str:
+        """Which method leads, by how much, and how often it was chosen over the next.
+
+        ``apart``: whether the original is left out of those.
+        """
         best, following = ranked[0], ranked[1]
-        among = "" if len(methods) == len(frame) else "Of the methods, "
+        among = "Of the methods, " if apart else ""
         level = percent(best["level"])
         interval = (
             f" ({level} interval {span(best['jod_low'], best['jod_high'], 2, signed=True)})"
@@ -103,16 +112,17 @@ class PairAnswer:
         value = f"{fixed(best['jod'], 2, signed=True)} JOD{interval}"
         gap = best["jod"] - following["jod"]
         if fixed(gap, 2) == "0.00":
-            apart = f"level with {_name(following)}"
+            lead = f"level with {_name(following)}"
         else:
-            apart = f"{fixed(gap, 2)} JOD above {_name(following)}"
+            lead = f"{fixed(gap, 2)} JOD above {_name(following)}"
         preferred = _preferred(pairs, str(best["method"]), str(following["method"]))
-        return (
-            f"{among}{_name(best)} has the highest value on {where}, {value}, {apart}{preferred}."
-        )
+        return f"{among}{_name(best)} has the highest value on {where}, {value}, {lead}{preferred}."
 
-    def _differences(self, pairs: pd.DataFrame) -> str:
-        """How many pairs of methods are told apart, and the closest that isn't."""
+    def _differences(self, pairs: pd.DataFrame, told_of: set[object]) -> str:
+        """How many pairs of methods are told apart, and the closest that isn't.
+
+        ``told_of``: the two whose share has been told already.
+        """
         own, planned = (pairs, "") if self.planned is None else (self.planned, "planned ")
         tested = own[own["p_adjusted"].notna()]
         what = f"{planned}pairs of methods"
@@ -133,9 +143,10 @@ class PairAnswer:
         n = int(found.sum())
         told = f"{n or 'None'} of the {len(own)} {what} {'are' if n > 1 else 'is'} told apart {how}"
         others = " of the others" if n else ""
+        share = "" if {closest["first"], closest["second"]} == told_of else _share(closest)
         return (
             f"{told}; the closest{others} is {paper.label(str(closest['first']))} against "
-            f"{paper.label(str(closest['second']))}{_share(closest)}."
+            f"{paper.label(str(closest['second']))}{share}."
         )
 
     def _fooled(self) -> str:
@@ -143,14 +154,14 @@ class PairAnswer:
         rows = photograph_rows(self.found, self.reference)
         if rows.empty:
             return ""
-        best = rows.iloc[0]
+        best = rows.to_dict("records")[0]
         limits = span(100 * best["low"], 100 * best["high"], 0)
         known = math.isfinite(best["low"])
         interval = f" ({percent(best['level'])} interval {limits}%)" if known else ""
         return (
-            f"{paper.label(str(best['method']))} was taken for the photograph in place of the "
+            f"{_name(best)} was taken for the photograph in place of the "
             f"original in {best['share']:.0%} of {best['n']:.0f} judgements{interval}, the most of "
-            f"{counted(len(rows), 'method')}, where 50% would mean that they can't be told apart"
+            f"{counted(len(rows), 'method')}, where 50% would mean that they can't be told apart."
         )
 
     def _side(self) -> str:

@@ -369,7 +369,7 @@ def test_what_a_figure_or_a_note_claims_is_in_it() -> None:
         assert says in caption
         assert says in found.text
         assert ("Bars" in caption) == bool(found.frame["jod_low"].notna().any())
-        assert "75% prefer the better, ties aside." in caption
+        assert "75% prefer the better, ties aside;" in caption
     long = named.replace("m (-2)", f"m {'x' * 60} (-2)")
     assert "xxx (-2)" in package.preferences(long).figure().get_supxlabel().replace("\n", "")
 
