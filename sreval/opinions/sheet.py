@@ -380,7 +380,7 @@ class Heads:
             return "long"
         if any(pair <= {key.replace("_", "") for key in keys} for pair in _PAIRS):
             raise DataError(
-                f"{path} holds preferences between two images ({', '.join(self.cells)}), not "
+                f"{path} holds preferences between two images ({listed(self.cells, 9)}), not "
                 "ratings of single ones.",
                 f"Use {option(f'sreval preferences {path}', 'sreval.preferences(...)')}.",
             )

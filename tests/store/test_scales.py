@@ -94,12 +94,11 @@ def test_an_export_says_its_task_and_scale_and_is_read_without_an_option(
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"task": {"kind": "acr-hr"}}, "task"),
         ({"scale": NINE}, "scale"),
         ({"language": "de"}, "language"),
     ],
 )
-def test_task_and_scale_stay_once_a_rater_has_enrolled(
+def test_scale_and_language_stay_once_a_rater_has_enrolled(
     study: Study, tmp_path: Path, changes: dict[str, Any], key: str
 ) -> None:
     studies = Studies(study.store)
