@@ -195,6 +195,7 @@ class Study:
         Of pairs ``method`` is the left one, ``right_method`` the other. ``reference_sha256`` is the
         original's where it is in view.
         Raters count from 0. ``slot`` gives the place of a rater who dropped out to another one.
+        An active plan is that of a rater before whom nobody has judged.
         Raises DataError for a study that isn't frozen, StatisticsError for a negative number.
         """
         from dataclasses import asdict

@@ -123,9 +123,16 @@ def check(study: str, results: tuple[Path, ...], as_json: bool) -> None:
 def plan(study: str, rater: int, slot: int | None, out: Path | None, as_json: bool) -> None:
     """Print what one rater will be shown, item by item, and why.
 
-    Raters count from 0. `--slot` gives the place of a rater who dropped out to another one.
+    Raters count from 0. `--slot` gives the place of a rater who dropped out to another one. An
+    active plan is that of a rater before whom nobody has judged.
     """
-    items = api.Study(study).plan(rater, slot=slot)
+    given = api.Study(study)
+    items = given.plan(rater, slot=slot)
+    if given.design.pairs.plan == "active":
+        warn(
+            "Note: pairs of an active plan are chosen when a rater enrols; these are as if nobody "
+            "had judged before."
+        )
     if out:
         put(items.to_csv(index=False, lineterminator="\n"), out)
     elif as_json:

@@ -144,20 +144,10 @@ images = 2
 dataset = "photos"
 method = "bicubic"
 images = 1
-[[repeats]]
-dataset = "photos"
-method = "hr"
-against = "bicubic"
-images = 1
-distance = 2
 [[acceptance]]
 kind = "gold"
 limit = 0.5
 reason = "gold"
-[[acceptance]]
-kind = "repeats"
-limit = 1
-reason = "repeats"
 """
 OF_DCR = """
 [task]
@@ -179,8 +169,13 @@ def frozen_as(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_simulated_raters_of_pairs_get_active_plans_and_come_to_the_end(frozen_study: Path) -> None:
+def test_simulated_raters_of_pairs_get_active_plans_and_come_to_the_end(
+    frozen_study: Path, sreval: Callable[..., Any]
+) -> None:
     folder = frozen_as(frozen_study, OF_PAIRS)
+    printed = sreval("study", "plan", "small")
+    assert "as if nobody had judged before" in printed.err
+    assert printed.out.count("judged 0 times so far") == 6
     design, manifest = load_design(folder), load_manifest(folder)
     made = rehearse(folder, str(folder / "votes.sqlite"), 4, JODS)
     assert (made.complete, made.failures) == (4, [])
