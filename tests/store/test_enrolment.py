@@ -426,3 +426,30 @@ def test_who_declines_while_another_enrols_by_the_link_is_taken_off_its_count(
         assert len(others) == 2
         (link,) = [row for row in Links(store, study.name).listing() if row.kind == "open"]
         assert link.used == 1
+
+
+def test_an_active_plan_goes_by_the_accepted_votes_of_those_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of nine votes, a repeat and two checks of a rater the votes; none of who isn't used."""
+    given: list[Any] = []
+
+    def kept(*arguments: Any) -> Any:
+        given.append(arguments[-1])
+        return plain_plan(*arguments)
+
+    monkeypatch.setattr("sreval.study.plan.make_plan", kept)
+    asked = design(sittings={}, task={"kind": "pair"}, subset=4, pairs={"plan": "active"})
+    study = Study(store, asked)
+    first, second = study.rating(), study.rating()
+    study.vote_all(first)
+    study.vote_all(second, 4)
+    study.enrol()
+    Raters(store, study.name).decide(pseudonym(study, first), False, "Left the room.")
+    study.enrol()
+    assert [len(judged) for judged in given[:2]] == [0, 0]
+    before, after = (frame.groupby("session").size().to_dict() for frame in given[2:])
+    assert before[first] == 9
+    assert after == {second: before[second]}
+    assert set(given[3]["choice"]) <= {"left", "right"}
+    assert given[3][["dataset", "image", "left", "right"]].notna().all(axis=None)
