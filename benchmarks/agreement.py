@@ -43,7 +43,7 @@ from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.mos import score_limits
 from sreval.opinions.reliability import Reliability, retest, weighted_kappa
 from sreval.opinions.standards import P910, PROCEDURES, cast, recovered_differences
-from sreval.opinions.votes import STIMULUS, Scale, check_votes
+from sreval.opinions.votes import ACR, STIMULUS, Scale, check_votes
 
 SIZES = ((8, 14), (15, 14), (26, 14), (15, 100), (26, 100))
 FEW = ((5, 1), (5, 5), (15, 1), (15, 5), (15, 14), (26, 1), (26, 5), (26, 14))
@@ -118,7 +118,7 @@ def standards_cell(n: int, size: tuple[int, int]) -> Shares:
         votes = index.assign(score=(quality[:, None] + raters.bias + noise).ravel())
         truth = index.assign(truth=quality[image]).groupby(list(STIMULUS))["truth"].first()
         for name, procedure in PROCEDURES.items():
-            found = procedure.run(cast(votes), 0.95)
+            found = procedure.run(cast(votes), 0.95, ACR)
             shift = 0.0 if name in ("MOS", "BT.500") else float(raters.bias.mean())
             hits.setdefault(name, []).append(held(found.stimuli, truth + shift))
             if name == P910:

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from benchmarks.site import Server, links, noise_study, postgresql, restart_post
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.store.database import open_store
 from sreval.store.models import Vote
+from sreval.study.respondent import Response
 from tests.load.visitor import Stopped, Visit, Visitor
 
 IMAGES = 40
@@ -123,9 +124,9 @@ class Scorer:
 
     generator: random.Random
 
-    def __call__(self, png: bytes, intended: int | None) -> tuple[int, float]:
-        assert png.startswith(b"\x89PNG")
-        return self.generator.randint(1, 5), 1000.0
+    def __call__(self, shown: Mapping[Any, bytes], intended: int | None) -> Response:
+        assert shown["left"].startswith(b"\x89PNG")
+        return Response(self.generator.randint(1, 5), 1000.0, {})
 
 
 def endure(

@@ -39,6 +39,7 @@ from benchmarks.site import Server, links, noise_study, postgresql
 from benchmarks.timing import ROOT, cores, progress, provenance, write_results
 from sreval.store.database import open_store
 from sreval.store.operators import Operators
+from sreval.study.respondent import Response
 from tests.load.visitor import Visitor
 
 GOAL_MS = 100.0
@@ -271,7 +272,7 @@ class _Guest(Visitor):
         raise _Arrived
 
 
-def _never(png: bytes, intended: int | None) -> tuple[int, float]:
+def _never(shown: object, intended: int | None) -> Response:
     raise AssertionError("the guest doesn't vote")
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import difflib
 import errno
+import math
 import os
 import re
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import IntEnum
 from typing import TypeVar
 
@@ -30,6 +32,9 @@ DEBUG = "SREVAL_DEBUG"
 UNFORESEEN = "failed in a way it should not"
 """What is said of a fault of the program itself, wherever one is caught."""
 
+NONE = "–"
+"""The text for a missing number."""
+
 Made = TypeVar("Made")
 
 
@@ -40,6 +45,8 @@ _WORD, _MESSAGE = 400, 2000
 _QUOTES = re.compile(r"""(?<!\w)(['"])(?:(?!\1)[^\\\n]|\\.)*\1(?!\w)""")
 _WORDS = re.compile(rf"\S{{{_WORD + 1},}}")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+_DECIMALS = Context(prec=400, rounding=ROUND_HALF_UP)
+"""Room for all digits of the largest float."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -120,19 +127,25 @@ class StoreError(SrevalError):
     """A database of votes that can't be reached, read or written, or that refuses something."""
 
 
-_calls = {"command": False}
-"""Whether a command line is running: all threads that it starts are to see the same."""
+_calls: dict[str, str | None] = {"suffix": None}
+"""How a running command line ends the names of its options, None where none is running.
+
+All threads that it starts are to see the same.
+"""
 
 
 @contextmanager
-def as_command() -> Iterator[None]:
-    """While it lasts, messages name the options of the command line; otherwise arguments."""
-    before = _calls["command"]
-    _calls["command"] = True
+def as_command(suffix: str = "") -> Iterator[None]:
+    """While it lasts, messages name the options of the command line; otherwise arguments.
+
+    ``suffix`` ends the options' names, where a command has them once for each of two files.
+    """
+    before = _calls["suffix"]
+    _calls["suffix"] = suffix
     try:
         yield
     finally:
-        _calls["command"] = before
+        _calls["suffix"] = before
 
 
 def option(flag: str, argument: str | None = None) -> str:
@@ -141,8 +154,9 @@ def option(flag: str, argument: str | None = None) -> str:
     Without ``argument`` it is the keyword of that name: ``--stand-ins`` is ``stand_ins=``. Ask for
     it where a message is made, not where a module is imported.
     """
-    if _calls["command"]:
-        return flag
+    if (suffix := _calls["suffix"]) is not None:
+        name, *value = flag.split(" ", 1)
+        return " ".join([name + suffix, *value]) if name.startswith("--") else flag
     return f"{flag[2:].replace('-', '_')}=" if argument is None else argument
 
 
@@ -204,6 +218,22 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def fixed(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number with so many decimals; what rounds to zero has no minus, a missing one is a dash.
+
+    Halves are rounded away from zero, and what lies within 1e-8 of the last digit of one is a half:
+    the same difference is printed alike whatever sums it comes from, and its reverse is its
+    negative. ``signed`` prints a plus, too, as differences need it.
+    """
+    if not math.isfinite(value):
+        return NONE
+    near = Decimal(f"{value:.{digits + 8}f}")
+    rounded = near.quantize(Decimal(1).scaleb(-digits), context=_DECIMALS)
+    if not rounded:
+        rounded = abs(rounded)
+    return f"{rounded:+f}" if signed else f"{rounded:f}"
+
+
 def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:
     """A key to sort names by, in which their numbers count as numbers, of whatever length."""
     parts: list[str | int] = []
@@ -221,16 +251,24 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], remedy: str = "") -> UnknownNameError:
+def unknown_name(
+    kind: str, name: object, known: Iterable[str], remedy: str = ""
+) -> UnknownNameError:
     """The error for an unknown name; it suggests the nearest known one."""
     return UnknownNameError(
-        f"Unknown {kind} {shown(name)}.", f"{suggestion(name, known)} {remedy}".strip()
+        f"Unknown {kind} {shown(name)}.", f"{suggestion(str(name), known)} {remedy}".strip()
     )
+
+
+def check_name(kind: str, name: object, known: Collection[str], remedy: str = "") -> None:
+    """Raise UnknownNameError for what is none of the ``known`` names, a list or number too."""
+    if not (isinstance(name, str) and name in known):
+        raise unknown_name(kind, name, known, remedy)
 
 
 def not_in_results(
     kind: str,
-    name: str,
+    name: object,
     known: Iterable[str],
     remedy: str = "",
     *,
@@ -242,16 +280,16 @@ def not_in_results(
     lead = f"{where}: {holder}" if where else holder[0].upper() + holder[1:]
     return UnknownNameError(
         f"{lead} no {kind} {shown(name)}{f' of {of}' * bool(of)}.",
-        f"{suggestion(name, known)} {remedy}".strip(),
+        f"{suggestion(str(name), known)} {remedy}".strip(),
     )
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The known name that is nearest to ``name``, as a question; else all of them."""
-    names = sorted(set(known), key=numbered)
+    names = sorted(set(filter(None, known)), key=numbered)
     near = difflib.get_close_matches(name[:200], names, n=1, cutoff=0.5)
     if not near:
         folded = {one.casefold(): one for one in names}
         alike = difflib.get_close_matches(name[:200].casefold(), list(folded), n=1, cutoff=0.5)
         near = [folded[one] for one in alike]
-    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}."
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names) or 'none'}."

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sreval.api.given import as_list, kind_of, named_objects, result_folders
-from sreval.errors import UsageError, listed, option, unknown_name
+from sreval.api.given import as_list, kind_of, named_objects, result_folders, to_a_file
+from sreval.errors import UsageError, check_name, listed, option, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -281,8 +281,7 @@ class Results:
             "scores": ("metric",),
             "tradeoff": ("x", "y", "size", "costs"),
         }
-        if kind not in of_kind:
-            raise unknown_name("kind of figure", kind, of_kind)
+        check_name("kind of figure", kind, of_kind, to_a_file(kind))
         asked: dict[str, Any] = {
             "image": image, "region": region, "show": show, "metrics": metrics,
             "metric": metric, "x": x, "y": y, "size": size, "costs": costs,

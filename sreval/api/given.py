@@ -58,6 +58,13 @@ def kind_of(given: object) -> str:
     return "None" if given is None else f"of the type {type(given).__name__}"
 
 
+def to_a_file(given: object) -> str:
+    """The remedy for the name of a file where a figure's kind or data set is asked for."""
+    name = str(given)
+    drawing = Path(name).suffix.lower() in (".png", ".svg", ".pdf")
+    return f"figure(...).savefig({name!r}) writes a file." if drawing else ""
+
+
 def result_folders(results: object) -> list[Path]:
     """The folders of benchmark results: of a path, a Results, or a list of these."""
     from sreval.content import user_path

@@ -10,12 +10,13 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sreval.api.benchmarks import scores_of
-from sreval.api.given import is_frame, kind_of, names_of
+from sreval.api.given import is_frame, kind_of, names_of, to_a_file
 from sreval.api.votes import Adjustment, Votes, VotesLike, read_votes
 from sreval.errors import (
     StatisticsError,
     UsageError,
     attempted,
+    check_name,
     counted,
     listed,
     option,
@@ -37,7 +38,7 @@ TiesAs = Literal["half", "drop"]
 
 
 def preferences(
-    judgements: pd.DataFrame | Path | str,
+    judgements: Judgements | pd.DataFrame | Path | str,
     *,
     model: PairModel | None = None,
     unit: PairUnit | None = None,
@@ -64,7 +65,8 @@ def preferences(
             (methods), choice (left, right, tie; also A, B, 1, 2, the chosen method's name), and
             rater, image, dataset, kind (real, repeat, trap, same, training), seconds where they
             are known. Counts: left, right, left_wins, right_wins, ties. Columns winner, loser. A
-            square matrix of wins, the row's method over the column's.
+            square matrix of wins, the row's method over the column's. Or what `Study.judgements`
+            gives.
         model: "bradley-terry" or "thurstone" for judgements without ties; with ties "davidson",
             "rao-kupper" or "glenn-david". None: Bradley-Terry, with ties Davidson. JOD are always
             of the normal models: Thurstone, with ties Glenn-David.
@@ -109,7 +111,7 @@ def preferences(
     """
     from sreval.content import user_path
     from sreval.opinions.arrays import check_level
-    from sreval.opinions.pairs.judgements import read_judgements
+    from sreval.opinions.pairs.judgements import Judgements, read_judgements
     from sreval.opinions.significance import ADJUSTMENTS
     from sreval.report import preferences as report
 
@@ -120,21 +122,24 @@ def preferences(
         ("treatment of ties", ties, get_args(TiesAs)),
         ("adjustment", adjustment, ADJUSTMENTS),
     ):
-        if name is not None and name not in known:
-            raise unknown_name(kind, str(name), known)
+        if name is not None:
+            check_name(kind, name, known)
     if ties is not None and model not in (None, "bradley-terry", "thurstone"):
         raise UsageError(
             f"The model {model} explains ties, so ties={ties!r} can't be applied.",
             "Leave one of the two out.",
         )
-    if not (isinstance(judgements, str | Path) or is_frame(judgements)):
+    if isinstance(judgements, Judgements):
+        read = judgements
+    elif isinstance(judgements, str | Path) or is_frame(judgements):
+        read = read_judgements(
+            user_path(judgements) if isinstance(judgements, str | Path) else judgements
+        )
+    else:
         raise UsageError(
             f"judgements can't be {kind_of(judgements)}.",
             "Give a file, or a DataFrame, as pandas.DataFrame(rows) makes it.",
         )
-    read = read_judgements(
-        user_path(judgements) if isinstance(judgements, str | Path) else judgements
-    )
     if order and not read.sided:
         raise UsageError(
             "It isn't known which picture stood left, so that no advantage of a place can be kept "
@@ -347,10 +352,8 @@ class Preferences:
 
         Raises UsageError for one that wasn't made.
         """
-        for made in self.sections:
-            if made.analysis == analysis:
-                return made
-        raise unknown_name("table", analysis, [made.analysis for made in self.sections])
+        check_name("table", analysis, [made.analysis for made in self.sections])
+        return next(made for made in self.sections if made.analysis == analysis)
 
     def records(self) -> dict[str, Any]:
         """Every value in full, for JSON: what ``sreval preferences --json`` prints."""
@@ -370,8 +373,7 @@ class Preferences:
         from sreval.report.choices import WIDTHS
         from sreval.report.preferences_figure import preferences_figure
 
-        if width not in WIDTHS:
-            raise unknown_name("width", str(width), WIDTHS)
+        check_name("width", width, WIDTHS)
         scales = {scale.title: scale for scale in self.found.scales}
         if not scales:
             raise StatisticsError("No finite scale exists that could be drawn.")
@@ -381,8 +383,8 @@ class Preferences:
                 f"Name one by {option(_narrowing(self.found.scales), 'dataset=')}; "
                 f"{option('--out', 'write()')} draws all.",
             )
-        if dataset is not None and dataset not in scales:
-            raise unknown_name("scale", dataset, scales)
+        if dataset is not None:
+            check_name("scale", dataset, scales, to_a_file(dataset))
         return preferences_figure(scales[dataset or next(iter(scales))], width)
 
     def write(self, out: Path | str) -> list[str]:

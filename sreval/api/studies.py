@@ -14,7 +14,9 @@ from sreval.errors import (
     SrevalError,
     StatisticsError,
     UsageError,
+    attempted,
     counted,
+    listed,
     option,
 )
 
@@ -23,18 +25,21 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from sreval.opinions.pairs.judgements import Judgements
     from sreval.report.study_report import WrittenReport
     from sreval.report.study_status import Status
     from sreval.report.study_text import CheckedStudy
     from sreval.site.checks import Check
     from sreval.site.config import SiteConfig
     from sreval.store.database import Store
+    from sreval.store.models import Study as StudyRow
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
     from sreval.store.snapshot import Imported, Restored
+    from sreval.study.data import StudyData
     from sreval.study.design import StudyDesign
     from sreval.study.manifest import Manifest
-    from sreval.study.task import Scale
+    from sreval.study.task import Choice, Scale
 
 
 class Link(NamedTuple):
@@ -187,6 +192,8 @@ class Study:
     def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.
 
+        Of pairs ``method`` is the left one, ``right_method`` the other. ``reference_sha256`` is the
+        original's where it is in view.
         Raters count from 0. ``slot`` gives the place of a rater who dropped out to another one.
         Raises DataError for a study that isn't frozen, StatisticsError for a negative number.
         """
@@ -201,7 +208,10 @@ class Study:
             raise StatisticsError(f"Raters count from 0, got {min(rater, slot or 0)}.")
         place = rater if slot is None else slot
         items = make_plan(self.design, load_manifest(self.folder), place, rater)
-        return pd.DataFrame([asdict(item) for item in items], dtype=object)
+        task, frame = self.design.task, pd.DataFrame([asdict(item) for item in items], dtype=object)
+        others = [] if task.pair else ["right_method", "right_sha256"]
+        others += [] if task.shows_reference else ["reference_sha256"]
+        return frame.drop(columns=others)
 
     def freeze(
         self,
@@ -222,7 +232,7 @@ class Study:
         """
         from sreval.content import brought
         from sreval.study import freeze as freezing
-        from sreval.study.check import attainable
+        from sreval.study.check import attainable, unfit
         from sreval.study.exposure import StimulusSet
         from sreval.study.manifest import MANIFEST, STIMULI
         from sreval.study.sources import available
@@ -245,7 +255,8 @@ class Study:
         )
         stimuli = StimulusSet.of(design, manifest.scenes)
         hopeless = (f"{m.note}. {m.remedy}" for m in attainable(stimuli) if m.hopeless)
-        notes = (*available(design, folders).notes, *hopeless)
+        too_large = (f"{found.what}. {found.remedy}" for found in unfit(stimuli, manifest))
+        notes = (*available(design, folders).notes, *hopeless, *too_large)
         files = {stimulus.sha256 for stimulus in manifest.stimuli}
         size = sum((folder / STIMULI / f"{name}.png").stat().st_size for name in files)
         return Frozen(folder / MANIFEST, manifest, size, notes)
@@ -261,14 +272,25 @@ class Study:
             return
         with self._store() as store:
             known = self.name in Studies(store).names()
-            begun = Studies(store).get(self.name).locked_at if known else None
-        if begun:
+            row = Studies(store).get(self.name) if known else None
+        if row is not None and row.locked_at is not None:
+            changed = row.changes_to(self.design)
+            other = f" with another design: {listed(changed)}" if changed else ""
             raise StateError(
-                f"Raters have begun study {self.name!r} ({begun:%Y-%m-%d}); its stimuli stay.",
+                f"Raters have begun study {self.name!r} ({row.locked_at:%Y-%m-%d}){other}; its "
+                "stimuli stay.",
                 f"Begin another one: sreval study new {self.name}-2 --from {self.folder}",
             )
 
     # Raters
+
+    @property
+    def _design_file(self) -> Path | None:
+        """The study.toml; None where there is none, as of an imported study."""
+        from sreval.study.manifest import DESIGN
+
+        file = None if self._folder is None else self._folder / DESIGN
+        return file if file is not None and file.is_file() else None
 
     @property
     def url(self) -> str:
@@ -299,10 +321,11 @@ class Study:
 
         Args:
             raters: How many.
-            qualities: The true quality of each method on the study's scale, by method or by
-                (dataset, method); or a CSV file with the columns method, quality and, if they
-                differ, dataset. None: the opinion scores of the SRGAN paper, taken from 1..5 to
-                the study's scale.
+            qualities: The true quality of each method on the study's scale, of pairs in JOD, by
+                method or by (dataset, method); or a CSV file with the columns method, quality and,
+                if they differ, dataset. None: the opinion scores of the SRGAN paper, taken from
+                1..5 to the study's scale; of pairs to the JOD at which a rater of the rater model
+                scores both pictures and chooses the better.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
@@ -317,7 +340,7 @@ class Study:
         if not 1 <= raters <= _MOST_RATERS:
             raise UsageError(f"raters can't be {raters}.", f"Give 1 to {_MOST_RATERS}.")
         if qualities is None:
-            known: Qualities = _paper_qualities(self.design.scale)
+            known: Qualities = _paper_qualities(self.design.answers)
         elif isinstance(qualities, Mapping):
             known = {
                 key if isinstance(key, tuple) else ("", str(key)): float(value)
@@ -467,9 +490,26 @@ class Study:
         """
         from sreval.report.study_status import Status
         from sreval.store.overview import Overview
+        from sreval.store.studies import Studies
 
         with self._store() as store:
-            return Status(Overview.of(store, self.name))
+            seen = Overview.of(store, self.name)
+            return Status(seen, self._changes(Studies(store).get(self.name)))
+
+    def _changes(self, begun: StudyRow) -> str:
+        """How study.toml isn't the design that raters ``begun`` with; empty where it is."""
+        if begun.locked_at is None or self._design_file is None:
+            return ""
+        design, why = attempted(lambda: self.design, remedy=True)
+        if design is not None and begun.has_design(design):
+            return ""
+        when = f"{begun.locked_at:%Y-%m-%d %H:%M} UTC"
+        lead = f"{self._design_file} isn't what raters began with ({when})"
+        how = listed(begun.changes_to(design)) if design is not None else why.rstrip(".")
+        return (
+            f"{lead}: {how}. Their votes are of the old design, and the site won't start with this "
+            "one. Put the old file back, or begin a study of another name: sreval study new."
+        )
 
     def pause(self) -> None:
         """Take no votes for now. Raters are told so, and nothing of theirs is lost."""
@@ -585,16 +625,46 @@ class Study:
         Where the design plans looks, those of the look that was reached; ``notes`` give the alpha.
         ``allow_open``: also of a study that isn't closed; None: only where all raters so far are
         simulated. Means of an open study's methods are a look at its results, which the audit
-        log keeps. Raises UsageError for an open study, StatisticsError where nobody voted and
-        before the first look.
+        log keeps. Raises UsageError for an open study and for one of pairs, whose `judgements`
+        they are; StatisticsError where nobody voted and before the first look.
         """
+        data = self._voted(allow_open)
+        if data.design.task.pair:
+            raise UsageError(
+                f"Study {self.name} compares pairs of pictures: it has judgements, not scores.",
+                "Use Study.judgements() and sreval.preferences().",
+            )
+        notes = (str(data.look),) if data.look else ()
+        return Votes(data.analysed, notes, data.design.scale.numbers)
+
+    def judgements(self, *, allow_open: bool | None = None) -> Judgements:
+        """The judgements so far of a study of pairs, as `preferences` takes them.
+
+        ``allow_open``, looks and what is raised as in `votes`; UsageError for a study in which
+        pictures are scored one by one.
+        """
+        from dataclasses import replace
+
+        from sreval.opinions.pairs.judgements import Judgements
+
+        data = self._voted(allow_open)
+        if not data.design.task.pair:
+            raise UsageError(
+                f"Study {self.name} is of {data.design.task}: it has scores, not judgements of "
+                "pairs.",
+                "Use Study.votes().",
+            )
+        notes = (str(data.look),) if data.look else ()
+        return Judgements(replace(data, votes=data.analysed).judgements, notes)
+
+    def _voted(self, allow_open: bool | None) -> StudyData:
+        """The study's data. Raises StatisticsError where nobody voted."""
         from sreval.report.opinion_rows import load
 
         data = load(self.folder, self.database, allow_open=allow_open)
         if data.votes.empty:
             raise StatisticsError(f"Study {self.name} has no votes.", "Invite raters first.")
-        notes = (str(data.look),) if data.look else ()
-        return Votes(data.analysed, notes, data.design.scale.numbers)
+        return data
 
     def report(
         self,
@@ -654,10 +724,8 @@ class Study:
         """
         from sreval.content import user_path
         from sreval.store import snapshot
-        from sreval.study.manifest import DESIGN
 
-        has_design = self._folder is not None and (self._folder / DESIGN).is_file()
-        design = self.design if has_design else None
+        design = self.design if self._design_file else None
         with self._store(create=True) as store:
             return snapshot.import_(store, user_path(file), self.name, design=design)
 
@@ -754,14 +822,18 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-def _paper_qualities(scale: Scale) -> dict[tuple[str, str], float]:
-    """The opinion scores of the SRGAN paper, taken from 1..5 to ``scale``."""
+def _paper_qualities(answers: Scale | Choice) -> dict[tuple[str, str], float]:
+    """The opinion scores of the SRGAN paper, taken from 1..5 to a scale, or to JOD."""
     from sreval.opinions.votes import ACR
     from sreval.report.paper import figures
+    from sreval.study.respondent import JOD_OF_A_POINT
+    from sreval.study.task import Scale
 
-    factor = (scale.high - scale.low) / (ACR.high - ACR.low)
+    lowest, factor = 0.0, JOD_OF_A_POINT
+    if isinstance(answers, Scale):
+        lowest, factor = answers.low, (answers.high - answers.low) / (ACR.high - ACR.low)
     return {
-        (dataset, method): scale.low + factor * (score - ACR.low)
+        (dataset, method): lowest + factor * (score - ACR.low)
         for (dataset, method, metric), score in figures().items()
         if metric == "mos"
     }

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sreval.api.benchmarks import scores_of
-from sreval.api.given import as_list, is_frame, kind_of, names_of
+from sreval.api.given import as_list, is_frame, kind_of, names_of, to_a_file
 from sreval.errors import (
     StatisticsError,
     UsageError,
+    check_name,
     counted,
     listed,
     option,
@@ -364,8 +365,9 @@ class Votes:
             UsageError: an unknown name.
             StatisticsError: votes that don't allow the figure.
         """
-        from sreval.report.opinion_figures import opinion_figure
+        from sreval.report.opinion_figures import KINDS, opinion_figure
 
+        check_name("kind of figure", kind, KINDS, to_a_file(kind))
         request = self._request(unit, scores_of(results, protocol, None, lambda _: None))
         return opinion_figure(self.frame, kind, request, dataset)
 
@@ -382,8 +384,8 @@ class Votes:
         """What is asked of these votes, as far as they and the unit decide it."""
         from sreval.report.opinions import Request
 
-        if unit is not None and unit not in CLAIMS:
-            raise unknown_name("unit", unit, CLAIMS)
+        if unit is not None:
+            check_name("unit", unit, CLAIMS)
         interval = interval_of(unit)
         return Request(unit, interval, scale=self.scale, better=self.better, scores=scores)
 

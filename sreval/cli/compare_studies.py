@@ -19,7 +19,7 @@ from sreval.cli.shared import (
     show_analysis,
     votes_options,
 )
-from sreval.errors import UsageError, listed
+from sreval.errors import UsageError, as_command, listed
 
 
 def _with_sides(command: Command) -> Command:
@@ -95,5 +95,6 @@ def _read(given: str, side: str, chosen: Mapping[str, Any]) -> PanelLike:
         raise UsageError(f"{given} is {kind}, which can't take {listed(names)}.", "Leave it out.")
     if file:
         own["scale"] = own.pop("rating_scale", None)
-        return api.read_votes(given, whole_methods=True, **own)
+        with as_command(f"-{side}"):
+            return api.read_votes(given, whole_methods=True, **own)
     return PAPER if given == PAPER else api.Study(given, database)

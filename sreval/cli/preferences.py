@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,18 +16,44 @@ from sreval.cli.shared import (
     PATH,
     PROTOCOL,
     UPSCALING,
+    Command,
     json_option,
     require_drawing,
     require_folder,
     results_option,
     save_drawing,
     show_analysis,
+    votes_options,
 )
-from sreval.errors import UNFORESEEN, Exit
+from sreval.errors import UNFORESEEN, Exit, UsageError
 from sreval.report.choices import WIDTHS
 
 if TYPE_CHECKING:
+    from sreval.api import Votes
+    from sreval.opinions.votes import Scale
     from sreval.report.choices import Width
+
+
+def _with_votes(command: Command) -> Command:
+    """Give a command --votes and its options; read, it is the argument ``votes``."""
+    # judgements are narrowed by --without; the votes beside them stay whole
+    options = votes_options(file="--votes")[:-1]
+
+    @functools.wraps(command)
+    def wrapped(votes: Path | None, rating_scale: Scale | None, **others: Any) -> Any:
+        names = ["task", "stimuli", "header", "labels", "missing"]
+        form = {name: others.pop(name) for name in names}
+        given = [name for name in names if form[name] not in (None, ())]
+        given += ["rating-scale"] if rating_scale else []
+        if votes is None and given:
+            raise UsageError(f"--{given[0]} is of --votes.", "Name a file of votes, too.")
+        read = None if votes is None else api.read_votes(votes, scale=rating_scale, **form)
+        return command(votes=read, **others)
+
+    decorated: Command = wrapped
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
 
 
 @click.command(epilog="Example: sreval preferences pairs.csv --unit both --out preferences")
@@ -57,13 +84,7 @@ if TYPE_CHECKING:
 @click.option(
     "--votes", type=PATH, help="Votes on the same methods: MOS and JOD stand side by side."
 )
-@click.option(
-    "--rating-scale",
-    default="1..5",
-    show_default=True,
-    metavar="LOW..HIGH[/STEP]",
-    help="Of --votes.",
-)
+@_with_votes
 @results_option("Benchmark results of the same images; may be repeated.")
 @click.option("--metrics", type=PATH, help="A CSV instead of results: image, method, psnr, ...")
 @PROTOCOL
@@ -85,8 +106,7 @@ if TYPE_CHECKING:
 def preferences(
     file: Path,
     methods: tuple[str, ...],
-    votes: Path | None,
-    rating_scale: str,
+    votes: Votes | None,
     results: tuple[Path, ...],
     as_json: bool,
     out: Path | None,
@@ -104,7 +124,7 @@ def preferences(
     found = api.preferences(
         file,
         methods=methods or None,
-        votes=None if votes is None else api.read_votes(votes, scale=rating_scale),
+        votes=votes,
         results=results or None,
         **chosen,
     )

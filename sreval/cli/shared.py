@@ -111,9 +111,13 @@ def _scale(_: click.Context, __: click.Parameter, text: str | None) -> Scale | N
     return None if text is None else Scale.parse(text)
 
 
-def votes_options(side: str = "") -> tuple[Callable[[Command], Command], ...]:
-    """The options on a file of ratings; ``side`` ends their names where a command takes two."""
-    suffix, of = (f"-{side}", f"{side.upper()}: ") if side else ("", "")
+def votes_options(side: str = "", file: str = "") -> tuple[Callable[[Command], Command], ...]:
+    """The options on a file of ratings; ``side`` ends their names where a command takes two.
+
+    ``file`` is the option that names it, where it isn't the command's argument.
+    """
+    suffix = f"-{side}" if side else ""
+    of = f"{side.upper() or file}: " if side or file else ""
     return (
         click.option(
             f"--stimuli{suffix}",

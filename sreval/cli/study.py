@@ -131,9 +131,15 @@ def plan(study: str, rater: int, slot: int | None, out: Path | None, as_json: bo
     elif as_json:
         print_json(items.to_dict("records"))
     else:
-        shown = items[["position", "sitting", "kind", "dataset", "image", "method", "reason"]]
-        head = ["position", "sitting", "kind", "data set", "image", "method", "why"]
-        click.echo(columns([head, *shown.to_numpy().tolist()]))
+        heads = {name: name for name in ("position", "sitting", "kind")}
+        heads |= {"dataset": "data set", "image": "image", "method": "method"}
+        if "right_method" in items:
+            heads |= {"method": "left", "right_method": "right"}
+        if "reference_sha256" in items:
+            items = items.assign(reference="original")
+            heads |= {"reference": "beside"}
+        heads |= {"reason": "why"}
+        click.echo(columns([list(heads.values()), *items[list(heads)].to_numpy().tolist()]))
 
 
 @click.command(epilog="Example: sreval study schema --out studies/study.schema.json")
@@ -189,8 +195,8 @@ def freeze(study: str, results: tuple[Path, ...], as_json: bool, **chosen: Any) 
     "--qualities",
     default="paper",
     show_default=True,
-    help="True qualities: the paper's opinion scores, taken to the study's scale, or a CSV with "
-    "method, quality[, dataset], on the study's scale.",
+    help="True qualities: the paper's opinion scores, taken to the study's scale, of pairs to JOD, "
+    "or a CSV with method, quality[, dataset], on the study's scale, of pairs in JOD.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option("Machine-readable summary.")

@@ -139,7 +139,7 @@ def limits_on_scale(
     off = (mean < scale.low - slack) | (mean > scale.high + slack)
     if off.any():
         raise StatisticsError(
-            f"A mean score of {mean[off].flat[0]:g} lies outside {scale.low:g}..{scale.high:g}.",
+            f"A mean score of {mean[off].flat[0]:g} lies outside {scale}.",
             "Name the scale that was used.",
         )
     mean = np.clip(mean, scale.low, scale.high)

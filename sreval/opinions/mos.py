@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from sreval.errors import StatisticsError, option, unknown_name
+from sreval.errors import StatisticsError, check_name, option, unknown_name
 from sreval.opinions.arrays import Codes, Floats, Ratings, cell_means, check_level, group_mean
 from sreval.opinions.crossed import crossed_mean
 from sreval.opinions.intervals import (
@@ -549,6 +549,13 @@ def crush(differences: Floats, scale: Scale = ACR) -> Floats:
     return np.where(differences > scale.high, crushed, differences)
 
 
+def check_reference(counted: pd.DataFrame, reference: str) -> None:
+    """Raise UsageError where no vote that counts is on the method ``reference``."""
+    known = set(counted["method"].astype(str))
+    remedy = f"Name the original by {option('--reference', 'reference')}, if it was rated."
+    check_name("reference", reference, known, remedy)
+
+
 def difference_scores(
     votes: pd.DataFrame, reference: str = "hr", scale: Scale = ACR
 ) -> DifferenceScores:
@@ -566,13 +573,7 @@ def difference_scores(
             f"Their mean, {task.mean}, is in the analysis mos.",
         )
     counted = opinions(votes)
-    if reference not in set(counted["method"]):
-        raise unknown_name(
-            "reference",
-            reference,
-            set(counted["method"].astype(str)),
-            f"Name the original by {option('--reference', 'reference')}, if it was rated.",
-        )
+    check_reference(counted, reference)
     key = ["rater", "dataset", "image"]
     again = votes["accepted"] & (votes["kind"] == "repeat") & (votes["method"] == reference)
     of_reference = pd.concat([counted[counted["method"] == reference], votes[again]])

@@ -23,6 +23,7 @@ import scipy
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Codes, Floats, Ratings, check_level, group_mean
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
+from sreval.opinions.votes import ACR, Scale
 
 ENOUGH_RATERS = 15
 """Raters below which the likelihood often has no maximum, or the half widths are far too short."""
@@ -32,6 +33,7 @@ _MAX_ITERATIONS = 1000
 _CONVERGED = 1e-8
 _LEAST_VARIANCE = 1e-8
 _COLLAPSED = 0.01
+"""In points of 1..5, like the two above; on another scale as large a share of its width."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class Recovery:
     ``quality`` (J,), ``deviation`` (J,) of the residuals on each stimulus; ``bias`` (I,), mean
     zero over raters, and ``inconsistency`` (I,), the standard deviation of a rater's noise.
     ``excluded``: raters with a single vote, who leave no residual, and why. ``collapsed``: raters
-    whose inconsistency went below 0.01. The likelihood has no bound there: with few votes a
-    stimulus such a rater's votes ARE the quality, and the result should not be used. Every
-    interval is at ``level``.
+    whose inconsistency went below 0.01 points of 1..5, or as small a share of another scale. The
+    likelihood has no bound there: with few votes a stimulus such a rater's votes ARE the quality,
+    and the result should not be used. Every interval is at ``level``.
     """
 
     of: Ratings
@@ -193,9 +195,11 @@ def remove_bias(ratings: Ratings) -> BiasRemoved:
     return BiasRemoved(stimuli, pd.Series(bias, index=_index(ratings.raters), name="bias"))
 
 
-def recover(ratings: Ratings, level: float = 0.95) -> Recovery:
+def recover(ratings: Ratings, level: float = 0.95, scale: Scale = ACR) -> Recovery:
     """Alternating projection to the maximum of the model's likelihood (P.910 (10/2023) Annex E).
 
+    It ends where the step of all qualities is shorter than 1e-8 points of 1..5, or as small a share
+    of the width of another ``scale``: votes multiplied with their scale give qualities multiplied.
     Time and memory grow linearly in the votes, whatever share of the matrix they fill.
     Raises StatisticsError when no rater has two votes, or when raters and stimuli fall into
     parts without a common vote, between which bias and quality can't be told apart.
@@ -206,10 +210,12 @@ def recover(ratings: Ratings, level: float = 0.95) -> Recovery:
             f"Raters and stimuli fall into {len(pieces)} parts with no vote between them.",
             "Recover each part on its own: recover_parts.",
         )
-    return _recovered(pieces[0], excluded, level)
+    return _recovered(pieces[0], excluded, level, scale)
 
 
-def recover_parts(ratings: Ratings, level: float = 0.95) -> tuple[Recovery, ...]:
+def recover_parts(
+    ratings: Ratings, level: float = 0.95, scale: Scale = ACR
+) -> tuple[Recovery, ...]:
     """``recover`` of each part between which there is no vote, on its own; usually there is one.
 
     The parts are in the order of their first stimuli. In each the biases have the mean zero, so
@@ -217,15 +223,16 @@ def recover_parts(ratings: Ratings, level: float = 0.95) -> tuple[Recovery, ...]
     of all parts. Raises StatisticsError when no rater has two votes.
     """
     pieces, excluded = _connected(ratings)
-    return tuple(_recovered(piece, excluded, level) for piece in pieces)
+    return tuple(_recovered(piece, excluded, level, scale) for piece in pieces)
 
 
-def _recovered(kept: Ratings, excluded: dict[str, str], level: float) -> Recovery:
+def _recovered(kept: Ratings, excluded: dict[str, str], level: float, scale: Scale) -> Recovery:
     check_level(level)
+    point = (scale.high - scale.low) / (ACR.high - ACR.low)
     centre = float(kept.score.mean())
     full = _is_full(kept) and kept.n_stimuli > 1
     table: _FullTable | _SparseTable = (_FullTable if full else _SparseTable)(kept, centre)
-    quality, before, bias, iterations, converged = _alternate(table)
+    quality, before, bias, iterations, converged = _alternate(table, point)
     inconsistency = table.deviation_by_rater(before, bias)
     shift = float(bias.mean())
     return Recovery(
@@ -238,14 +245,19 @@ def _recovered(kept: Ratings, excluded: dict[str, str], level: float) -> Recover
         converged=converged,
         excluded=excluded,
         collapsed=tuple(
-            kept.raters[code] for code in np.flatnonzero(inconsistency < _COLLAPSED).tolist()
+            kept.raters[code]
+            for code in np.flatnonzero(inconsistency < _COLLAPSED * point).tolist()
         ),
         level=level,
     )
 
 
-def _alternate(table: _FullTable | _SparseTable) -> tuple[Floats, Floats, Floats, int, bool]:
+def _alternate(
+    table: _FullTable | _SparseTable, point: float
+) -> tuple[Floats, Floats, Floats, int, bool]:
     """Quality, the quality before the last step, bias, iterations and whether they converged.
+
+    ``point`` is how many points of the scale are one of 1..5.
 
     A rater's bias is the mean of score minus quality, so that the squared inconsistency is the
     mean square of score minus quality less the squared bias: sums over votes are products of
@@ -260,13 +272,13 @@ def _alternate(table: _FullTable | _SparseTable) -> tuple[Floats, Floats, Floats
         cross = table.scores.T @ quality
         mean_square = (squares - 2 * cross + table.sum_by_rater(quality * quality)) / n
         variance = np.maximum(mean_square - bias * bias, 0)
-        weight = 1 / (variance + _LEAST_VARIANCE)
+        weight = 1 / (variance + _LEAST_VARIANCE * point**2)
         weighted = table.scores @ weight - table.sum_by_stimulus(weight * bias)
         quality = weighted / table.sum_by_stimulus(weight)
         bias = (total - table.sum_by_rater(quality)) / n
         iteration += 1
         step = quality - before
-        converged = bool(step @ step < _CONVERGED**2)
+        converged = bool(step @ step < (_CONVERGED * point) ** 2)
     return quality, before, bias, iteration, converged
 
 

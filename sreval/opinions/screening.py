@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, listed, numbered
+from sreval.errors import StatisticsError, attempted, fixed, listed, numbered
 from sreval.opinions.arrays import Floats, Ratings, group_mean
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reliability import Reliability, repeat_pairs
@@ -353,7 +353,7 @@ def _longest_run(scores: pd.Series) -> int:
 def _said_of_speed(row: Mapping[str, Any], rule: Rule) -> str:
     said = (
         f"{row['fast']:.0%} of {row['n']} votes within {rule.limits['least_ms'] / 1000:g} s, "
-        f"median {row['median_ms'] / 1000:.1f} s"
+        f"median {fixed(row['median_ms'] / 1000, 1)} s"
     )
     if row["by_site"]:
         said += ", by the site's own times"
@@ -452,7 +452,9 @@ _TABLE = (
     # Identical stimuli got scores that lie so many points apart on average.
     Rule(
         "repeats", {"most_change": 1.0}, 4, "repeated votes", _repeats,
-        lambda row, rule: f"{row['change']:.1f} points apart on average in {row['n']} repeats",
+        lambda row, rule: (
+            f"{fixed(row['change'], 1)} points apart on average in {row['n']} repeats"
+        ),
     ),
     # The worse method was rated at or above the better one on more than a share of the images.
     Rule(
@@ -466,7 +468,7 @@ _TABLE = (
         "correlation-with-rest", {"correlation": 0.75}, 10, "votes on stimuli that others rated",
         _correlation_with_rest,
         lambda row, rule: (
-            f"correlation {row['pearson']:.2f} with the other raters over {row['n']} votes, "
+            f"correlation {fixed(row['pearson'], 2)} with the other raters over {row['n']} votes, "
             f"{rule.limits['correlation']:g} is the least"
         ),
         source="VQEG Multimedia 2008, HDTV 2010", compares=True,

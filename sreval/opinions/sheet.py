@@ -94,15 +94,16 @@ _EXPECTED = "One row per vote, or one row per stimulus, is expected."
 def read_text(path: Path, expected: str = _EXPECTED) -> str:
     """The text of a UTF-8 file (or UTF-16 with its mark, as spreadsheets write), without a mark.
 
-    ``expected`` is what an empty one is told. Raises DataError for a file that can't be read, isn't
-    text or is empty.
+    Of the export of a study, a zip or a folder, it is the table of votes. ``expected`` is what an
+    empty one is told. Raises DataError for a file that can't be read, isn't text or is empty.
     """
+    in_folder = (path / _VOTES).is_file()
     try:
-        data = read_bytes(path, TEXT_BYTES)
+        data = read_bytes(path / _VOTES if in_folder else path, TEXT_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"Can't read {path}: {reason}.") from error
-    if data[:4] == _ZIP:
+    if in_folder or data[:4] == _ZIP:
         data = _of_export(path)
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
@@ -115,11 +116,15 @@ def read_text(path: Path, expected: str = _EXPECTED) -> str:
 
 
 def _of_export(path: Path) -> bytes:
-    """The votes in the zip that `sreval study export` writes."""
+    """The votes in what `sreval study export` writes, a zip or a folder."""
+    names = {_VOTES, _MANIFEST, _STUDIES}
     with parsing(
         path, "the export of a study", "Save a table as CSV in UTF-8, or export the study again."
     ):
-        files = read_zip(path, {_VOTES, _MANIFEST, _STUDIES}.__contains__)
+        if path.is_dir():
+            files = {n: (path / n).read_bytes() for n in names if (path / n).is_file()}
+        else:
+            files = read_zip(path, names.__contains__)
         if _VOTES not in files:
             raise ValueError(f"it holds no {_VOTES}")
         own = sha256_bytes(files[_VOTES])
@@ -285,7 +290,10 @@ MEAN = "mos"
 """The column of a table that holds mean opinion scores instead of votes."""
 
 SYNONYMS = {
-    "rater": ("participant", "subject", "observer", "worker", "viewer", "voter", "annotator"),
+    "rater": (
+        *("participant", "subject", "observer", "worker", "viewer", "voter", "annotator"),
+        *("user", "judge", "assessor", "evaluator", "respondent"),
+    ),
     "image": ("stimulus", "picture"),
     "score": ("rating", "vote", "opinion"),
     MEAN: ("mean_opinion_score",),

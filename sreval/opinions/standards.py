@@ -87,13 +87,13 @@ class Outcome:
 class Procedure:
     """A procedure of a standard: its ``steps`` in words, where these are from, and how to run it.
 
-    ``run`` takes what ``cast`` gives and the level of the intervals. It raises StatisticsError
-    where every rater is rejected, or Annex E finds no rater with two votes.
+    ``run`` takes what ``cast`` gives, the level of the intervals and the votes' scale. It raises
+    StatisticsError where every rater is rejected, or Annex E finds no rater with two votes.
     """
 
     steps: str
     source: str
-    run: Callable[[pd.DataFrame, float], Outcome]
+    run: Callable[[pd.DataFrame, float, Scale], Outcome]
 
 
 def cast(votes: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +155,7 @@ def _of(votes: pd.DataFrame, raters: pd.Index) -> Mask:
     return votes["rater"].isin(raters).to_numpy(dtype=bool)
 
 
-def _plain(votes: pd.DataFrame, level: float) -> Outcome:
+def _plain(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:
     return _mean_opinion(votes, _nobody(votes), level)
 
 
@@ -165,7 +165,7 @@ def _straying(votes: pd.DataFrame) -> Mask:
     return _of(votes, table.index[table["found"].to_numpy(dtype=bool)])
 
 
-def _bt500(votes: pd.DataFrame, level: float) -> Outcome:
+def _bt500(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:
     return _mean_opinion(votes, _straying(votes), level)
 
 
@@ -175,16 +175,16 @@ def _unbiased(votes: pd.DataFrame) -> pd.DataFrame:
     return votes.assign(score=votes["score"] - votes["rater"].map(bias))
 
 
-def _bias_removed(votes: pd.DataFrame, level: float) -> Outcome:
+def _bias_removed(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:
     return _mean_opinion(_unbiased(votes), _nobody(votes), level, biases=votes["rater"].nunique())
 
 
-def _p913(votes: pd.DataFrame, level: float) -> Outcome:
+def _p913(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:
     unbiased = _unbiased(votes)
     return _mean_opinion(unbiased, _straying(unbiased), level, biases=votes["rater"].nunique())
 
 
-def _p913_correlation(votes: pd.DataFrame, level: float) -> Outcome:
+def _p913_correlation(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:
     unbiased = _unbiased(votes)
     rejected = _of(unbiased, pd.Index(uncorrelated(Ratings.from_votes(unbiased, STIMULUS))))
     return _mean_opinion(unbiased, rejected, level, biases=votes["rater"].nunique())
@@ -217,9 +217,9 @@ def uncorrelated(ratings: Ratings) -> list[Hashable]:
         ratings = ratings.keep(ratings.rater != worst)
 
 
-def _p910(votes: pd.DataFrame, level: float) -> Outcome:
+def _p910(votes: pd.DataFrame, level: float, scale: Scale) -> Outcome:
     ratings = Ratings.from_votes(votes, STIMULUS)
-    found = recover_parts(ratings, level)
+    found = recover_parts(ratings, level, scale)
     tables = []
     for part, one in enumerate(found, 1):
         half = one.stimuli["half_width_p910"]

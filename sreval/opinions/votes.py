@@ -100,7 +100,8 @@ class Scale:
             object.__setattr__(self, "step", 1 if width < _MOST_CATEGORIES else 0)
         if not 0 <= self.spacing <= width or not self.holds(np.array([self.high])).all():
             raise StatisticsError(
-                f"Steps of {self.spacing:g} don't lead from {self.low:g} to {self.high:g}.",
+                f"Steps of {plain_number(self.spacing)} don't lead from {plain_number(self.low)} "
+                f"to {plain_number(self.high)}.",
                 "Name another step, or 0 for a slider.",
             )
 
@@ -120,7 +121,7 @@ class Scale:
             ) from None
 
     def __str__(self) -> str:
-        return f"{self.low:g}..{self.high:g}"
+        return f"{plain_number(self.low)}..{plain_number(self.high)}"
 
     @property
     def spacing(self) -> float:
@@ -153,6 +154,11 @@ class Scale:
 
 ACR = Scale(1, 5)
 """Absolute category rating, 1 bad to 5 excellent (ITU-T P.910 (2008) clause 6.1, from memory)."""
+
+
+def plain_number(value: float) -> str:
+    """The shortest digits that are ``value``, without an exponent, as users write scales."""
+    return np.format_float_positional(value, trim="-")
 
 
 def _end(text: str) -> float:
@@ -374,9 +380,12 @@ def _task(votes: pd.DataFrame, named: TaskName | None, place: Place) -> TaskName
         )
     own = found[0] if found else None
     if own and named and own != named:
+        differences = option("--analyse difference", 'analyse("difference")')
         raise StatisticsError(
             f"The votes are of the task {own}, by their column {TASK!r}, not {named}.",
-            f"Leave {option('--task', 'task')} out, or name {own}.",
+            f"Leave {option('--task', 'task')} out, or name {own}."
+            + f" Scores against the original are made of them, too, by {differences}."
+            * ((own, named) == ("acr", "acr-hr")),
         )
     return own or named or "acr"
 

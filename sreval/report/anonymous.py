@@ -15,8 +15,10 @@ from sreval.study.data import StudyData
 
 VOTES = (
     "study", "rater", "position", "dataset", "image", "scene", "method", "stimulus_sha256",
-    "image_sha256", "stand_in", "task", "rating_scale",
-    "score", "kind", "response_ms", "hidden_ms", "unfocused_ms",
+    "image_sha256", "stand_in", "left", "left_sha256", "left_image_sha256", "left_stand_in",
+    "right", "right_sha256", "right_image_sha256", "right_stand_in", "reference_sha256",
+    "task", "rating_scale", "score", "choice", "correct", "kind", "response_ms", "hidden_ms",
+    "unfocused_ms", "switches", "left_ms", "right_ms", "reference_ms",
     "accepted", "simulated",
 )  # fmt: skip
 """The columns that are kept. Not among them: the session, times of day, what the browser told of
@@ -33,6 +35,8 @@ def anonymous_votes(data: StudyData) -> pd.DataFrame:
     """
     votes = data.votes[data.votes["rater"].isin(data.sessions["rater"])]
     votes = votes[[column for column in VOTES if column in votes]]
+    if "choice" in votes:
+        votes = votes.drop(columns="score")  # the same, as a number
     if "position" in votes:
         votes = votes.assign(position=votes["position"].map(int))
     hashed = {

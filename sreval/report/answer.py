@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sreval.errors import counted, listed
+from sreval.errors import counted, fixed, listed
 from sreval.opinions.units import Unit, claim
 from sreval.report import paper
 from sreval.report.opinions import matching
-from sreval.report.text import CORRECTIONS, fixed, p_value, percent, span
+from sreval.report.text import CORRECTIONS, p_value, percent, span
 
 _MOST_NAMED = 4
 """The most pairs that a sentence names."""
@@ -163,11 +163,15 @@ class Answer:
         self, first: str, second: str, which: str = "", lies: tuple[str, str] = ("", "")
     ) -> str:
         """By how many points, with interval and p, a method is above or below another."""
-        side, test = _side(self._gap(first, second), *lies), self._test(first, second)
+        gap = self._gap(first, second)
+        side, test = _side(gap, *lies), self._test(first, second, below=gap < 0)
         return f"{side} {which}{_name(second)}{f' ({test})' * bool(test)}"
 
-    def _test(self, first: str, second: str) -> str:
-        """The interval of a difference and its p, empty where the two weren't compared."""
+    def _test(self, first: str, second: str, *, below: bool = False) -> str:
+        """The interval of a difference and its p, empty where the two weren't compared.
+
+        The interval is of how far ``first`` is above ``second``, or ``below`` it.
+        """
         pair = self._pair(first, second)
         if pair is None:
             return ""
@@ -178,13 +182,11 @@ class Answer:
         if pair["unit"] == "both":
             level = f"{percent(1 - pair['alpha'])}{matching(family)[0]}"
             low, high = pair["low_adjusted"], pair["high_adjusted"]
-        if pair["first"] != first:
+        if (pair["first"] != first) != below:
             low, high = -high, -low
         p = "adjusted p" if (family["p"] != family["p_adjusted"]).any() else "p"
         plan = "" if pair["planned"] else ", not planned"
-        return (
-            f"{level}: {span(low, high, 2, signed=True)}; {p} {p_value(pair['p_adjusted'])}{plan}"
-        )
+        return f"{level}: {span(low, high, 2)}; {p} {p_value(pair['p_adjusted'])}{plan}"
 
     def _pair(self, first: str, second: str) -> pd.Series | None:
         """The comparison of two methods, whichever is its first; the planned one if any."""

@@ -17,16 +17,17 @@ import pandas as pd
 import sreval
 from sreval.benchmarking.results import ResultsFolder, Snapshot, place
 from sreval.content import document
-from sreval.errors import DataError, UsageError, counted, option
+from sreval.errors import DataError, UsageError, attempted, counted, option
 from sreval.files import atomic_file, sha256_bytes, sha256_file, zip_entry
+from sreval.report import preferences
 from sreval.report.anonymous import Places, anonymous_votes
 from sreval.report.collect import by_folder, collect, scored, select
 from sreval.report.methods_text import methods_text
 from sreval.report.notes import study_warnings
-from sreval.report.opinion_rows import load, results_table
+from sreval.report.opinion_rows import has_mos, load, results_table
 from sreval.report.opinions import Request, analyse
 from sreval.report.render import csv_text
-from sreval.report.text import CORRECTIONS
+from sreval.report.table import Table
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
@@ -84,7 +85,7 @@ def archive(
     if results:
         left_out: list[str] = []
         frame = collect(results, left_out.append)
-        files |= _tables(frame, data, baseline)
+        files |= _tables(frame, [one for one in data if has_mos(one)], baseline)
         said.append(methods_text(frame, results, left_out))
         for name, folder in _named(results).items():
             files |= _results(folder, f"results/{name}", images)
@@ -201,39 +202,39 @@ def _study(data: StudyData, name: str) -> Files:
         f"{name}/votes.csv": to_csv(votes),
     }
     if len(votes):
-        shown = anonymous_votes(dataclasses.replace(data, votes=data.analysed))
-        differences = ("difference",) if data.design.task.with_reference else ()
-        wanted = ("mos", *differences, "compare")
-        tables, _ = analyse(shown, wanted, Request.planned(data))
         said = study_warnings(data)
+        kind, tables = _analysed(data)
         texts = [table.to_text() for table in tables]
         text = "\n".join([*said, *[""] * bool(said), *texts])
-        files[f"{name}/opinions.txt"] = text.encode()
+        files[f"{name}/{kind}.txt"] = text.encode()
         for number, table in enumerate(tables, 1):
             csv = csv_text(table.frame).encode()
-            files[f"{name}/opinions-{number:02}-{table.analysis}.csv"] = csv
+            files[f"{name}/{kind}-{number:02}-{table.analysis}.csv"] = csv
     return files
+
+
+def _analysed(data: StudyData) -> tuple[str, Sequence[Table]]:
+    """What files of the analysis that the design plans are called, and its tables."""
+    shown = dataclasses.replace(
+        data, votes=anonymous_votes(dataclasses.replace(data, votes=data.analysed))
+    )
+    if data.design.task.pair:
+        request = preferences.Request.planned(data)
+        made, _ = attempted(lambda: preferences.analyse(shown.judgements, request))
+        return "preferences", made.sections if made else ()
+    differences = ("difference",) if data.design.task.with_reference else ()
+    wanted = ("mos", *differences, "compare")
+    tables, _ = analyse(shown.votes, wanted, Request.planned(data))
+    return "opinions", tables
 
 
 def _opinion_study(data: StudyData) -> str:
     """How one opinion study was made and analysed, as a paragraph for the paper."""
-    from sreval.report.study_facts import StudyFacts  # it draws: matplotlib
+    from sreval.report.study_report import facts_of  # it draws: matplotlib
 
-    design, facts = data.design, StudyFacts(data)
-    plan, counts = design.analysis, facts.counts
-    rated = ", ".join(
-        f"{name} ({counted(facts.images_of(name), 'image')} by "
-        f"{counted(len(design.images.methods_of(name)), 'method')})"
-        for name in facts.by_paper
-    )
-    pairs = counted(len(plan.comparisons), "planned pair") if plan.comparisons else "all pairs"
-    text = (
-        f"Opinion study {design.name}: {design.task}, {design.scale}, on ×{design.images.scale:g}. "
-        f"Rated: {rated}. {counted(counts['votes'], 'vote')} of "
-        f"{counted(counts['raters'], 'rater')} count. Tests of {pairs} of methods within each "
-        f"data set: {facts.planned_test}, alpha {plan.alpha:g}, {CORRECTIONS[plan.correction]}."
-    )
-    return "\n".join([" ".join([text, *study_warnings(data)]), ""])
+    text, *works = facts_of(data).methods
+    cited = ["", "References", *(f"- {work}" for work in works)] if works else []
+    return "\n".join([" ".join([text, *study_warnings(data)]), *cited, ""])
 
 
 @dataclass(frozen=True)
@@ -263,6 +264,8 @@ _KINDS = (
           "devices and answers are left out."),
     _Kind("/opinions.txt", "Mean opinion scores and tests as the design plans them; with a hidden "
           "reference, difference scores."),
+    _Kind("/preferences.txt", "Methods on one scale, tests as the design plans them, checks, "
+          "images and raters."),
     _Kind(_DICTIONARY, "What the columns of votes.csv mean."),
 )  # fmt: skip
 
@@ -285,13 +288,18 @@ def _readme(files: Mapping[str, object], data: Sequence[StudyData], images: bool
     lines += [
         "",
         f"To check that every file is whole: sha256sum -c {SUMS}",
-        "To analyse the votes again: install sreval, then run sreval opinions "
-        "studies/NAME/votes.csv"
+        "To analyse the votes again: install sreval, then run sreval "
+        f"{' or '.join(sorted({_command_of(one) for one in data}))} studies/NAME/votes.csv"
         if data
         else "To read the rows in Python: pandas.read_csv('results/NAME/results.csv')",
         "In commands and manifests, ~ stands for a home and ... for other folders.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _command_of(data: StudyData) -> str:
+    """The command that analyses the votes of a study."""
+    return "preferences" if data.design.task.pair else "opinions"
 
 
 def _about(name: str) -> str:
@@ -304,7 +312,7 @@ def _about(name: str) -> str:
             return kind.about
     if name.startswith("tables/"):
         return "The table of one protocol and scale, as text, as LaTeX (booktabs) and as CSV."
-    return "Every table of opinions.txt, with all digits."
+    return f"Every table of {name.split('/')[-1].split('-')[0]}.txt, with all digits."
 
 
 def _sums(files: Files) -> str:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from sreval.errors import DataError, UsageError, counted, not_in_results, option, unknown_name
+from sreval.errors import NONE, DataError, UsageError, counted, not_in_results, option, unknown_name
 from sreval.frames import first_frame
 from sreval.images.arrays import as_colour
 from sreval.images.folders import find_image, names_of
@@ -38,7 +38,6 @@ from sreval.report.style import (
     shortened,
     wrapped,
 )
-from sreval.report.text import NONE
 from sreval.report.values import common_names, metric_name, number
 
 UInt8 = npt.NDArray[np.uint8]

@@ -15,7 +15,7 @@ import pandas as pd
 from sreval.benchmarking.costs import WARM_UP
 from sreval.benchmarking.identity import meaning_sha256
 from sreval.benchmarking.results import Snapshot
-from sreval.errors import DataError, UsageError, counted, listed, option, unknown_name
+from sreval.errors import NONE, DataError, UsageError, counted, listed, option, unknown_name
 from sreval.images.scales import hr_size
 from sreval.metrics.metric import in_order
 from sreval.opinions.cells import plain
@@ -24,7 +24,6 @@ from sreval.reading import read_json
 from sreval.report import paper
 from sreval.report.choices import SIZES, Size
 from sreval.report.table import Table, method_column, table_of
-from sreval.report.text import NONE
 from sreval.report.values import metric_name, number
 
 

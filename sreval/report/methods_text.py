@@ -43,16 +43,26 @@ REFERENCES = {
     "2012.",
     "Bińkowski et al. 2018": "M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton. Demystifying "
     "MMD GANs. ICLR, 2018.",
+    "Bradley and Terry 1952": "R. A. Bradley, M. E. Terry. Rank analysis of incomplete block "
+    "designs: I. The method of paired comparisons. Biometrika 39(3/4), 324-345, 1952.",
     "Cai et al. 2019": "J. Cai, H. Zeng, H. Yong, Z. Cao, L. Zhang. Toward real-world single image "
     "super-resolution: a new benchmark and a new model. ICCV, 2019.",
+    "Cameron, Gelbach and Miller 2011": "A. C. Cameron, J. B. Gelbach, D. L. Miller. Robust "
+    "inference with multiway clustering. Journal of Business and Economic Statistics 29(2), "
+    "238-249, 2011.",
     "Chen et al. 2021": "Y. Chen, S. Liu, X. Wang. Learning continuous image representation with "
     "local implicit image function. CVPR, 2021.",
+    "Davidson 1970": "R. R. Davidson. On extending the Bradley-Terry model to accommodate ties in "
+    "paired comparison experiments. Journal of the American Statistical Association 65(329), "
+    "317-328, 1970.",
     "Ding et al. 2022": "K. Ding, K. Ma, S. Wang, E. P. Simoncelli. Image quality assessment: "
     "unifying structure and texture similarity. IEEE Transactions on Pattern Analysis and Machine "
     "Intelligence 44(5), 2567-2581, 2022.",
     "Dong et al. 2016": "C. Dong, C. C. Loy, K. He, X. Tang. Image super-resolution using deep "
     "convolutional networks. IEEE Transactions on Pattern Analysis and Machine Intelligence 38(2), "
     "295-307, 2016.",
+    "Glenn and David 1960": "W. A. Glenn, H. A. David. Ties in paired-comparison experiments using "
+    "a modified Thurstone-Mosteller model. Biometrics 16(1), 86-109, 1960.",
     "Heusel et al. 2017": "M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter. GANs "
     "trained by a two time-scale update rule converge to a local Nash equilibrium. NeurIPS, 2017.",
     "Holm 1979": "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian "
@@ -75,6 +85,8 @@ REFERENCES = {
     "Mittal et al. 2012": "A. Mittal, A. K. Moorthy, A. C. Bovik. No-reference image quality "
     "assessment in the spatial domain. IEEE Transactions on Image Processing 21(12), 4695-4708, "
     "2012.",
+    "Perez-Ortiz and Mantiuk 2017": "M. Perez-Ortiz, R. K. Mantiuk. A practical guide and "
+    "software for analysing pairwise comparison experiments. arXiv:1712.03686, 2017.",
     "Reisenhofer et al. 2018": "R. Reisenhofer, S. Bosse, G. Kutyniok, T. Wiegand. A Haar "
     "wavelet-based perceptual similarity index for image quality assessment. Signal Processing: "
     "Image Communication 61, 33-43, 2018.",
@@ -86,6 +98,8 @@ REFERENCES = {
     "van der Walt et al. 2014": "S. van der Walt, J. L. Schönberger, J. Nunez-Iglesias, "
     "F. Boulogne, J. D. Warner, N. Yager, E. Gouillart, T. Yu. scikit-image: image processing in "
     "Python. PeerJ 2, e453, 2014.",
+    "Thurstone 1927": "L. L. Thurstone. A law of comparative judgment. Psychological Review 34(4), "
+    "273-286, 1927.",
     "Wang et al. 2003": "Z. Wang, E. P. Simoncelli, A. C. Bovik. Multiscale structural similarity "
     "for image quality assessment. Asilomar Conference on Signals, Systems and Computers, 2003.",
     "Wang et al. 2023": "J. Wang, K. C. K. Chan, C. C. Loy. Exploring CLIP for assessing the look "
@@ -109,7 +123,7 @@ REFERENCES = {
     "Zhang et al. 2018": "R. Zhang, P. Isola, A. A. Efros, E. Shechtman, O. Wang. The unreasonable "
     "effectiveness of deep features as a perceptual metric. CVPR, 2018.",
 }
-"""Every work that the text may cite, by its author and year."""
+"""Every work that a paragraph of methods may cite, by its author and year."""
 
 _SOURCES = {
     "Set5": "Bevilacqua et al. 2012",
@@ -193,8 +207,13 @@ def methods_text(frame: pd.DataFrame, folders: Sequence[Path], notes: Sequence[s
         _software(rows, runs),
     ]
     text = "\n\n".join(part for part in paragraphs if part)
-    cited = [f"- {work}" for key, work in REFERENCES.items() if _cites(text, key)]
+    cited = [f"- {work}" for work in works_cited(text)]
     return f"{text}\n\nReferences\n" + "\n".join(cited) + "\n"
+
+
+def works_cited(text: str) -> list[str]:
+    """The works of REFERENCES that a text cites, in their order."""
+    return [work for key, work in REFERENCES.items() if _cites(text, key)]
 
 
 class _Folder:

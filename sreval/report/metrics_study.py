@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, listed, option
+from sreval.errors import NONE, StatisticsError, attempted, fixed, listed, option
 from sreval.frames import unit_of
 from sreval.opinions.agreement import FEW_SCENES, finite_rows
 from sreval.opinions.agreement import Mapping as Map
@@ -50,7 +50,7 @@ from sreval.report.table import (
     text_table,
     whole,
 )
-from sreval.report.text import NONE, fixed, p_value, percent, span
+from sreval.report.text import p_value, percent, span
 from sreval.report.values import metric_name
 
 ANALYSIS = "metrics-study"

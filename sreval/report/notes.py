@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sreval.errors import counted
+from sreval.errors import counted, fixed, listed
 from sreval.frames import image_order, is_frame, unit_of
 from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means
 from sreval.opinions.votes import ACR, Scale, exclusions, stand_ins
 from sreval.report import paper
-from sreval.report.text import fixed
 
 if TYPE_CHECKING:
     from sreval.study.data import StudyData
+
+_MOST_NAMED = 3
+"""The most images that a note names."""
 
 NO_INTERVAL = "there is no interval."
 """How a note on too few units ends."""
@@ -116,6 +118,8 @@ def mark_notes(votes: pd.DataFrame) -> list[str]:
 def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale = ACR) -> list[str]:
     """The note where methods of a data set were rated on different images; else nothing.
 
+    It names the methods that lack images, and which.
+
     ``votes`` are accepted ones, or rows made of them. Their means are then of different images:
     with the name of an ``interval`` of ``mos_table``, those over the common images are given too.
     """
@@ -127,9 +131,18 @@ def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale =
             continue
         names = paper.sort_methods(list(of))
         where = f" of {dataset!s}" if dataset else ""
-        counts = ", ".join(f"{paper.label(name)} on {len(of[name])}" for name in names)
+        every = set.union(*of.values())
+        lacking: dict[tuple[str, ...], list[str]] = {}
+        for name in names:
+            if lost := tuple(sorted(every - of[name], key=image_order)):
+                lacking.setdefault(lost, []).append(paper.label(name))
+        counts = "; ".join(
+            f"{listed(methods, len(methods))} on {len(every) - len(lost)} (not on "
+            f"{listed(lost, _MOST_NAMED)})"
+            for lost, methods in lacking.items()
+        )
         note = (
-            f"Different images{where}: {counts}; "
+            f"Different images{where}: of {len(every)}, {counts}; "
             f"{len(common) or 'none'} in common. Their means can't be compared."
         )
         if interval and common:

@@ -16,13 +16,14 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from sreval.errors import (
+    NONE,
     StatisticsError,
     UsageError,
     attempted,
     counted,
+    fixed,
     not_in_results,
     option,
-    unknown_name,
 )
 from sreval.opinions.agreement import fit_mapped, metric_agreement
 from sreval.opinions.arrays import Floats, Ratings
@@ -34,7 +35,7 @@ from sreval.opinions.reliability import Reliability
 from sreval.opinions.slider import BANDS
 from sreval.opinions.tasks import Task
 from sreval.opinions.units import unit_names
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, task_in
+from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, plain_number, stand_ins, task_in
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
 from sreval.report.opinion_models import directions, join_scores, parts_notes, usable_metrics
@@ -51,7 +52,7 @@ from sreval.report.style import (
     with_minus,
     write_caption,
 )
-from sreval.report.text import CORRECTIONS, NONE, TESTS, fixed, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, TESTS, percent, span, whole_percent
 from sreval.report.values import name_and_unit
 
 _ROW_MM = 5.5
@@ -190,7 +191,7 @@ def _in_bands(scale: Scale) -> bool:
 
 def _ends(scale: Scale, task: Task) -> str:
     """The scores in words: those of the task's own five categories, or where better lies."""
-    low, high = f"{scale.low:g}", f"{scale.high:g}"
+    low, high = f"{plain_number(scale.low)}", f"{plain_number(scale.high)}"
     if scale == ACR:
         return f"Scores {task.words(scale.low, scale.high)}"
     bands = f" in {BANDS} equal bands" if _in_bands(scale) else ""
@@ -299,7 +300,9 @@ def _signed(value: float) -> str:
 
 def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Bias and inconsistency of every rater with intervals, by rising bias."""
-    parts = recover_parts(Ratings.from_votes(opinions(votes), STIMULUS), request.level)
+    parts = recover_parts(
+        Ratings.from_votes(opinions(votes), STIMULUS), request.level, request.scale
+    )
     warnings = parts_notes(parts)
     tables = [part.raters[["bias", "inconsistency"]].join(part.rater_limits) for part in parts]
     table = pd.concat([one.sort_values("bias") for one in tables])
@@ -389,15 +392,15 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.plot(line, a * (scale.high - line) * (line - scale.low), color="#555555", linewidth=1)
     margin = (scale.high - scale.low) / 40
     ends, mean = (scale.low - margin, scale.high + margin), task_in(votes).mean
+    low, high = map(plain_number, (scale.low, scale.high))
     axes.set(xlim=ends, xlabel=mean, ylabel="variance (points²)")
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
     return captioned(
         figure,
         votes,
-        f"A mark per stimulus with two votes or more. Line: a ({scale.high:g} − {mean})({mean} − "
-        f"{scale.low:g}) with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit "
-        "stimulus, no interval",
+        f"A mark per stimulus with two votes or more. Line: a ({high} − {mean})({mean} − {low}) "
+        f"with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit stimulus, no interval",
     )
 
 
@@ -481,14 +484,12 @@ def opinion_figure(
     """The figure ``kind`` of the checked votes on one data set.
 
     ``dataset`` may be left out where there is only one, and for raters and metrics. Raises
-    UsageError for an unknown kind or data set, and what the estimators raise.
+    UsageError for an unknown data set, and what the estimators raise.
     """
-    if kind not in KINDS:
-        raise unknown_name("kind of figure", kind, KINDS)
     if is_means(votes) and kind != "metrics":
         raise needs_votes(f"The figure of {kind}")
     names = sorted(map(str, votes["dataset"].unique()))
-    if dataset is not None and dataset not in names:
+    if not (dataset is None or (isinstance(dataset, str) and dataset in names)):
         raise not_in_results("data set", dataset, names, holder="these votes have")
     if dataset is None and len(names) > 1 and kind not in _OVERALL:
         raise UsageError(

@@ -14,6 +14,7 @@ from sreval.errors import (
     UsageError,
     attempted,
     counted,
+    fixed,
     listed,
     not_in_results,
     option,
@@ -45,7 +46,7 @@ from sreval.opinions.sheet import MEAN
 from sreval.opinions.significance import SignedRank, judge
 from sreval.opinions.slider import z_scores
 from sreval.opinions.units import CLAIMS
-from sreval.opinions.votes import STIMULUS, opinions, units_of
+from sreval.opinions.votes import STIMULUS, opinions, plain_number, task_in, units_of
 from sreval.report import paper
 from sreval.report.notes import (
     either,
@@ -69,7 +70,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import fixed, p_value, percent, span
+from sreval.report.text import p_value, percent, span
 from sreval.report.values import metric_name
 
 
@@ -81,7 +82,7 @@ def recovery(votes: pd.DataFrame, request: Request) -> list[Table]:
     """
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     unbiased = remove_bias(ratings)
-    parts, why = attempted(lambda: recover_parts(ratings, request.level))
+    parts, why = attempted(lambda: recover_parts(ratings, request.level, request.scale))
     mos = opinions(votes).groupby(list(STIMULUS))["score"].mean().rename("mos")
     stimuli = pd.DataFrame(index=unbiased.stimuli.index)
     quality = _parts([part.stimuli for part in parts]) if parts else None
@@ -411,10 +412,12 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         "n": whole("n"),
         "votes": whole("n_votes"),
     }
-    top, name = f"{request.scale.high:g}", paper.label(request.reference)
+    top, name = f"{plain_number(request.scale.high)}", paper.label(request.reference)
+    hidden = task_in(votes).name == "acr-hr"
     notes = [
         f"Vote - the same rater's vote on {name} + {top}: {top} is as "
-        "good as the reference, more is better (ITU-T P.910 (2008) 6.2, from memory). DMOS: "
+        "good as the reference, more is better ("
+        f"{'' if hidden else 'as in ACR-HR, '}ITU-T P.910 (2008) 6.2, from memory). DMOS: "
         f"{either(frame['mean_of'])}. Interval: {either(frame['interval'])}, "
         f"{units_said(frame)}, about {either(frame['estimand'])}. Votes without a reference left "
         f"out: {_without_reference(found)}.",
@@ -427,7 +430,8 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         *vote_notes(votes),
     ]
     columns = with_dataset(frame, columns)
-    return [table_of("difference", "Difference scores (ACR-HR)", frame, columns, notes)]
+    kind = "(ACR-HR)" if hidden else f"against {name}"
+    return [table_of("difference", f"Difference scores {kind}", frame, columns, notes)]
 
 
 def _without_reference(found: DifferenceScores) -> str:
@@ -451,11 +455,11 @@ def _crushing(frame: pd.DataFrame, request: Request) -> list[str]:
         origin += ", by the slider's five bands"
     d, back = "d, the difference,", ""
     if (scale.low, step) != (1, 1):
-        below = f" - {scale.low:g}" if scale.low else ""
+        below = f" - {plain_number(scale.low)}" if scale.low else ""
         over = f" / {step:g}" if step != 1 else ""
         shown = f"DV{below}" if not (below and over) else f"(DV{below})"
         d, back = f"d = 1 + {shown}{over}", ", taken back to the scale"
-    share = f"{above} of {counted(votes, 'vote')} lie above {scale.high:g}"
+    share = f"{above} of {counted(votes, 'vote')} lie above {plain_number(scale.high)}"
     return [f"Crushed: where {d} is above {k}, {k + 2} d / (2 + d){back} ({origin}). {share}."]
 
 

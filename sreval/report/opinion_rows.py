@@ -19,6 +19,7 @@ from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import MeanTest, compare_methods
 from sreval.opinions.mos import mean_of, mos_interval, warning_of
 from sreval.opinions.reading import is_means, needs_votes
+from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import CLAIMS, Chosen, Unit, claim, unit_names
 from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, stand_ins, task_in, units_of
 from sreval.report import paper
@@ -369,9 +370,11 @@ def scores_of_all(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows of ``frame`` on what every study rated, and what must be said of them.
 
-    Raises DataError for studies of different scales, and what ``study_rows`` and
-    ``check_same_stimuli`` raise.
+    Raises UsageError for a study that has no MOS, DataError for studies of different scales, and
+    what ``study_rows`` and ``check_same_stimuli`` raise.
     """
+    for data in studies:
+        _require_mos(data)
     check_scales(studies)
     notes: list[str] = []
     for data in studies:
@@ -380,6 +383,24 @@ def scores_of_all(
     for data in studies:
         check_same_stimuli(frame, scored_opinions(data))
     return frame, notes
+
+
+def has_mos(data: StudyData) -> bool:
+    """Whether the means of a study's votes are called MOS."""
+    kind = data.design.task.kind
+    return kind != "pair" and TASKS[kind].mean == "MOS"
+
+
+def _require_mos(data: StudyData) -> None:
+    """Raise UsageError for a study of pairs, or of degradation against a shown reference."""
+    if has_mos(data):
+        return
+    task, name = data.design.task, data.design.name
+    what = "no scores" if task.pair else f"{TASKS['dcr'].mean}, not MOS"
+    raise UsageError(
+        f"Study {name} is of {task}: it has {what}.",
+        f"Its results are in its report: sreval report {name}.",
+    )
 
 
 def check_scales(studies: Sequence[StudyData]) -> None:

@@ -42,7 +42,7 @@ def standards(votes: pd.DataFrame, request: Request) -> list[Table]:
     found: dict[str, Outcome] = {}
     not_done = []
     for name, procedure in PROCEDURES.items():
-        made, why = attempted(partial(procedure.run, counted_votes, request.level))
+        made, why = attempted(partial(procedure.run, counted_votes, request.level, request.scale))
         if made is None:
             not_done.append(f"Not done: {name}: {why}")
         else:

@@ -11,17 +11,32 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, counted, listed, numbered, unknown_name
+from sreval.errors import (
+    NONE,
+    StatisticsError,
+    attempted,
+    counted,
+    fixed,
+    listed,
+    numbered,
+    unknown_name,
+)
 from sreval.opinions.comparison import BESIDE, Comparison, compare_methods
 from sreval.opinions.intervals import LEAST_UNITS
-from sreval.opinions.mos import ESTIMAND, difference_scores, mos_table, stimulus_mos
+from sreval.opinions.mos import (
+    ESTIMAND,
+    check_reference,
+    difference_scores,
+    mos_table,
+    stimulus_mos,
+)
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.screening import Rule, Screening, apply, default_rules, with_and_without
 from sreval.opinions.significance import Zeros
 from sreval.opinions.slider import heaping
 from sreval.opinions.tasks import Task
 from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
-from sreval.opinions.votes import ACR, Scale, opinions, task_in, units_of
+from sreval.opinions.votes import ACR, Scale, opinions, plain_number, task_in, units_of
 from sreval.report import paper
 from sreval.report.choices import Width
 from sreval.report.notes import (
@@ -45,7 +60,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import CORRECTIONS, NONE, p_value, percent, whole_percent
+from sreval.report.text import CORRECTIONS, p_value, percent, whole_percent
 from sreval.study.acceptance import Acceptance
 from sreval.study.data import StudyData
 
@@ -137,8 +152,8 @@ def mos(votes: pd.DataFrame, request: Request) -> list[Table]:
     columns = mos_columns(request.level, scale)
     if other := rescaled(scale):
         frame.insert(list(frame).index("mos") + 1, other, _on_five(frame["mos"], scale))
-        above = f"(x - {scale.low:g})" if scale.low else "x"
-        notes.append(f"On 1..5: 1 + 4 {above} / {scale.high - scale.low:g}.")
+        above = f"(x - {plain_number(scale.low)})" if scale.low else "x"
+        notes.append(f"On 1..5: 1 + 4 {above} / {plain_number(scale.high - scale.low)}.")
     notes += [*scale_notes(votes, request), *vote_notes(votes)]
     printed = with_dataset(frame, columns)
     return [table_of("mos", "Mean opinion scores", frame, printed, notes)]
@@ -182,7 +197,7 @@ def _against_reference(rated: pd.DataFrame, task: Task, request: Request) -> lis
         below = rated.loc[itself, "score"] < scale.high
         notes.append(
             f"{paper.label(request.reference)}, rated against itself, got less than "
-            f"{scale.high:g} in {int(below.sum())} of {counted(len(below), 'vote')} "
+            f"{plain_number(scale.high)} in {int(below.sum())} of {counted(len(below), 'vote')} "
             f"({whole_percent(float(below.mean()))}): the noise of the scale."
         )
     others = rated[~itself]
@@ -191,8 +206,8 @@ def _against_reference(rated: pd.DataFrame, task: Task, request: Request) -> lis
     if full:
         shares = ", ".join(f"{paper.label(one)} {whole_percent(at_top[one])}" for one in full)
         notes.append(
-            f"Ceiling: half of the votes or more are {scale.high:g} for {shares}. Such methods are "
-            "told apart by paired comparisons, not by this scale."
+            f"Ceiling: half of the votes or more are {plain_number(scale.high)} for {shares}. Such "
+            "methods are told apart by paired comparisons, not by this scale."
         )
     return notes
 
@@ -256,8 +271,8 @@ def stimuli(votes: pd.DataFrame, request: Request) -> list[Table]:
         columns[f"DMOS, {percent(request.level)}"] = interval_column(2, "dmos_low", "dmos_high")
         notes.append(
             f"DMOS: mean over raters of the vote less the same rater's on "
-            f"{paper.label(request.reference)} + {request.scale.high:g}; Student t, kept on the "
-            "scale, unit rater."
+            f"{paper.label(request.reference)} + {plain_number(request.scale.high)}; Student t, "
+            "kept on the scale, unit rater."
         )
     frame = frame.reset_index()
     frame = paper.in_order(frame.sort_values("image", key=lambda names: names.map(numbered)))
@@ -423,8 +438,8 @@ def pair_notes(frame: pd.DataFrame) -> list[str]:
         if small["least_p"].notna().any():
             best = small.sort_values("least_p_adjusted").iloc[0]
             zeros = f", of which {best['zeros']} differences are zero" if best["zeros"] else ""
-            note += f" (n {best['n']}{zeros}; the least p is {best['least_p']:.4f}"
-            note += f", adjusted {best['least_p_adjusted']:.4f})" if adjusted else ")"
+            note += f" (n {best['n']}{zeros}; the least p is {p_value(best['least_p'])}"
+            note += f", adjusted {p_value(best['least_p_adjusted'])})" if adjusted else ")"
         notes.append(f"{note}.")
     if few := [f"p {unit}s" for unit in BESIDE if both and frame[f"too_small_{unit}"].any()]:
         notes.append(
@@ -557,8 +572,8 @@ def _friedman(made: Comparison) -> str:
     about = f" ({claim('rater', made.of)})" if made.unit == "both" else ""
     return (
         f"Friedman over {test.n_methods} methods and {test.n} {units}{about} (left out: "
-        f"{test.excluded}): chi-square {test.chi_square:.2f}, {test.freedom} degrees of freedom, p "
-        f"{p_value(test.p)}."
+        f"{test.excluded}): chi-square {fixed(test.chi_square, 2)}, {test.freedom} degrees of "
+        f"freedom, p {p_value(test.p)}."
     )
 
 
@@ -645,13 +660,15 @@ def _with_and_without(made: Screening, votes: pd.DataFrame, request: Request) ->
     return table_of("screening", title, frame, columns, notes)
 
 
-def change_columns(before: str, after: str) -> Columns:
-    """What is printed of MOS before and after votes were left out, and of the change."""
+def change_columns(before: str, after: str, value: str = "MOS") -> Columns:
+    """What is printed of MOS, or JOD, before and after votes were left out, and of the change."""
+    name = value.lower()
+    show = column if value == "MOS" else signed_column
     return {
         "method": method_column(),
-        f"MOS, {before}": column(f"mos_{before}", 2),
+        f"{value}, {before}": show(f"{name}_{before}", 2),
         f"votes, {before}": whole(f"n_{before}"),
-        f"MOS, {after}": column(f"mos_{after}", 2),
+        f"{value}, {after}": show(f"{name}_{after}", 2),
         f"votes, {after}": whole(f"n_{after}"),
         "change": signed_column("change", 2),
     }
@@ -696,12 +713,14 @@ def analyse(
     """The tables of the named analyses; without names all but those ON_REQUEST.
 
     Each analysis fails alone: the second list says which were not possible, and why. Raises
-    UsageError for an unknown name, and what the estimator raises where one analysis alone was
-    named.
+    UsageError for an unknown name, and without names where a task with a hidden reference has no
+    votes on it, and what the estimator raises where one analysis alone was named.
     """
     for name in names:
         if name not in ANALYSES:
             raise unknown_name("analysis", name, ANALYSES)
+    if not (names or is_means(votes)) and task_in(votes).name == "acr-hr":
+        check_reference(opinions(votes), request.reference)
     tables: list[Table] = []
     not_done = []
     for name in names or _UNASKED:
@@ -710,26 +729,32 @@ def analyse(
         tables += made or []
         not_done += [f"{name}: {why}"] if made is None else []
     words, task = marks_of(votes), task_in(votes)
-    return [_finished(_named(made, task), words, request.level) for made in tables], not_done
+    return [_finished(named(made, task), words, request.level) for made in tables], not_done
 
 
-def _named(made: Table, task: Task) -> Table:
+def in_task(text: str, task: Task) -> str:
+    """A text with means under the name that they have of this task."""
+    if task.mean == "MOS":
+        return text
+    return re.sub(r"[Mm]ean opinion scores?|\bMOS\b", task.mean, text)
+
+
+def named(made: Table, task: Task) -> Table:
     """The table with its means under the name that they have of this task."""
     if task.mean == "MOS":
         return made
-
-    def name(text: str) -> str:
-        text = re.sub(r"[Mm]ean opinion scores?", task.mean, text)
-        return re.sub(r"\bMOS\b", task.mean, text)
-
     key = re.sub(r"\W+", "_", task.mean.lower()).strip("_")
     heads = {head: re.sub(r"^mos(?=_|$)", key, str(head)) for head in made.frame}
     return replace(
         made,
-        title=name(made.title),
+        title=in_task(made.title, task),
         frame=made.frame.rename(columns=heads),
-        columns=[replace(one, heading=name(one.heading)) for one in made.columns],
-        notes=[name(note) for note in made.notes],
+        columns=[replace(one, heading=in_task(one.heading, task)) for one in made.columns],
+        rows=[
+            replace(row, cells=[replace(one, text=in_task(one.text, task)) for one in row.cells])
+            for row in made.rows
+        ],
+        notes=[in_task(note, task) for note in made.notes],
     )
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from sreval.errors import counted, listed, numbered
+from sreval.errors import NONE, counted, listed, numbered
 from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.ordinal import OrdinalModel, ordinal_model
 from sreval.opinions.votes import Scale, opinions
@@ -23,7 +23,7 @@ from sreval.report.table import (
     signed_column,
     table_of,
 )
-from sreval.report.text import CORRECTIONS, NONE, TESTS, p_value, percent
+from sreval.report.text import CORRECTIONS, TESTS, p_value, percent
 
 
 def ordinal(votes: pd.DataFrame, request: Request) -> list[Table]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from sreval.errors import fixed
 from sreval.report import paper
 from sreval.report.opinion_figures import short_label
 from sreval.report.panels import Comparison
 from sreval.report.style import PAGE_MM, describe, house_style, look, new_figure, with_minus
-from sreval.report.text import fixed, percent
+from sreval.report.text import percent
 
 
 @house_style()

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from sreval.errors import DataError, StatisticsError, attempted, counted, listed
+from sreval.errors import NONE, DataError, StatisticsError, attempted, counted, fixed, listed
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.intervals import Interval
@@ -49,7 +49,7 @@ from sreval.report.table import (
     whole,
     with_dataset,
 )
-from sreval.report.text import NONE, fixed, p_value, percent, span, whole_percent
+from sreval.report.text import p_value, percent, span, whole_percent
 
 _MOST_STIMULI = 10
 """The stimuli printed of those that depart most from the line."""
@@ -553,7 +553,7 @@ def _value(row: Mapping[str, float]) -> str:
             "∞" if freedom > 1e6 else fixed(freedom, 1).removesuffix(".0")
             for freedom in (row["df_above"], row["df_below"])
         )
-        return f"F({above}, {below}) = {row['f']:.2f}"
+        return f"F({above}, {below}) = {fixed(row['f'], 2)}"
     return fixed(row["value"], 3)
 
 

@@ -6,12 +6,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, UsageError, attempted, counted, listed, numbered, option
+from sreval.errors import (
+    NONE,
+    StatisticsError,
+    UsageError,
+    attempted,
+    counted,
+    fixed,
+    listed,
+    numbered,
+    option,
+)
 from sreval.frames import image_order
 from sreval.opinions.intervals import Interval
 from sreval.opinions.pairs import consistency, inference, models
@@ -31,7 +41,10 @@ from sreval.report.table import (
     table_of,
     whole,
 )
-from sreval.report.text import CORRECTIONS, NONE, fixed, p_value, percent
+from sreval.report.text import CORRECTIONS, p_value, percent, span, whole_percent
+
+if TYPE_CHECKING:
+    from sreval.study.data import StudyData
 
 T = TypeVar("T")
 
@@ -60,7 +73,7 @@ UNITS: dict[Source, str] = {
 }
 """How the unit of an interval is printed."""
 
-_JOD = "1 JOD: 75% prefer the better, ties aside."
+_JOD = "1 JOD: 75% prefer the better, ties aside; 0: the mean of the methods."
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,13 @@ class Request:
     reference: str = "hr"
     sided: bool = True
     """Whether left and right are known to be places."""
+
+    @classmethod
+    def planned(cls, data: StudyData) -> Request:
+        """What the design of a study plans to ask, or at the look it has come to."""
+        analysis = data.design.analysis
+        level = round(1 - data.alpha, 12)  # 0.95 of an alpha of 0.05
+        return cls(unit=analysis.unit, level=level, adjustment=analysis.correction)
 
 
 @dataclass(frozen=True)
@@ -201,7 +221,7 @@ def analyse(judgements: pd.DataFrame, request: Request) -> Report:
         )
         for part in made or ():
             _part(part, report)
-        for table in (_images_agree, partial(_raters, sided=request.sided)):
+        for table in (_images_agree, partial(_raters, request=request)):
             found = report.attempt(partial(table, every, dataset), f"Raters {dataset}".strip())
             report.sections += found or []
     if not report.sections:
@@ -387,7 +407,7 @@ def _scale_notes(
         + (f" Intervals are {_about(compared)}." if _known(compared) else " No intervals."),
     ]
     if jod is not None:
-        notes.append(f"JOD: {NAMES[jod.fit.model]}, sum 0. {_JOD}")
+        notes.append(f"JOD: {NAMES[jod.fit.model]}. {_JOD}")
     if compared.letters:
         notes.append(
             "Methods that share a letter weren't shown to differ "
@@ -488,7 +508,8 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
         + ". No p is made from it.",
     ]
     title = "Preferences without a common finite scale"
-    return [part.table("scale", title, frame, columns, notes), _shares(part)]
+    facts = {"reason": found.reason}
+    return [part.table("scale", title, frame, columns, notes, facts), _shares(part)]
 
 
 def _within(part: Part, own: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -533,8 +554,14 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
     """The shares of each pair alone, where no scale exists."""
     shares = _shared(part)
     frame = pd.DataFrame(
-        {"first": first, "second": second} | _share_cells(shares, first, second)
-        for first, second in shares
+        {
+            "first": first,
+            "second": second,
+            **_share_cells(shares, first, second),
+            "unit": _units(own),
+            "level": part.request.level,
+        }
+        for (first, second), own in shares.items()
     )
     level = percent(part.request.level)
     columns: Columns = {
@@ -548,12 +575,13 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
     return part.table("shares", "How often one was preferred", frame, columns, said)
 
 
+def _units(one: inference.Share) -> str:
+    """What the interval of a share is over."""
+    return one.share.unit.replace(" and ", "s and ") + "s"
+
+
 def _share_note(part: Part, shares: Mapping[tuple[str, str], inference.Share]) -> str:
-    units = {
-        one.share.unit.replace(" and ", "s and ") + "s"
-        for one in shares.values()
-        if math.isfinite(one.share.low)
-    }
+    units = {_units(one) for one in shares.values() if math.isfinite(one.share.low)}
     interval = f"interval over {' or '.join(sorted(units))}" if units else "no interval"
     return f"first preferred: of the n judgements of the pair, a tie half; {interval}."
 
@@ -708,8 +736,10 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
     else:
         add("Do the methods differ?", NONE, math.nan, NONE, math.nan, _untested(compared))
     notes = []
+    left: dict[str, float] = {}
     if part.request.sided:
-        notes += _order_row(part, add)
+        said, left = _order_row(part, add)
+        notes += said
     else:
         notes.append("Which picture stood left isn't known: no advantage of a side is estimated.")
     good, why = attempted(lambda: inference.goodness(fit))
@@ -754,7 +784,7 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
             "LR and G2 are of judgements as if all were independent: their p are too small where "
             "raters or images differ."
         )
-    facts = {"worst": worst}
+    facts = {"worst": worst, "left": left}
     return [part.table("checks", "Checks", frame, columns, [*notes, *worst], facts)]
 
 
@@ -768,14 +798,14 @@ def _untested(compared: inference.PairComparison) -> str:
     return f"{counted(n, name)} are too few for one test of {len(own.methods)} methods"
 
 
-def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
-    """The advantage of the left picture, always estimated; and whether sides were balanced."""
+def _order_row(part: Part, add: Callable[..., None]) -> tuple[list[str], dict[str, float]]:
+    """Whether sides were balanced; and the advantage of the left, always estimated, in theta."""
     made, why = attempted(lambda: part.compare(part.fit(order=True)))
     question = "Does the left have an advantage?"
     unbalanced = _unbalanced(part.comparisons)
     if made is None or made.order_effect is None:
         add(question, NONE, math.nan, NONE, math.nan, f"can't be estimated. {why}")
-        return [f"Sides weren't balanced ({unbalanced})."] if unbalanced else []
+        return ([f"Sides weren't balanced ({unbalanced})."] if unbalanced else []), {}
     effect = made.order_effect
     tested, why = attempted(lambda: inference.order_test(part.comparisons, part.model, part.ties))
     low, high = _ends(effect)
@@ -796,7 +826,7 @@ def _order_row(part: Part, add: Callable[..., None]) -> list[str]:
             f"Sides weren't balanced ({unbalanced}): {option('--order', 'order=True')} keeps the "
             "advantage of the left in the model."
         )
-    return said
+    return said, {"advantage": effect.estimate, "low": low, "high": high, "level": made.level}
 
 
 def _unbalanced(own: Comparisons) -> str:
@@ -822,7 +852,7 @@ def _worst(worst: pd.DataFrame) -> list[str]:
         what = {"left": f"{left} over {right}", "right": f"{right} over {left}"}.get(
             str(row["outcome"]), f"{left} and {right} tied"
         )
-        texts.append(f"{what} {row['observed']:.0f} (expected {row['expected']:.1f})")
+        texts.append(f"{what} {row['observed']:.0f} (expected {fixed(row['expected'], 1)})")
     return [f"Least explained: {'; '.join(texts)}."]
 
 
@@ -934,13 +964,11 @@ def _images_agree(judgements: pd.DataFrame, dataset: str) -> list[Table]:
 # Raters
 
 
-def _raters(judgements: pd.DataFrame, dataset: str, sided: bool) -> list[Table]:
-    """What each rater did; nothing where the judgements name no raters.
-
-    ``sided``: whether left and right are known to be places.
-    """
+def _raters(judgements: pd.DataFrame, dataset: str, request: Request) -> list[Table]:
+    """What each rater did; nothing where the judgements name no raters."""
     if (judgements["rater"] == "").all():
         return []
+    sided = request.sided
     frame = consistency.checks(judgements, sided).merge(consistency.triads(judgements), how="left")
     frame.insert(0, "dataset", dataset)
     frame = frame.iloc[sorted(range(len(frame)), key=lambda n: numbered(frame["rater"].iloc[n]))]
@@ -969,7 +997,8 @@ def _raters(judgements: pd.DataFrame, dataset: str, sided: bool) -> list[Table]:
         notes.append(
             "circular: a over b over c over a, of the triples that the rater judged without a tie"
             + (
-                f"; in all {circular} of {triples} ({circular / triples:.0%}, by chance 25%)."
+                f"; in all {circular} of {triples} ({whole_percent(circular / triples)}, by chance "
+                "25%)."
                 if triples
                 else "."
             )
@@ -981,12 +1010,30 @@ def _raters(judgements: pd.DataFrame, dataset: str, sided: bool) -> list[Table]:
             "Images aren't named and pairs were judged more than once, so that circles and the "
             "agreement of raters can't be told."
         )
+    if sided and frame["same"].any():
+        notes.append(_habit(judgements, request.level))
     printed = frame
     if len(frame) > _MOST_RATERS:
         printed = frame.sort_values(["zeta", "rater"]).head(_MOST_RATERS)
         notes.append(f"The {_MOST_RATERS} least consistent of {len(frame)}; CSV and JSON have all.")
     title = f"Raters{f', {dataset}' if dataset else ''}"
     return [table_of("raters", title, frame, columns, notes, printed=printed)]
+
+
+def _habit(judgements: pd.DataFrame, level: float) -> str:
+    """How often the left of two identical pictures was chosen, all raters together."""
+    found, why = attempted(partial(consistency.left_of_same, judgements, level))
+    if found is None:
+        return f"left of same: {why[0].lower()}{why[1:]}"
+    interval = (
+        f"{percent(level)} over raters {span(100 * found.low, 100 * found.high, 0)}%"
+        if math.isfinite(found.low)
+        else "no interval of so few raters"
+    )
+    return (
+        f"left of same: of two identical pictures, the mean of {counted(found.n, 'rater')} is "
+        f"{found.estimate:.0%} ({interval}), without a habit 50%."
+    )
 
 
 def _of(count: float, total: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, UsageError, counted, listed
+from sreval.errors import StatisticsError, UsageError, counted, fixed, listed
 from sreval.frames import unit_of
 from sreval.metrics.metric import LIBRARY, METRICS, metric_of
 from sreval.opinions.cells import plain
@@ -32,7 +32,7 @@ from sreval.report.table import (
     table_of,
     whole,
 )
-from sreval.report.text import fixed, percent
+from sreval.report.text import percent
 from sreval.report.values import metric_name
 
 OTHERS = "another rater"

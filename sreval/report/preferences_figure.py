@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from sreval.errors import fixed
 from sreval.report.choices import Width
 from sreval.report.preferences import Scale
 from sreval.report.style import (
@@ -18,7 +19,6 @@ from sreval.report.style import (
     new_figure,
     with_minus,
 )
-from sreval.report.text import fixed
 
 _ROW_MM = 5.5
 _NAME_MM = {"column": 24, "page": 45}

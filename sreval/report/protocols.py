@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import ImageError, UsageError, counted, listed, not_in_results
+from sreval.errors import NONE, ImageError, UsageError, counted, fixed, listed, not_in_results
 from sreval.frames import image_order, unit_name
 from sreval.images.scales import checked_scale
 from sreval.metrics.conventions import CONVENTIONS, LPIPS_CONVENTIONS, Convention
@@ -19,7 +19,6 @@ from sreval.metrics.scorer import match_modes
 from sreval.progress import progress_line
 from sreval.report import paper
 from sreval.report.collect import input_image, narrowed, scored, sr_image, without_originals
-from sreval.report.text import fixed
 from sreval.report.values import by_unit
 
 _BLOCK = ["dataset", "scale", "method"]
@@ -252,5 +251,5 @@ def _figure(value: float, digits: int) -> str:
 
 
 def _signed(value: float, digits: int) -> str:
-    nothing = not math.isfinite(value) or np.round(value, digits) == 0
-    return "" if nothing else fixed(value, digits, signed=True)
+    text = fixed(value, digits, signed=True)
+    return "" if text in (NONE, fixed(0, digits, signed=True)) else text

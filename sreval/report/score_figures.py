@@ -405,7 +405,7 @@ def _chosen(
     width: str,
 ) -> tuple[pd.DataFrame, list[str]]:
     """The rows of one data set and those metrics and methods, and the methods in order."""
-    if width not in WIDTHS:
+    if not (isinstance(width, str) and width in WIDTHS):
         raise unknown_name("width", width, WIDTHS)
     datasets = list(map(str, frame["dataset"].unique()))
     if dataset is None and len(datasets) > 1:

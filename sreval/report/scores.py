@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import remarks, titled
-from sreval.errors import UsageError, not_in_results, numbered, option
+from sreval.errors import NONE, UsageError, fixed, not_in_results, numbered, option
 from sreval.frames import is_frame, unit_name, unit_of
 from sreval.metrics.metric import in_order, metric_of, needs_original
 from sreval.opinions import significance
@@ -25,7 +25,7 @@ from sreval.report.collect import narrowed, scales_of, unverified, without_origi
 from sreval.report.notes import NO_INTERVAL, too_few
 from sreval.report.render import csv_text
 from sreval.report.table import Cell, Column, Row, Table
-from sreval.report.text import NONE, percent
+from sreval.report.text import p_value, percent
 from sreval.report.values import (
     by_unit,
     comparable,
@@ -742,7 +742,10 @@ def rank_means(means: pd.Series, metric: str) -> dict[str, int]:
     Nor has any where the metric's direction isn't known, or where there is one alone.
     """
     better = metric_of(metric).higher_is_better
-    means = means.drop(index="hr", errors="ignore").round(metric_of(metric).digits)
+    digits = metric_of(metric).digits
+    means = means.drop(index="hr", errors="ignore").map(
+        lambda mean: float(fixed(mean, digits)) if math.isfinite(mean) else mean
+    )
     if len(means) < 2 or better is None:
         return {}
     order = sorted(means.unique(), reverse=better)
@@ -792,8 +795,8 @@ def too_small_notes(comparisons: Sequence[Comparison], unit: str) -> list[str]:
         elif small:
             some.append(f"{len(small)} of {len(tests)} pairs of {metric_name(metric)} on {dataset}")
     marked = [
-        f"{name} ({n} {unit}{'s' * (n != 1)}; the least exact p is {p:.4f}, "
-        f"Holm-adjusted {adjusted:.4f})"
+        f"{name} ({n} {unit}{'s' * (n != 1)}; the least exact p is {p_value(p)}, "
+        f"Holm-adjusted {p_value(adjusted)})"
         for (name, n), (adjusted, p) in least.items()
     ]
     notes = []

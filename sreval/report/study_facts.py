@@ -1,4 +1,8 @@
-"""What a study's report computes, as frames, figures and facts; templates/study.jinja says it."""
+"""What a study's report computes, as frames, figures and facts; templates/study.jinja says it.
+
+``Facts`` is what all studies have, ``StudyFacts`` what those have in which pictures are scored one
+by one; ``pair_facts.PairFacts`` stands beside it for pairs.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ from sreval.report.opinion_figures import opinion_figure
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import ANALYSES, Request, comparison_tables
 from sreval.report.scores import score_table
+from sreval.report.study_methods import of_votes
 from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
 from sreval.report.text import TESTS
@@ -42,17 +47,19 @@ T = TypeVar("T")
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
-class StudyFacts:
-    """What is computed of a study and of benchmark results on the same images, ``scores``.
+class Facts:
+    """What is computed of any study; ``scores`` are benchmark results on the same images.
 
     Results are computed where they are asked for: what the votes don't allow raises
     StatisticsError there and stops nothing else.
     """
 
+    value, unit = "MOS", "points"
+    """What is said of a method in one number, and in which unit."""
+
     def __init__(self, data: StudyData, scores: pd.DataFrame | None = None) -> None:
         self.data = data
         self.scores = scores
-        self.request = Request.planned(data, scores)
         self.datasets = [part.name for part in data.design.images.datasets]
         self.by_paper = paper.sort_datasets(self.datasets)
         """The data sets in the order of the paper's tables."""
@@ -66,13 +73,6 @@ class StudyFacts:
         made: T = self._found[key]
         return made
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many votes count, of how many raters, on how many stimuli."""
-        votes = self.data.opinions
-        stimuli = votes[["dataset", "image", "method"]].drop_duplicates()
-        return {"votes": len(votes), "raters": votes["rater"].nunique(), "stimuli": len(stimuli)}
-
     def images_of(self, dataset: str) -> int:
         """How many images of a data set are rated."""
         return len({s.image for s in self.data.rated if s.dataset == dataset})
@@ -80,26 +80,6 @@ class StudyFacts:
     def sample_of(self, dataset: str) -> str:
         """What the images rated of a data set are samples of: images, or sequences of frames."""
         return unit_name(s.image for s in self.data.rated if s.dataset == dataset)
-
-    @property
-    def planned_test(self) -> str:
-        """The planned tests and what they are over, in words."""
-        said = []
-        for dataset in self.datasets:
-            images = {s.image for s in self.data.rated if s.dataset == dataset}
-            unit = self.data.design.unit_on(images).unit
-            over = " and ".join(f"{name}s" for name in unit_names(unit, self.sample_of(dataset)))
-            said.append(f"two-sided {TESTS[unit]} over {over}")
-        return " or ".join(dict.fromkeys(said))
-
-    @property
-    def lacking(self) -> Iterator[tuple[str, list[str]]]:
-        """Data sets with methods of the design that have no votes, and these methods."""
-        cells = self.data.opinions.groupby(["dataset", "method"]).size()
-        for name in self.datasets:
-            methods = self.data.design.images.methods_of(name)
-            if lacking := [m for m in methods if (name, m) not in cells]:
-                yield name, lacking
 
     def answers_to(self, question: Question) -> list[str]:
         """The answers that were given to a question."""
@@ -153,9 +133,121 @@ class StudyFacts:
         return f"on {first}" if first == last else f"from {first} to {last}"
 
     @property
+    def python(self) -> str:
+        """The version of Python."""
+        return platform.python_version()
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions of the packages that figures depend on."""
+        return {name: version(name) for name in _PACKAGES}
+
+    @property
+    def votes_sha256(self) -> str:
+        """The hash of all votes as analysed, as CSV."""
+        return sha256_bytes(self.data.votes.to_csv(index=False, lineterminator="\n").encode())
+
+    @property
+    def _analysed(self) -> pd.DataFrame:
+        """The votes of ``StudyData.analysed`` on stimuli that are rated once, used or not."""
+        votes = self.data.analysed
+        return votes[votes["kind"] == "vote"]
+
+    def _by_rules(self, raters: Sequence[str]) -> pd.DataFrame:
+        """All votes as the rules alone would have them on ``raters``, who were decided on."""
+        own = self._analysed
+        return own.assign(accepted=own["accepted"] ^ own["rater"].isin(raters))
+
+    @property
+    def effect_of_exclusions(self) -> pd.DataFrame:
+        """MOS, or JOD, with all votes and with those that are used, and the change."""
+        own = self._analysed
+        return self._effect({"all": own.assign(accepted=True), "used": own})
+
+    @property
+    def effect_of_decisions(self) -> pd.DataFrame:
+        """MOS, or JOD, as the rules alone would have it and as decided, and the change."""
+        decided = list(self.data.monitoring.overruled["rater"])
+        return self._effect({"by rules": self._by_rules(decided), "used": self._analysed})
+
+    def _effect(self, of: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """The values of the two sides of ``of``, by their names in order, and the change."""
+        before, after = of
+        own = self.value.lower()
+        sides: list[pd.Series[Any]] = []
+        for name, rows in of.items():
+            found = self._values(rows)
+            sides += [found[0].rename(f"{own}_{name}"), found[1].rename(f"n_{name}")]
+        frame = paper.in_order(pd.concat(sides, axis=1).reset_index())
+        return frame.assign(change=frame[f"{own}_{after}"] - frame[f"{own}_{before}"])
+
+    @property
+    def decisions(self) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+        """Each rater decided on against the rules, what that alone changes most, or why not."""
+        for rater in self.data.monitoring.overruled["rater"]:
+            yield rater, *attempted(lambda r=rater: self._largest_change(r))  # type: ignore[misc]
+
+    def _largest_change(self, rater: str) -> dict[str, Any]:
+        change = (
+            self._values(self._analysed)[0] - self._values(self._by_rules([rater]))[0]
+        ).dropna()
+        if change.empty:
+            raise StatisticsError(
+                f"No {self.value} exists both with and without the rater's votes."
+            )
+        dataset, method = map(str, change.index[int(np.argmax(np.abs(change.to_numpy())))])
+        return {"by": float(change.loc[(dataset, method)]), "dataset": dataset, "method": method}
+
+    def _values(self, votes: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[int]]:
+        """What ``value`` names of each (dataset, method), and of how many votes, by these."""
+        raise NotImplementedError
+
+
+class StudyFacts(Facts):
+    """What is computed of a study in which pictures are scored one by one."""
+
+    def __init__(self, data: StudyData, scores: pd.DataFrame | None = None) -> None:
+        super().__init__(data, scores)
+        self.request = Request.planned(data, scores)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many votes count, of how many raters, on how many stimuli."""
+        votes = self.data.opinions
+        stimuli = votes[["dataset", "image", "method"]].drop_duplicates()
+        return {"votes": len(votes), "raters": votes["rater"].nunique(), "stimuli": len(stimuli)}
+
+    @property
+    def planned_test(self) -> str:
+        """The planned tests and what they are over, in words."""
+        said = []
+        for dataset in self.datasets:
+            images = {s.image for s in self.data.rated if s.dataset == dataset}
+            unit = self.data.design.unit_on(images).unit
+            over = " and ".join(f"{name}s" for name in unit_names(unit, self.sample_of(dataset)))
+            said.append(f"two-sided {TESTS[unit]} over {over}")
+        return " or ".join(dict.fromkeys(said))
+
+    @property
+    def lacking(self) -> Iterator[tuple[str, list[str]]]:
+        """Data sets with methods of the design that have no votes, and these methods."""
+        cells = self.data.opinions.groupby(["dataset", "method"]).size()
+        for name in self.datasets:
+            methods = self.data.design.images.methods_of(name)
+            if lacking := [m for m in methods if (name, m) not in cells]:
+                yield name, lacking
+
+    @property
+    def methods(self) -> list[str]:
+        """How the study was made and analysed, for a paper, and the works that this cites."""
+        return of_votes(self)
+
+    @property
     def mean(self) -> str:
         """What a mean of votes is called."""
-        return TASKS[self.data.design.task.kind].mean
+        kind = self.data.design.task.kind
+        assert kind != "pair"  # those have no means
+        return TASKS[kind].mean
 
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""
@@ -251,8 +343,8 @@ class StudyFacts:
         return frame
 
     def with_paper(self, means: pd.DataFrame) -> pd.DataFrame:
-        """Means of ``mos_table`` with the paper's MOS, NaN where it gives none."""
-        theirs = paper.figures()
+        """Means of ``mos_table`` with the paper's MOS, NaN where it gives none or isn't asked."""
+        theirs = paper.figures() if self.mean == "MOS" else {}
         keys = zip(means["dataset"], means["method"], strict=True)
         return means.assign(paper=[theirs.get((*key, "mos"), np.nan) for key in keys])
 
@@ -300,57 +392,10 @@ class StudyFacts:
                 figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
         return figure_svg(figure), caption
 
-    @property
-    def _analysed(self) -> pd.DataFrame:
-        """The votes of ``StudyData.analysed`` on stimuli that are rated once, used or not."""
-        votes = self.data.analysed
-        return votes[votes["kind"] == "vote"]
-
-    def _by_rules(self, raters: Sequence[str]) -> pd.DataFrame:
-        """All votes as the rules alone would have them on ``raters``, who were decided on."""
-        own = self._analysed
-        return own.assign(accepted=own["accepted"] ^ own["rater"].isin(raters))
-
-    @property
-    def effect_of_exclusions(self) -> pd.DataFrame:
-        """MOS with all votes and with those that are used, and the change."""
-        own = self._analysed
-        return self._effect({"all": own.assign(accepted=True), "used": own})
-
-    @property
-    def effect_of_decisions(self) -> pd.DataFrame:
-        """MOS as the rules alone would have it and as decided, and the change."""
-        decided = list(self.data.monitoring.overruled["rater"])
-        return self._effect({"by rules": self._by_rules(decided), "used": self._analysed})
-
-    def _effect(self, of: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """MOS of the two sides of ``of``, by their names in order, and the change between them."""
-        before, after = of
-        sides = []
-        for name, rows in of.items():
-            found = self._means(rows)
-            sides += [found["mos"].rename(f"mos_{name}"), found["n_votes"].rename(f"n_{name}")]
-        frame = paper.in_order(pd.concat(sides, axis=1).reset_index())
-        return frame.assign(change=frame[f"mos_{after}"] - frame[f"mos_{before}"])
-
-    def _means(self, votes: pd.DataFrame) -> pd.DataFrame:
+    def _values(self, votes: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[int]]:
         table = mos_table(votes, interval=self.request.interval, scale=self.request.scale)
-        return table.set_index(["dataset", "method"])
-
-    @property
-    def decisions(self) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
-        """Each rater decided on against the rules, what that alone changes most, or why not."""
-        for rater in self.data.monitoring.overruled["rater"]:
-            yield rater, *attempted(lambda r=rater: self._largest_change(r))  # type: ignore[misc]
-
-    def _largest_change(self, rater: str) -> dict[str, Any]:
-        change = (
-            self._means(self._analysed)["mos"] - self._means(self._by_rules([rater]))["mos"]
-        ).dropna()
-        if change.empty:
-            raise StatisticsError("No MOS exists both with and without the rater's votes.")
-        dataset, method = map(str, change.index[int(np.argmax(np.abs(change.to_numpy())))])
-        return {"by": float(change.loc[(dataset, method)]), "dataset": dataset, "method": method}
+        own = table.set_index(["dataset", "method"])
+        return own["mos"], own["n_votes"]
 
     @property
     def scored_votes(self) -> pd.DataFrame:
@@ -365,7 +410,8 @@ class StudyFacts:
         check_same_stimuli(scores, votes)
         protocol, scale = scores["protocol"].iloc[0], scores["scale"].iloc[0]
         rated_there = {dataset for dataset, _, _ in paper.figures()} & set(votes["dataset"])
-        theirs = bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
+        asked = self.mean == "MOS"
+        theirs = asked and bool(rated_there) and (protocol, scale) == ("ledig2017", 4)
         made = score_table(scores, with_paper=theirs, level=request.level)
         return with_mos(
             made,
@@ -376,21 +422,6 @@ class StudyFacts:
             scale=request.scale,
             alpha=request.alpha,
         )
-
-    @property
-    def python(self) -> str:
-        """The version of Python."""
-        return platform.python_version()
-
-    @property
-    def packages(self) -> dict[str, str]:
-        """The versions of the packages that figures depend on."""
-        return {name: version(name) for name in _PACKAGES}
-
-    @property
-    def votes_sha256(self) -> str:
-        """The hash of all votes as analysed, as CSV."""
-        return sha256_bytes(self.data.votes.to_csv(index=False, lineterminator="\n").encode())
 
 
 def planned_tests(votes: pd.DataFrame, data: StudyData, level: float = 0.95) -> pd.DataFrame:

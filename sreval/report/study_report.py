@@ -21,23 +21,27 @@ import pandas as pd
 
 import sreval
 from sreval.benchmarking.provenance import code_version
-from sreval.errors import UNFORESEEN, DataError, attempted, counted, listed, option
+from sreval.errors import UNFORESEEN, DataError, attempted, counted, fixed, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
+from sreval.opinions.tasks import TASKS, Task
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import as_arguments, study_scores
 from sreval.report.opinions import (
     change_columns,
     default_notes,
+    in_task,
     mos_columns,
+    named,
     pair_columns,
     pair_notes,
     pair_test,
 )
+from sreval.report.pair_facts import PairFacts
 from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
-from sreval.report.text import CORRECTIONS, fixed, percent, span, whole_percent
+from sreval.report.text import CORRECTIONS, percent, span, whole_percent
 from sreval.report.thumbnails import Gallery, galleries
 from sreval.study import charts
 from sreval.study.data import StudyData
@@ -126,12 +130,16 @@ def _line(text: str) -> str:
 class Report:
     """A report before it is printed, as ``templates/study.jinja`` fills it from top to bottom.
 
-    ``marks`` are shown on every part, table and figure. What a template calls around a text gives
+    ``marks`` are shown on every part, table and figure; means have the name that they have of a
+    ``task``. What a template calls around a text gives
     back an empty one: there is nothing to print in its place.
     """
 
-    def __init__(self, title: str, marks: list[str], warnings: list[str]) -> None:
+    def __init__(
+        self, title: str, marks: list[str], warnings: list[str], task: Task | None = None
+    ) -> None:
         self.title, self.marks, self.warnings = title, marks, warnings
+        self.task = task or TASKS["acr"]
         self.lead: list[str] = []
         self.parts: list[Part] = []
 
@@ -161,7 +169,7 @@ class Report:
         made, why = attempted(caller)
         if made is None:
             del self.parts[-1].blocks[before:]
-            self.parts[-1].not_done.append(f"{what}: {why}")
+            self.parts[-1].not_done.append(in_task(f"{what}: {why}", self.task))
         return ""
 
     def say(self, caller: Said) -> str:
@@ -198,16 +206,17 @@ class Report:
     def show(self, table: Table, title: str = "") -> None:
         """A table that has been made elsewhere, under a ``title`` of its own."""
         own = replace(table, title=title or table.title, notes=list(table.notes))
-        self.parts[-1].blocks.append(own)
+        self.parts[-1].blocks.append(named(own, self.task))
 
     def note(self, caller: Said) -> str:
         """A note under the table that came last."""
-        self.parts[-1].tables[-1].notes.append(_line(caller()))
+        self.parts[-1].tables[-1].notes.append(in_task(_line(caller()), self.task))
         return ""
 
     def picture(self, title: str, svg: str, caption: str = "") -> None:
         """A figure."""
-        self.parts[-1].blocks.append(Picture(title, svg, caption))
+        words = (in_task(text, self.task) for text in (title, svg, caption))
+        self.parts[-1].blocks.append(Picture(*words))
 
     def gallery(self, made: Gallery) -> None:
         """Crops of the pictures that were rated."""
@@ -228,12 +237,14 @@ def study_report(
     be named with its hash; ``commands``: what exports the votes and makes the report again. What
     the votes don't allow is said in its place instead of failing.
     """
-    report = Report(data.design.title, study_marks(data), study_warnings(data))
+    kind = data.design.task.kind
+    task = None if kind == "pair" else TASKS[kind]
+    report = Report(data.design.title, study_marks(data), study_warnings(data), task)
     render_page(
-        "study.jinja",
+        "study_pairs.jinja" if data.design.task.pair else "study_votes.jinja",
         report=report,
         data=data,
-        facts=StudyFacts(data, scores),
+        facts=facts_of(data, scores),
         score_notes=score_notes,
         sources=sources,
         commands=commands,
@@ -241,6 +252,11 @@ def study_report(
         **_WORDS,
     )
     return report
+
+
+def facts_of(data: StudyData, scores: pd.DataFrame | None = None) -> StudyFacts | PairFacts:
+    """What is computed of a study, by its task."""
+    return PairFacts(data, scores) if data.design.task.pair else StudyFacts(data, scores)
 
 
 def to_html(report: Report) -> str:

@@ -22,9 +22,11 @@ class Status:
     """Who is how far, and how often what has been rated, as of one moment.
 
     ``overview`` holds the state and the counts, ``links`` the links without their secrets.
+    ``changes`` says how study.toml isn't the design that raters began with, if it isn't.
     """
 
     overview: Overview
+    changes: str = ""
 
     @property
     def links(self) -> list[InvitationRow]:
@@ -34,12 +36,14 @@ class Status:
     @property
     def text(self) -> str:
         """What ``sreval study status`` prints."""
-        return "\n".join(_status_lines(self.overview))
+        return "\n".join(_status_lines(self.overview, self.changes))
 
     def records(self) -> dict[str, Any]:
         """What ``sreval study status --json`` prints."""
         own = [asdict(link) for link in self.links if link.kind != "personal" or not link.rater]
-        made: dict[str, Any] = _plain({**asdict(self.overview), "links": own})
+        made: dict[str, Any] = _plain(
+            {**asdict(self.overview), "links": own, "design_changes": self.changes}
+        )
         return made
 
     def __str__(self) -> str:
@@ -58,12 +62,14 @@ def _plain(content: Any) -> Any:
     return content.isoformat() if isinstance(content, dt.datetime) else content
 
 
-def _status_lines(seen: Overview) -> Iterator[str]:
+def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
     unused = len(seen.unused)
     yield f"{seen.study}: {seen.state}; {seen.progress}"
     rated = counted(seen.votes, "item")
     gone = f"{counted(seen.deleted, 'rater')} deleted"
     yield f"{rated} rated; {gone}; {counted(unused, 'personal link')} unused"
+    if changes:
+        yield changes
     if seen.simulated:
         yield "Some raters are SIMULATED."
     for sha256, times in seen.changed.items():
@@ -94,9 +100,16 @@ def _status_lines(seen: Overview) -> Iterator[str]:
             yield "(n): place n is free for another rater, or given on."
     if seen.exposures:
         yield "\nVotes of the raters who hold a place:"
-        head = ["data set", "method", "stimuli", "votes", "fewest", "most"]
+        pairs = any(exposure.against for exposure in seen.exposures)
+        what = ["pair", "images"] if pairs else ["method", "stimuli"]
+        head = ["data set", *what, "votes", "fewest", "most"]
         cells = [
-            [e.dataset, e.method, e.stimuli, e.votes, e.fewest, e.most] for e in seen.exposures
+            [
+                e.dataset,
+                f"{e.method}, {e.against}" if e.against else e.method,
+                *(e.stimuli, e.votes, e.fewest, e.most),
+            ]
+            for e in seen.exposures
         ]
         yield columns([head, *cells])
 

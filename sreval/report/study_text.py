@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from sreval.errors import counted, listed, option
-from sreval.report.text import CORRECTIONS, NONE, columns, fixed, percent
+from sreval.errors import NONE, counted, fixed, listed, option
+from sreval.report.text import CORRECTIONS, columns, percent
 from sreval.study.check import Feasibility
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -111,15 +111,10 @@ def _exposed(design: StudyDesign, found: Feasibility) -> str:
         judged = counted(design.raters * found.counts["vote"], "judgement")
         return f"{judged} of pairs, chosen as votes come in"
     votes = counted(most, "judgement" if design.task.pair else "vote")
-    several = (
-        votes
-        if least == most
-        else f"{least} to {votes}"
-        if most - least > 1
-        else (f"{least} or {votes}")
-    )
+    if least < most:
+        votes = f"{least} {'or' if most - least == 1 else 'to'} {votes}"
     what = "every pair of methods on an image" if design.task.pair else "every stimulus"
-    return f"{what} gets {several}"
+    return f"{what} gets {votes}"
 
 
 def _sides(design: StudyDesign) -> str:
@@ -162,7 +157,7 @@ def _planned_rows(power: tuple[PlannedPower, ...]) -> list[list[str]]:
         share = _share(made.power, made.standard_error, made.studies, 2)
         told = f"{made.dataset}: {share} for a difference of {made.difference:g} {made.measure}"
         if made.smallest is not None:
-            told += f"; {made.target:g} needs about {made.smallest:.2f} {made.measure}"
+            told += f"; {made.target:g} needs about {fixed(made.smallest, 2)} {made.measure}"
         rows.append(told)
     return [["power" if i == 0 else "", text] for i, text in enumerate(rows)]
 
@@ -171,7 +166,7 @@ def _share(power: float, error: float, studies: int, decimals: int) -> str:
     """A power with its standard error, which tells nothing where all studies end alike."""
     if not error:
         return f"{round(power * studies)} of {studies} {'study' if studies == 1 else 'studies'}"
-    return f"{power:.{decimals}f} ± {error:.{decimals}f}"
+    return f"{fixed(power, decimals)} ± {fixed(error, decimals)}"
 
 
 def _sitting_rows(found: Feasibility) -> list[list[str]]:
@@ -240,8 +235,8 @@ def judgements_text(made: pd.DataFrame) -> str:
                 "no number does" if n == math.inf else str(int(n))
                 for n in (row["n_raters_needed"], row["n_images_needed"])
             ),
-            f"{row['reached']:.2f}",
-            f"{row['design_factor']:.2f}",
+            fixed(row["reached"], 2),
+            fixed(row["design_factor"], 2),
         ]
         for row in made.to_dict("records")
     ]
@@ -285,10 +280,10 @@ def _asked(made: pd.DataFrame) -> tuple[list[str], Callable[[dict[Any, Any]], li
     """What of a difference is told: the heads, and the cells of a row."""
     if made["task"].iloc[0] == "pair":
         return ["win probability", "JOD"], lambda row: [
-            f"{row['win_probability']:.3f}",
-            f"{row['difference']:.2f}",
+            fixed(row["win_probability"], 3),
+            fixed(row["difference"], 2),
         ]
-    return ["difference"], lambda row: [f"{row['difference']:.2f}"]
+    return ["difference"], lambda row: [fixed(row["difference"], 2)]
 
 
 def _power_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -299,7 +294,7 @@ def _power_rows(made: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     for row in made.to_dict("records"):
         own = (row["unit"] for _ in units)
         plan = (*cells(row), str(row["n_images"]), str(row["items"]), *own)
-        rows.setdefault(plan, {})[row["n_raters"]] = f"{row['power']:.2f}"
+        rows.setdefault(plan, {})[row["n_raters"]] = fixed(row["power"], 2)
     return [*heads, "images", "items a rater", *units, *map(str, raters)], [
         [*plan, *(powers.get(n, NONE) for n in raters)] for plan, powers in rows.items()
     ]
@@ -410,13 +405,13 @@ def _precision(known: pd.DataFrame) -> str:
     studies, error = int(known["studies"].max()), float(known["standard_error"].max())
     said = f"{studies} simulated {'study' if studies == 1 else 'studies'} a figure"
     if error:
-        said += f", standard error {error:.3f} or less"
+        said += f", standard error {fixed(error, 3)} or less"
     for share, side, end in ((0.0, "below", 1), (1.0, "above", 0)):
         own = known[known["power"] == share]
         if len(own):
             limit = share_limits(share, int(own["studies"].min()))[end]
             said += f"; where {'none' if end else 'all'} of them find it, the power lies {side} "
-            said += f"{limit:.3f} (at 95%)"
+            said += f"{fixed(limit, 3)} (at 95%)"
     return said
 
 
@@ -459,7 +454,7 @@ def _look_notes(known: pd.DataFrame) -> list[str]:
         levels = listed([f"{level:.2g} after {counted(n, 'rater')}" for n, level in looks], 20)
         heads, cells = _asked(own)
         stops = [
-            f"{row['mean_raters']:.1f} raters on average at a {heads[0]} of {cells(row)[0]}"
+            f"{fixed(row['mean_raters'], 1)} raters on average at a {heads[0]} of {cells(row)[0]}"
             for row in own.to_dict("records")
         ]
         notes.append(
@@ -523,7 +518,8 @@ def _assumed(first: pd.Series[Any]) -> list[str]:
         begin = 1 / (1 - first["drop_outs"]) if first["drop_outs"] < 1 else math.inf
         notes.append(
             "Raters are those who finish, since a look is after so many: "
-            f"about {begin:.2f} times as many begin, and votes of those who leave don't count."
+            f"about {fixed(begin, 2)} times as many begin, and votes of those who leave don't "
+            "count."
         )
     elif first["drop_outs"]:
         notes.append("Raters are those who begin; the votes of those who leave count until then.")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sreval.content import user_path
-from sreval.errors import UsageError
+from sreval.errors import NONE, UsageError, fixed
 from sreval.files import write_atomic
 from sreval.report import paper
 from sreval.report.choices import TableWidth
-from sreval.report.text import NONE, fixed, span
+from sreval.report.text import span
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
-NONE = "–"
-"""The text for a missing number."""
+from sreval.errors import NONE, fixed
 
 CORRECTIONS = {"holm": "Holm", "benjamini-hochberg": "Benjamini-Hochberg", "none": "not adjusted"}
 """How an adjustment of p values is printed."""
@@ -37,20 +36,9 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def fixed(value: float, digits: int, *, signed: bool = False) -> str:
-    """A number with so many decimals; what rounds to zero has no minus, a missing one is a dash.
-
-    ``signed`` prints a plus, too, as differences need it.
-    """
-    if not math.isfinite(value):
-        return NONE
-    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
-    return text.replace("-", "+" if signed else "") if float(text) == 0 else text
-
-
 def whole_percent(share: float) -> str:
     """A share of 0..1 in whole per cent, a dash for none."""
-    return f"{share:.0%}" if math.isfinite(share) else NONE
+    return f"{fixed(100 * share, 0)}%" if math.isfinite(share) else NONE
 
 
 def percent(level: float) -> str:
@@ -72,7 +60,7 @@ def p_value(p: float) -> str:
     """A p value with four decimals, never rounded to zero."""
     if math.isnan(p):
         return NONE
-    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+    return "<0.0001" if p < 0.0001 else fixed(p, 4)
 
 
 def columns(rows: Sequence[Sequence[object]]) -> str:

@@ -13,6 +13,7 @@ from sreval.report import paper
 from sreval.report.comparison import region_of_difference
 from sreval.study.data import StudyData
 from sreval.study.manifest import Stimulus
+from sreval.study.task import REFERENCE
 
 _IMAGES = 2
 _MOST_VERSIONS = 16
@@ -41,11 +42,16 @@ class Gallery:
 
 
 def galleries(data: StudyData, stimuli: Path) -> Iterator[Gallery]:
-    """The first image of the first two data sets, or the first two of the only one.
+    """Of pairs what divided raters the most and the least, else a few images in every version.
 
+    These are the first image of the first two data sets, or the first two of the only one; also of
+    pairs while results are hidden, or nobody has judged.
     ``stimuli`` is the folder of the frozen pictures. An image of which a file is missing there, or
     isn't the one that was frozen, has no gallery.
     """
+    if data.design.task.pair and not (data.hidden or data.opinions.empty):
+        yield from _divided(data, stimuli)
+        return
     of: dict[str, dict[str, list[Stimulus]]] = {}
     for stimulus in data.rated:
         of.setdefault(stimulus.dataset, {}).setdefault(stimulus.image, []).append(stimulus)
@@ -54,11 +60,52 @@ def galleries(data: StudyData, stimuli: Path) -> Iterator[Gallery]:
         [own[0] for own in images] if len(images) > 1 else [one for own in images for one in own]
     )
     for versions in chosen[:_IMAGES]:
-        if made := _gallery({s.method: s for s in versions}, stimuli):
+        first = versions[0]
+        title = f"Versions of {first.image} ({first.dataset})"
+        if made := _gallery(title, {s.method: s for s in versions}, stimuli):
             yield made
 
 
-def _gallery(versions: dict[str, Stimulus], folder: Path) -> Gallery | None:
+def _divided(data: StudyData, folder: Path) -> Iterator[Gallery]:
+    """The pairs on single images whose shares lie nearest to a half, and farthest from it.
+
+    Of those that were judged at least as often as the median of all; the first of several alike.
+    """
+    own = data.opinions
+    turned = own["left"] > own["right"]
+    first = own["left"].where(~turned, own["right"])
+    second = own["right"].where(~turned, own["left"])
+    points = own["score"].where(turned, -own["score"])
+    rows = own[["dataset", "image"]].assign(first=first, second=second, points=points)
+    key = ["dataset", "image", "first", "second"]
+    pairs = rows.groupby(key, sort=True)["points"]
+    found = pairs.agg(
+        n="size", won=lambda p: int((p > 0).sum()), lost=lambda p: int((p < 0).sum())
+    ).reset_index()
+    found = found[found["n"] >= found["n"].median()]
+    found["gap"] = ((found["won"] - found["lost"]) / found["n"]).abs()
+    ranked = found.sort_values("gap", kind="stable").to_dict("records")
+    for what, row in {"most": ranked[0], "least": ranked[-1]}.items():
+        if what == "least" and row is ranked[0]:
+            return
+        names = [row["first"], row["second"]]
+        names.sort(key=lambda name: row["lost" if name == row["first"] else "won"])
+        shown = [*names, *([REFERENCE] if REFERENCE not in names else [])]
+        versions = {
+            name: data.manifest.by_key[place]
+            for name in shown
+            if (place := (row["dataset"], row["image"], name)) in data.manifest.by_key
+        }
+        won, lost = max(row["won"], row["lost"]), min(row["won"], row["lost"])
+        ties = row["n"] - won - lost
+        told = f"{won} chose {paper.label(names[0])}, {lost} {paper.label(names[1])}"
+        told += f", {ties} neither" if ties else ""
+        title = f"The pair that divided raters {what}: {row['image']} ({row['dataset']}); {told}"
+        if made := _gallery(title, versions, folder):
+            yield made
+
+
+def _gallery(title: str, versions: dict[str, Stimulus], folder: Path) -> Gallery | None:
     methods = paper.sort_methods(list(versions))
     left_out = methods[_MOST_VERSIONS - 1 : -1] if len(methods) > _MOST_VERSIONS else []
     methods = [method for method in methods if method not in left_out]
@@ -93,4 +140,4 @@ def _gallery(versions: dict[str, Stimulus], folder: Path) -> Gallery | None:
     )
     if left_out:
         caption += f" {len(left_out)} more have no room here."
-    return Gallery(f"Versions of {first.image} ({first.dataset})", caption, crops)
+    return Gallery(title, caption, crops)

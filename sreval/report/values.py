@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from sreval.benchmarking.results import of_images
-from sreval.errors import UsageError, counted, listed, numbered
+from sreval.errors import UsageError, counted, fixed, listed, numbered
 from sreval.frames import image_order, is_frame, unit_of
 from sreval.images.datasets import NOT_PUBLISHED
 from sreval.images.known import KNOWN
 from sreval.metrics.metric import in_order, metric_of
 from sreval.report import paper
 from sreval.report.collect import scored
-from sreval.report.text import fixed
 
 _NAMED = 10
 """Images named in a note; of more, how many."""

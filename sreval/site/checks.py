@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 
 from sqlalchemy import select, update
 
-from sreval.errors import SrevalError, StoreError
+from sreval.errors import SrevalError, StoreError, listed
 from sreval.site.config import SiteConfig
 from sreval.site.current import Stimuli
 from sreval.site.errors import StimulusError
@@ -131,8 +131,10 @@ def _database(
         row = studies.get(design.name)
         same = row.has_design(design) and row.manifest_sha256 == manifest.sha256
         if row.locked_at is not None and not same:
+            changed = f": {listed(row.changes_to(design))}" if not row.has_design(design) else ""
             raise StateError(
-                f"{store.name} holds votes for another design or other stimuli of {row.name}.",
+                f"{store.name} holds votes for another design or other stimuli of "
+                f"{row.name}{changed}.",
                 "Put the old files back, or begin a study of another name: sreval study new.",
             )
     votes, newest = studies.votes_and_newest()

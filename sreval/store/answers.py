@@ -9,17 +9,19 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from sreval.store.errors import AnswerError, Fault, VoteError
 from sreval.study.design import Question, StudyDesign, When
-from sreval.study.task import Choice, Scale
+from sreval.study.task import Choice, Place, Scale, Task
 
 LONGEST, LONGEST_DEVICE = 2000, 500
 """Characters (code points) of an answer, and of what a browser tells of its window."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _DAY = dt.timedelta(days=1)
+_DAY_MS = _DAY / dt.timedelta(milliseconds=1)
+_DURATIONS = ("response_ms", "hidden_ms", "unfocused_ms", "left_ms", "right_ms", "reference_ms")
 _LAST_POSITION = 10**6
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
@@ -27,21 +29,35 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 def check_vote(vote: Mapping[str, Any]) -> None:
     """Raise VoteError ('malformed') for a row that makes sense nowhere in a plan.
 
-    ``key`` has 8 to 64 letters, digits, _ and -; ``shown_at``
-    a zone. ``response_ms`` and, where they are known, ``hidden_ms`` and ``unfocused_ms``, in
-    milliseconds, are a day at most.
+    ``key`` has 8 to 64 letters, digits, _ and -; ``shown_at`` a zone. ``response_ms`` and, where
+    they are known, the other durations, in milliseconds, are a day at most; so are ``switches``,
+    a count.
     """
-    position = vote["position"]
-    durations = (vote["response_ms"], vote["hidden_ms"] or 0, vote["unfocused_ms"] or 0)
+    position, switches = vote["position"], vote["switches"]
     if (
         type(position) is not int
         or not 1 <= position <= _LAST_POSITION
         or not _KEY.fullmatch(vote["key"])
-        or not all(0 <= ms <= _DAY / dt.timedelta(milliseconds=1) for ms in durations)
+        or not all(0 <= (vote[name] or 0) <= _DAY_MS for name in _DURATIONS)
+        or not (switches is None or (type(switches) is int and 0 <= switches <= _DAY_MS))
         or vote["shown_at"].tzinfo is None
         or len(vote["device"]) > LONGEST_DEVICE
     ):
         raise VoteError("malformed", "The vote can't be read.", "Reload the page.")
+
+
+def check_looks(task: Task, vote: Mapping[str, Any]) -> None:
+    """Raise VoteError for a vote whose pictures were not all in view ('unseen'), by what a browser
+    says of pictures that are toggled, or that tells of pictures that aren't there ('malformed')."""
+    looks = {place: vote[f"{place}_ms"] for place in get_args(Place)}
+    told, switches = {place for place, ms in looks.items() if ms is not None}, vote["switches"]
+    if told - set(task.places) or (not task.toggled and (told or switches is not None)):
+        raise VoteError("malformed", "The vote tells of other pictures.", "Reload the page.")
+    too_few = switches is not None and switches < len(task.places) - 1
+    if too_few or any(looks[place] == 0 for place in told):
+        raise VoteError(
+            "unseen", "The vote came before every picture was in view.", "Look at all of them."
+        )
 
 
 def score_on(answers: Scale | Choice, score: object) -> int | float:

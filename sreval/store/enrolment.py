@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import DataError
+from sreval.errors import DataError, listed
 from sreval.files import sha256_bytes
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError
+from sreval.store.frames import judged_pairs
 from sreval.store.invitations import admissible, find, make
 from sreval.store.models import Invitation, PlanItem, Rater, Session, Study, Tombstone
+from sreval.store.studies import by_name
 from sreval.study import plan as plans
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -56,15 +58,24 @@ def enrol(
                 return Enrolled(session_id, visit if invitation.kind == "open" else None)
             _refuse_changed(study, manifest, design)
             wanted = (_free_slot(tx, study.id), study.next_rater)
-            registered = study.design
             # A plan takes a while to make and votes would wait for it: it is made outside the
             # transaction, unless others enrol faster than that.
             if attempt == _TRIES - 1 and wanted != planned:
-                made, planned = plans.make_plan(registered, manifest, *wanted), wanted
+                made, planned = _plan(tx, study, manifest, *wanted), wanted
             if wanted == planned:
                 return _begin_session(tx, store, study, invitation, wanted, made, visit)
-        made, planned = plans.make_plan(registered, manifest, *wanted), wanted
+            name = study.name
+        with store.read() as tx:
+            made, planned = _plan(tx, by_name(tx, name), manifest, *wanted), wanted
     raise AssertionError("the last attempt makes the plan itself")
+
+
+def _plan(
+    tx: Transaction, study: Study, manifest: Manifest, slot: int, rater: int
+) -> tuple[plans.Item, ...]:
+    """The plan of a new rater. An active one counts what was judged and accepted by now."""
+    judged = judged_pairs(tx, study) if study.design.pairs.plan == "active" else None
+    return plans.make_plan(study.design, manifest, slot, rater, judged)
 
 
 def _admit(
@@ -99,14 +110,16 @@ def _entered(tx: Transaction, visit: str) -> str | None:
 
 
 def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None) -> None:
-    if study.manifest_sha256 != manifest.sha256:
-        what, files = "stimuli", "manifest.json"
-    elif design is not None and not study.has_design(design):
-        what, files = "design", "study.toml"
+    if design is not None and not study.has_design(design):
+        what, files = f"design of study {study.name!r} isn't that", "study.toml"
+        changed = f": {listed(study.changes_to(design))}"
+    elif study.manifest_sha256 != manifest.sha256:
+        what, files = f"stimuli of study {study.name!r} aren't those", "manifest.json"
+        changed = ""
     else:
         return
     raise DataError(
-        f"The {what} of study {study.name!r} are not those that it was registered with.",
+        f"The {what} that it was registered with{changed}.",
         f"Restart the site, or put the old {files} back.",
     )
 

@@ -317,6 +317,17 @@ def _judged_votes(
     return votes.drop(columns=["score"] if design.task.pair else []), found
 
 
+def judged_pairs(tx: Transaction, study: Study) -> pd.DataFrame:
+    """The accepted judgements of pairs by now, without repeats and checks: what the next active
+    plan goes by. Columns as in an export.
+
+    A rater who is under way counts as the rules see them now: not yet, where a rule asks for a
+    share of the plan that they haven't reached.
+    """
+    votes, _ = _judged_votes(tx, study, study.design)
+    return votes[(votes["kind"] == "vote") & votes["accepted"]]
+
+
 def _decisions(study: Study) -> Select[str, int, bool | None, str]:
     columns = (Session.id, Session.total, Session.accepted, Session.accepted_reason)
     return select(*columns).where(Session.study_id == study.id)

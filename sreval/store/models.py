@@ -169,11 +169,18 @@ class Study(Base):
         return self.design_sha256 == design.sha256 or self.design == design
 
     def changes_to(self, design: StudyDesign) -> list[str]:
-        """The keys and tables in which ``design`` isn't this one's, compared as in `has_design`."""
+        """The keys and tables in which ``design`` isn't this one's, compared as in `has_design`.
+
+        The task comes first, both kinds of it named.
+        """
         if self.locked_at is not None:
             design = design.with_unit_of(self.design)
         names = type(design).model_fields
-        return [name for name in names if getattr(self.design, name) != getattr(design, name)]
+        found = [name for name in names if getattr(self.design, name) != getattr(design, name)]
+        before, now = self.design.task.kind, design.task.kind
+        if before == now:
+            return found
+        return [f"task ({before}, now {now})", *(name for name in found if name != "task")]
 
 
 _designs: dict[str, StudyDesign] = {}

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import counted
@@ -44,7 +44,11 @@ class RaterRow:
 
 @dataclass(frozen=True)
 class Exposure:
-    """How often the stimuli of one cell have been rated by those who hold a slot."""
+    """How often the stimuli of one cell have been rated by those who hold a slot.
+
+    Of pairs a cell is of ``method`` and ``against``, whichever side they stood on, and ``stimuli``
+    counts images.
+    """
 
     dataset: str
     method: str
@@ -52,6 +56,7 @@ class Exposure:
     votes: int
     fewest: int
     most: int
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -185,31 +190,27 @@ def _used(tx: Transaction, session: Session, study: Study) -> bool | None:
 
 
 def _exposures(tx: Transaction, study: Study) -> tuple[Exposure, ...]:
-    """Only stimuli that stand in somebody's plan are known here."""
-    stimulus = (PlanItem.dataset, PlanItem.method, PlanItem.image)
+    """Only what stands in somebody's plan is known here."""
+    left, right = PlanItem.method, PlanItem.right_method
+    first = case((right < left, right), else_=left).label("first")
+    second = case((right < left, left), else_=right).label("second")
     voted = and_(Vote.session_id == PlanItem.session_id, Vote.position == PlanItem.position)
     counts = (
-        select(*stimulus, func.count(Vote.position).label("votes"))
+        select(PlanItem.dataset, first, second, func.count(Vote.position).label("votes"))
         .select_from(PlanItem)
         .join(Session, Session.id == PlanItem.session_id)
         .outerjoin(Vote, voted)
         .where(Session.study_id == study.id, Session.holds_slot, PlanItem.kind == "vote")
-        .group_by(*stimulus)
+        .group_by(PlanItem.dataset, PlanItem.image, first, second)
         .subquery()
     )
+    cell, votes = (counts.c.dataset, counts.c.first, counts.c.second), counts.c.votes
     query = (
-        select(
-            counts.c.dataset,
-            counts.c.method,
-            func.count(),
-            func.sum(counts.c.votes),
-            func.min(counts.c.votes),
-            func.max(counts.c.votes),
-        )
-        .group_by(counts.c.dataset, counts.c.method)
-        .order_by(counts.c.dataset, counts.c.method)
+        select(*cell, func.count(), func.sum(votes), func.min(votes), func.max(votes))
+        .group_by(*cell)
+        .order_by(*cell)
     )
     return tuple(
-        Exposure(dataset, method, stimuli, int(votes), fewest, most)
-        for dataset, method, stimuli, votes, fewest, most in tx.execute(query)
+        Exposure(dataset, method, stimuli, int(total), fewest, most, against)
+        for dataset, method, against, stimuli, total, fewest, most in tx.execute(query)
     )

@@ -86,7 +86,7 @@ def rehearse(
     raters = respondents(count, design, manifest, qualities, seed=seed)
     with open_store(database, create=True) as store:
         links = _links(store, design, manifest)
-        made = Rehearsal(notes=quality_notes(qualities, design.scale))
+        made = Rehearsal(notes=quality_notes(qualities, design.answers))
         for rater in raters:
             # One by one, so that an interrupted rehearsal leaves no unused links.
             _, token = links.create(label="simulated", simulated=True)
@@ -154,8 +154,9 @@ class _Way:
                     state = session.resume()
 
     def _device(self) -> Mapping[str, object]:
-        """What a browser would report of a window in which the largest image fits."""
-        window = [pixels + _MARGIN_PIXELS for pixels in self.manifest.largest]
+        """What a browser would report of a window in which the largest item fits."""
+        room = self.design.task.room(*self.manifest.largest)
+        window = [pixels + _MARGIN_PIXELS for pixels in room]
         facts = {"window": window, "screen": window, "ratio": 1.0, "magnified": 1, "touch": False}
         return {**facts, "browser": "other"}
 
@@ -168,22 +169,22 @@ class _Way:
         """Vote on item after item until another stage begins."""
         while state.stage == "rating":
             item = state.items[0]
-            score, response_ms = self.rater.respond(
-                self._png(item.pictures[0].sha256), item.intended
-            )
-            response_ms = max(response_ms, self.design.viewing.least_ms)
+            shown = {picture.place: self._png(picture.sha256) for picture in item.pictures}
+            response = self.rater.respond(shown, item.intended)
             for picture in item.pictures:
                 session.sent(picture)
-            self.ahead += dt.timedelta(milliseconds=response_ms)
+            took = dt.timedelta(milliseconds=response.response_ms)
+            self.ahead += took
             state = session.vote(
                 item.position,
-                score,
+                response.score,
                 key=secrets.token_hex(16),
-                response_ms=response_ms,
-                shown_at=self.store.clock() - dt.timedelta(milliseconds=response_ms),
+                response_ms=response.response_ms,
+                shown_at=self.store.clock() - took,
                 device=json.dumps({"ratio": 1}),
+                **response.looks,
             ).state
-            self.visit.votes[item.position] = score
+            self.visit.votes[item.position] = response.score
             voted()
         return state
 

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session as Transaction
 from sreval.store.answers import (
     appeared,
     check_answers,
+    check_looks,
     check_vote,
     score_on,
     screened_out,
@@ -118,7 +119,7 @@ class PlanItemRow:
     @classmethod
     def of(cls, row: Row[Any]) -> PlanItemRow:
         """An item as _ITEMS finds it."""
-        position, sitting, kind, intended, *cells = row
+        position, sitting, kind, intended, *cells = tuple(row)
         own = zip(_PICTURES, (cells[0:3], cells[3:6], cells[6:9]), strict=True)
         return cls(
             position, sitting, kind, intended,
@@ -227,8 +228,9 @@ class RaterSession:
         was rated, of a pair the left one's; None stands for the position's own. Of pictures that
         are toggled, ``switches`` counts their exchanges and the other times say for how long each
         was in view. Raises VoteError for a score that isn't one of the design's ('scale'), what
-        no vote can be ('malformed'), another position ('position'), an image that was never sent
-        ('unseen'), a break ('rest'), less than the design's least viewing time ('too-early').
+        no vote can be ('malformed'), another position ('position'), a picture that was never sent
+        or in view ('unseen'), a break ('rest'), less than the design's least viewing time
+        ('too-early').
         """
         asked = {"session_id": self.id, "position": position, "key": key}
         vote = {
@@ -252,6 +254,7 @@ class RaterSession:
             if stands is not None:
                 return Receipt(*stands, repeated=True, state=found.state())
             found.refuse_vote(position, response_ms, image)
+            check_looks(found.study.design.task, vote)
             stored_at = self.store.clock()
             vote |= {
                 "shown_at": appeared(shown_at, response_ms, stored_at),
@@ -441,7 +444,7 @@ class OpenedSession:
         if any(picture.sent_at is None for picture in planned.pictures):
             raise VoteError(
                 "unseen",
-                f"A vote came for position {position}, whose image was never sent.",
+                f"A vote came for position {position}, a picture of which was never sent.",
                 "Reload the page.",
             )
         least = self.study.design.viewing.least_ms

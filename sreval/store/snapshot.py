@@ -529,7 +529,7 @@ def _item_fault(task: Task, row: Row) -> tuple[str, str] | None:
         return "kind", f"no item of the task {task.kind!r} is of the kind same"
     if task.pair and same != (left == right):
         said = f"{left!r} against {right!r}"
-        return "right_method", f"{said}: the kind same, and no other, shows one method twice"
+        return "right_method", f"{said}: items of the kind same, and no others, show one twice"
     return None
 
 
@@ -633,7 +633,7 @@ def import_(
     known = study in Studies(store).names()
     try:
         with store.begin() as tx:
-            here = _study(tx, row)
+            here = _study(tx, row, path)
             if design is not None and not here.has_design(design):
                 raise StateError(
                     f"The study {study!r} in {path} has another design than its study.toml here: "
@@ -670,8 +670,9 @@ def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:
     return studies[row["study"]] if "study" in row else next(iter(studies.values()))
 
 
-def _study(tx: Transaction, row: Row) -> Study:
-    """The study of that name here, brought up to ``row``; a new one where there is none."""
+def _study(tx: Transaction, row: Row, path: Path) -> Study:
+    """The study of that name here, brought up to ``row`` of a file; a new one where there is
+    none."""
     values = dict(row)
     design = StudyDesign.model_validate_json(values.pop("design"))
     study = tx.scalar(select(Study).where(Study.name == values["name"]).with_for_update())
@@ -679,6 +680,12 @@ def _study(tx: Transaction, row: Row) -> Study:
         own = {"id": None, "design_json": design.as_json(), "design_sha256": design.sha256}
         study = Study(**{**values, **own})
         tx.add(study)
+    elif study.design.task.kind != design.task.kind:
+        raise StateError(
+            f"The study {study.name!r} here has the task {study.design.task.kind}, and that in "
+            f"{path} the task {design.task.kind}.",
+            "Import it into an empty database.",
+        )
     elif study.manifest_sha256 != values["manifest_sha256"] or not study.has_design(design):
         what = listed(study.changes_to(design)) or "stimuli"
         raise StateError(
@@ -789,7 +796,10 @@ def _rows(name: str, data: bytes, columns: Mapping[str, Column[Any]]) -> list[Ro
     try:
         place = ""
         readers = {label: _reader(column) for label, column in columns.items()}
-        readers |= {label: _choice for label in ("choice", "correct") if label in columns}
+        if "choice" in columns:
+            readers["choice"] = _choice
+        if "correct" in columns:
+            readers["correct"] = lambda text: _choice(text) if text else None
         for count, row in enumerate(from_csv(data, needed), start=1):
             typed = {}
             for label in [label for label in readers if label in row]:
@@ -826,10 +836,8 @@ def _integer(text: str) -> int:
     return int(value)  # 12.0 is how a column that has gaps is written
 
 
-def _choice(text: str) -> int | None:
-    """The answer to a pair as the database has it; None where a plan has none."""
-    if not text:
-        return None
+def _choice(text: str) -> int:
+    """The answer to a pair as the database has it."""
     for answer, word in frames.CHOICES.items():
         if word == text:
             return answer

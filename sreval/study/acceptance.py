@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from sreval.opinions.pairs.screening import pair_rules
 from sreval.opinions.screening import Answer, Rule, apply, default_rules
 from sreval.study import design as designs
 from sreval.study.design import ItemKind, StudyDesign
@@ -48,11 +49,15 @@ class Verdict:
 
 
 class Acceptance:
-    """The rules by which a study's raters are judged, and what they say of its sessions."""
+    """The rules by which a study's raters are judged, and what they say of its sessions.
+
+    Votes are a table as `opinions.votes.check_votes` gives it; of pairs one as
+    `opinions.pairs.screening.pair_rules` looks at, whose plan tells the right answers.
+    """
 
     def __init__(self, design: StudyDesign) -> None:
         self._design = design
-        found = default_rules(design.scale.numbers)
+        found = pair_rules() if design.task.pair else default_rules(design.scale.numbers)
         self._usual = {rule.kind: replace(rule, answers=()) for rule in found}
 
     @property
@@ -96,7 +101,7 @@ class Acceptance:
     ) -> dict[str, Verdict]:
         """What every rule of the design says of each session.
 
-        `votes` as `opinions.votes.check_votes` gives them, of all kinds; `planned` by session is
+        `votes` are of all kinds; `planned` by session is
         the number of items in its plan, of all kinds, without which the rule `incomplete` isn't
         applied. A rule that can't judge yet (too few items, no times) is not broken. A session is
         used, and paid, unless a broken rule says otherwise.
@@ -148,7 +153,11 @@ class Acceptance:
         """A rule of the table with the design's gold answers and viewing time."""
         rule, gold = self._usual[kind], self._design.gold
         if kind == "gold":
-            answers = tuple(Answer(g.method, g.low, g.high, g.dataset) for g in gold)
+            answers = tuple(
+                Answer(g.method, g.low, g.high, g.dataset)
+                for g in gold
+                if g.low is not None and g.high is not None
+            )
             return replace(rule, answers=answers)
         if kind == "too-fast":
             return rule.having(least_ms=float(self._design.viewing.least_ms + MARGIN_MS))
@@ -164,12 +173,12 @@ class Acceptance:
         rule = self._default(planned.kind).having(**{named.limit: planned.limit})
         if planned.kind == "straight-lining":
             return replace(rule.having(most_share=1.0), least=int(planned.limit) + 1)
-        items = self._design.rating_items(self._stimuli())[named.items]
+        items = self._design.rating_items(self._trials())[named.items]
         return replace(rule, least=min(rule.least, items)) if items else rule
 
-    def _stimuli(self) -> int:
-        """The stimuli that are rated, 0 where only the data sets' images tell."""
-        images = self._design.images
-        if not all(part.images for part in images.datasets):
+    def _trials(self) -> int:
+        """The stimuli or pairs that are rated, 0 where only the data sets' images tell."""
+        datasets = self._design.images.datasets
+        if not all(part.images for part in datasets):
             return self._design.subset or 0
-        return sum(len(part.images) * len(images.methods_of(part.name)) for part in images.datasets)
+        return sum(len(part.images) * len(self._design.trials_on(part.name)) for part in datasets)

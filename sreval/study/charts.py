@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from sreval.errors import fixed
+
 _ROW = 31
 _MOST_LETTERS = 34
 _MOST_TICKS = 11
@@ -74,8 +76,22 @@ def columns(counts: Sequence[tuple[str, int]], about: str, unit: str) -> str:
     return _svg(base + 22, about, marks)
 
 
-def estimates(rows: Sequence[Estimate], low: float, high: float, about: str) -> str:
-    """A point and its interval a row on an axis from ``low`` to ``high``."""
+def estimates(
+    rows: Sequence[Estimate],
+    low: float,
+    high: float,
+    about: str,
+    *,
+    unit: str = "",
+    signed: bool = False,
+) -> str:
+    """A point and its interval a row on an axis from ``low`` to ``high``.
+
+    ``signed`` prints a plus, too; values in per cent have no decimals.
+    """
+
+    def figure(value: float) -> str:
+        return fixed(value, 0) if unit == "%" else fixed(value, 2, signed=signed)
 
     def place(value: float) -> float:
         share = (min(max(value, low), high) - low) / (high - low)
@@ -91,8 +107,8 @@ def estimates(rows: Sequence[Estimate], low: float, high: float, about: str) -> 
         top = index * _ROW
         middle = top + 22
         has_interval = math.isfinite(row.low) and math.isfinite(row.high)
-        span = f" ({_figure(row.low)} to {_figure(row.high)})" if has_interval else ""
-        text = f"{_figure(row.value)}{span}"
+        span = f" ({figure(row.low)} to {figure(row.high)}{unit})" if has_interval else ""
+        text = f"{figure(row.value)}{unit}{span}"
         note = f", {row.note}" if row.note else ""
         # the band makes the whole row answer to the pointer
         mark = f'<rect x="0%" y="{top}" width="100%" height="{_ROW}" fill-opacity="0"/>'
@@ -103,10 +119,6 @@ def estimates(rows: Sequence[Estimate], low: float, high: float, about: str) -> 
         marks.append(_head(row.label, f"{text} {row.mark}".rstrip(), top))
         marks.append(f"<g>{title}{mark}</g>")
     return _svg(bottom + 22, about, marks)
-
-
-def _figure(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # no minus before a zero
 
 
 def _svg(height: float, about: str, marks: Sequence[str]) -> str:

@@ -28,20 +28,19 @@ from sreval.config import line_of
 from sreval.errors import SrevalError, counted, listed, shown
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import best_outcome, least_p, least_units
+from sreval.opinions.intervals import LEAST_UNITS
 from sreval.opinions.significance import Verdict
-from sreval.opinions.units import Unit, unit_names
+from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, unit_names
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, Analysis, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet
 from sreval.study.manifest import Key, Manifest
 from sreval.study.markdown import shown_as_typed
-from sreval.study.plan import showings
+from sreval.study.plan import showings, votes_of
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
 from sreval.study.task import Task
 
-_LEAST = least_units(1, unit="both")
-"""Of what varies, for a test of means over it."""
 _CONTROLS = 260
 """Device pixels of a screen's height that the page's controls and the browser's bars take, about:
 188 are the page's own (web/static/rater.css, ``--head`` and ``--strip`` of a wide window)."""
@@ -97,8 +96,9 @@ class Attainable:
         if not self.n:
             return f"{said}no rater sees both methods on one image"
         if not self.least_p or self.least_p_adjusted is None:
-            of_each = " of each" if " and " in self.unit else ""
-            return f"{said}{self.over}, and a test needs {_LEAST}{of_each}"
+            sources = self.unit.split(" and ")
+            of_each = " of each" if len(sources) > 1 else ""
+            return f"{said}{self.over}, and a test needs {_least(len(sources))}{of_each}"
         p = f"the least p on {self.over} is {self.least_p:.3g}"
         if self.tests > 1 and self.correction != "none":
             looks = " and the looks" if self.looks else ""
@@ -143,18 +143,24 @@ def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
     )
 
 
+def _least(sources: int) -> int:
+    """How many raters, or images, a test needs that knows no least p; of both, how many of each."""
+    return ENOUGH_FOR_BOTH if sources > 1 else LEAST_UNITS
+
+
 def _on_pairs(stimuli: StimulusSet, dataset: str) -> Attainable:
     """Of paired comparisons: raters, and images, that agree can be as sure as there are judgements.
 
-    A test needs two of whatever varies, and no more: its scale values come from all judgements.
+    A test needs three units, or five of both, and no more: scale values come from all judgements.
     """
     design, analysis = stimuli.design, stimuli.design.analysis
     pairs, images = design.comparisons_on(dataset), [key[1] for key in stimuli.rated[dataset]]
     what, unit = unit_name(images), design.unit_on(images).unit
     there = {"rater": design.raters, what: len(set(map(unit_of, images)))}
     names = tuple(unit_names(unit, what))
-    few = [name for name in names if there[name] < _LEAST]
-    more = {"rater": f"set raters to {_LEAST} or more", what: f"rate {_LEAST} {what}s or more"}
+    least = _least(len(names))
+    few = [name for name in names if there[name] < least]
+    more = {"rater": f"set raters to {least} or more", what: f"rate {least} {what}s or more"}
     return Attainable(
         dataset=dataset,
         unit=" and ".join(names),
@@ -611,7 +617,7 @@ def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
             sizes.setdefault((one.dataset, one.image), set()).add((one.width, one.height))
     for (dataset, image), several in sizes.items():
         if len(several) > 1:
-            said = listed([f"{width} x {height}" for width, height in sorted(several)])
+            said = " and ".join(f"{width} x {height}" for width, height in sorted(several))
             what = f"the versions of {dataset} {image} measure {said}, and they are seen together"
             return [Unmet("images", what, "Freeze the study again.")]
     across, down = stimuli.design.viewing.screen
@@ -630,9 +636,9 @@ def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
         f"{height + _CONTROLS}, of which the controls and the browser's bars take {_CONTROLS}, and "
         f"the screen has {across} x {down + _CONTROLS}"
     )
-    remedy = "Rate smaller images, or set viewing.screen to a larger one that all raters have."
-    if not too_large(task.model_copy(update={"layout": "toggle"})):
-        remedy = f'Set task.layout to "toggle". {remedy}'
+    remedy = "ate smaller images, or set viewing.screen to a larger one that all raters have."
+    toggled = not too_large(task.model_copy(update={"layout": "toggle"}))
+    remedy = ('Set task.layout to "toggle", r' if toggled else "R") + remedy
     return [Unmet("viewing.screen", what, remedy)]
 
 
@@ -642,7 +648,9 @@ def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:
         return [stimuli.unmet_subset]
     scene_of = {(name, image): scene for name in scenes for image, scene in scenes[name].items()}
     slots = range(min(design.raters, stimuli.slot_period))
-    for votes in stimuli.seen_in(slots):
+    # an active plan has so many trees on each image, whichever they are
+    active = design.pairs.plan == "active"
+    for votes in [tuple(votes_of(stimuli, 0, 0))] if active else stimuli.seen_in(slots):
         repeats, not_repeated = stimuli.repeats_of(votes)
         if not_repeated:
             return not_repeated
@@ -708,6 +716,14 @@ def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int])
     shown = [key for key, _ in stimuli.calibration]
     if any(scenes[dataset][image] in rated for dataset, image, _ in shown):
         yield "The calibration shows scenes that are rated afterwards."
+    shown_scores = [score for _, score in stimuli.calibration]
+    scale = design.scale
+    if shown_scores and 4 * (scale.high - max(shown_scores)) > scale.high - scale.low:
+        yield (
+            f"The best example of the calibration is shown with {max(shown_scores):g} on a scale "
+            f"of {scale.low} to {scale.high}: raters see none of its upper quarter. Give the "
+            "anchors scores of this scale."
+        )
     yield from Acceptance(design).weak_rules(counts)
     every, each = design.sittings.break_every, design.sittings.items
     rated_items = sum(counts[kind] for kind in RATING)

@@ -25,7 +25,7 @@ from sreval.opinions.sequential import nominal_levels
 from sreval.opinions.votes import STIMULUS, accepted_votes
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, StudyDesign
-from sreval.study.manifest import Manifest, Stimulus
+from sreval.study.manifest import Manifest, Stimulus, Trial
 
 State = Literal["open", "paused", "closed"]
 ORPHAN = "the rater is not in the study (deleted since?)"
@@ -70,11 +70,12 @@ class PlannedLook:
 class StudyData:
     """A study's design and all that was collected.
 
-    ``votes`` are checked votes (``opinions.votes.check_votes``) and may be empty; ``sessions``
-    has a row per session: session, rater, slot, stage, outcome, votes, accepted, reason, decided
-    (by an operator: true, false, or nothing), paid, started_at, ended_at, sittings, simulated,
-    language, and facts on the device. ``invited`` counts personal links, None where that isn't
-    known; ``deleted`` raters whose data were
+    ``votes`` are checked votes (``opinions.votes.check_votes``) and may be empty. Of pairs they
+    have the columns of an export's votes.csv, and ``score``: -1 for the left picture, 1 for the
+    right, 0 for neither. ``sessions`` has a row per session: session, rater, slot, stage, outcome,
+    votes, accepted, reason, decided (by an operator: true, false, or nothing), paid, started_at,
+    ended_at, sittings, simulated, language, and facts on the device. ``invited`` counts personal
+    links, None where that isn't known; ``deleted`` raters whose data were
     deleted at their wish. ``design_sha256`` is that under which the votes were cast.
     """
 
@@ -115,6 +116,18 @@ class StudyData:
             and (not wanted[stimulus.dataset][0] or stimulus.image in wanted[stimulus.dataset][0])
         )
 
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """What is voted on, in the manifest's order: the stimuli, or the pairs of each image."""
+        if not self.design.task.pair:
+            return tuple(stimulus.key for stimulus in self.rated)
+        images = dict.fromkeys(stimulus.key[:2] for stimulus in self.rated)
+        return tuple(
+            (dataset, image, *pair)
+            for dataset, image in images
+            for pair in self.design.trials_on(dataset)
+        )
+
     @property
     def stand_ins(self) -> tuple[str, ...]:
         """Rated methods that a stand-in replaces, in the design's order."""
@@ -131,6 +144,15 @@ class StudyData:
     def opinions(self) -> pd.DataFrame:
         """The votes that count: of kind 'vote' and accepted. May be empty."""
         return accepted_votes(self.votes)
+
+    @cached_property
+    def judgements(self) -> pd.DataFrame:
+        """The answers to pairs, of every kind, as ``read_judgements`` gives them. May be empty."""
+        from sreval.opinions.pairs.judgements import COLUMNS, read_judgements
+
+        if self.votes.empty:
+            return pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
+        return read_judgements(self.votes).frame
 
     @cached_property
     def monitoring(self) -> Monitoring:
@@ -244,13 +266,13 @@ class Monitoring:
     def progress(self) -> pd.DataFrame:
         """One row per session, those under way first: rater, stage, outcome, votes, of, share, ...
 
-        ``votes`` counts votes, repeats and gold items that are stored, ``of`` those planned, both
-        without calibration and warm-up; ``share`` lies within 0..1.
+        ``votes`` counts all that is stored without calibration and warm-up, ``of`` what is planned
+        of it; ``share`` lies within 0..1.
         """
         counts = self._rating["session"].value_counts()
         frame = self.data.sessions.copy()
         frame["votes"] = frame["session"].map(counts).fillna(0).astype(np.int64)
-        frame["of"] = sum(self.data.design.rating_items(len(self.data.rated)).values())
+        frame["of"] = sum(self.data.design.rating_items(len(self.data.trials)).values())
         frame["share"] = (frame["votes"] / frame["of"]).clip(upper=1.0)
         frame["outcome"] = frame["outcome"].fillna(UNDER_WAY).astype(str)
         ended, share, names = frame["outcome"] != UNDER_WAY, frame["share"], frame["rater"]
@@ -262,46 +284,83 @@ class Monitoring:
 
     @property
     def cells(self) -> pd.DataFrame:
-        """One row per (data set, method), in the design's order: how evenly it was seen.
+        """One row per (data set, method), of pairs per (data set, pair), in the design's order.
 
         Columns: dataset, method, stimuli, votes, least, most, planned, share, raters. ``votes`` are
-        accepted ones; ``planned`` is what the design's number of raters would give; ``least`` and
-        ``most`` are accepted votes on a single stimulus of the cell.
+        accepted ones; ``planned`` is what the design's number of raters would give, NaN where
+        earlier judgements choose the pairs; ``least`` and ``most`` are accepted votes on a single
+        stimulus of the cell. Of pairs there are first and second in place of method, ``stimuli``
+        are images, and ``first_left`` and ``second_left`` say how often each stood at the left.
         """
-        images, cell = self.data.design.images, ["dataset", "method"]
-        table = self._by_stimulus
-        per_rater = self.data.design.subset or len(table)
-        grouped = table.groupby(cell, sort=False)["votes"]
-        frame = grouped.agg(stimuli="size", votes="sum", least="min", most="max")
-        frame["planned"] = self.data.design.raters * per_rater * frame["stimuli"] / len(table)
+        design, table = self.data.design, self._by_trial
+        cell = ["dataset", *self._methods]
+        per_rater = design.subset or len(table)
+        grouped = table.groupby(cell, sort=False)
+        frame = grouped["votes"].agg(stimuli="size", votes="sum", least="min", most="max")
+        active = design.task.pair and design.pairs.plan == "active"
+        planned = design.raters * per_rater * frame["stimuli"] / len(table)
+        frame["planned"] = math.nan if active else planned
         frame["share"] = frame["votes"] / frame["planned"]
-        raters = self.data.opinions.groupby(cell)["rater"].nunique()
+        raters = self._opinions.groupby(cell)["rater"].nunique()
         frame["raters"] = raters.reindex(frame.index).fillna(0).astype(np.int64)
-        order = [(part.name, method) for part in images.datasets for method in images.methods]
+        if design.task.pair:
+            frame["first_left"] = grouped["first_left"].sum()
+            frame["second_left"] = frame["votes"] - frame["first_left"]
+        order = [
+            (part.name, *methods)
+            for part in design.images.datasets
+            for methods in design.trials_on(part.name)
+        ]
         return frame.loc[[key for key in order if key in frame.index]].reset_index()
 
     @property
     def exposure(self) -> pd.DataFrame:
-        """How often single stimuli were rated, a row per data set.
+        """How often single stimuli, or single pairs on an image, were voted on; a row per data set.
 
         Columns: dataset, stimuli, least, median, most, never; accepted votes.
         """
-        table = self._by_stimulus.assign(never=self._by_stimulus["votes"] == 0)
+        table = self._by_trial.assign(never=self._by_trial["votes"] == 0)
         grouped = table.groupby("dataset", sort=False)
         frame = grouped["votes"].agg(stimuli="size", least="min", median="median", most="max")
         made: pd.DataFrame = frame.join(grouped["never"].sum()).reset_index()
         return made
 
+    @property
+    def _methods(self) -> tuple[str, ...]:
+        """The columns that name what is voted on, on an image."""
+        return ("first", "second") if self.data.design.task.pair else ("method",)
+
     @cached_property
-    def _by_stimulus(self) -> pd.DataFrame:
-        keys = [stimulus.key for stimulus in self.data.rated]
-        if not keys:
+    def _opinions(self) -> pd.DataFrame:
+        """The votes that count; of pairs with first and second, as the design has them, and
+        ``first_left``."""
+        votes = self.data.opinions
+        if not self.data.design.task.pair:
+            return votes
+        rank = {method: place for place, method in enumerate(self.data.design.images.methods)}
+        first_left = votes["left"].map(rank) < votes["right"].map(rank)
+        return votes.assign(
+            first=votes["left"].where(first_left, votes["right"]),
+            second=votes["right"].where(first_left, votes["left"]),
+            first_left=first_left,
+        )
+
+    @cached_property
+    def _by_trial(self) -> pd.DataFrame:
+        """The accepted votes on each stimulus, or on each pair of an image."""
+        trial = ["dataset", "image", *self._methods]
+        table = pd.DataFrame(self.data.trials, columns=trial)
+        if table.empty:
             raise StatisticsError(
                 "No stimulus of the manifest is rated.", "Freeze the study again."
             )
-        counts = self.data.opinions.groupby(list(STIMULUS)).size().to_dict()
-        table = pd.DataFrame(keys, columns=list(STIMULUS))
-        return table.assign(votes=[int(counts.get(key, 0)) for key in keys])
+        pair = self.data.design.task.pair
+        counted = {"votes": ("rater", "size")} | (
+            {"first_left": ("first_left", "sum")} if pair else {}
+        )
+        counts = self._opinions.groupby(trial).agg(**counted)
+        found = counts.reindex(pd.MultiIndex.from_frame(table)).fillna(0).astype(np.int64)
+        return found.reset_index()
 
     @property
     def _rating(self) -> pd.DataFrame:
@@ -314,12 +373,38 @@ class Monitoring:
     @property
     def gold(self) -> pd.DataFrame:
         """Gold items by rater: asked, wrong, share (0..1), as the rule on them counts."""
-        return self._of_rule("gold", "asked", ["wrong", "share"])
+        if not self.data.design.task.pair:
+            return self._of_rule("gold", "asked", ["wrong", "share"])
+        table = self._checks.rename(columns={"traps": "asked"})
+        table["wrong"] = table["asked"] - table["passed"]
+        table["share"] = table["wrong"] / table["asked"]
+        return _asked(table, "asked", ["wrong", "share"])
 
     @property
     def repeats(self) -> pd.DataFrame:
-        """Repeats by rater: pairs, exact (share 0..1), change (mean absolute, points)."""
-        return self._of_rule("repeats", "pairs", ["exact", "change"])
+        """Repeats by rater: pairs, exact (share 0..1), change (mean absolute, points).
+
+        A repeated pair of pictures is exact where the same method was chosen, or neither both
+        times; it has no change.
+        """
+        if not self.data.design.task.pair:
+            return self._of_rule("repeats", "pairs", ["exact", "change"])
+        table = self._checks.rename(columns={"repeats": "pairs"})
+        table["exact"] = table["agreed"] / table["pairs"]
+        return _asked(table, "pairs", ["exact"])
+
+    @property
+    def same(self) -> pd.DataFrame:
+        """Pairs of two identical pictures by rater: pairs, left (share of the left, ties aside)."""
+        names = {"same": "pairs", "same_left_share": "left"}
+        return _asked(self._checks.rename(columns=names), "pairs", ["left"])
+
+    @cached_property
+    def _checks(self) -> pd.DataFrame:
+        """What each rater of pairs did besides, whether or not the votes count."""
+        from sreval.opinions.pairs.consistency import checks
+
+        return checks(self.data.judgements.assign(accepted=True))
 
     def _of_rule(self, kind: str, n: str, columns: list[str]) -> pd.DataFrame:
         """The figures of a rule of ``kind``, of the raters who have any."""
@@ -348,6 +433,8 @@ class Monitoring:
     @property
     def sos(self) -> float:
         """The SOS coefficient a of accepted votes (Hossfeld et al. 2011), NaN where undefined."""
+        if self.data.design.task.pair:
+            return math.nan
         try:
             ratings = Ratings.from_votes(self.data.opinions, STIMULUS)
             return Reliability(ratings, self.data.design.scale.numbers).sos_coefficient()
@@ -415,3 +502,8 @@ class Monitoring:
         rows.sort(key=lambda row: numbered(row[0]))
         frame = pd.DataFrame(rows, columns=["rater", "used", "rules", "reason", "overrules"])
         return frame.astype({"overrules": bool})
+
+
+def _asked(table: pd.DataFrame, n: str, columns: list[str]) -> pd.DataFrame:
+    """The figures of the raters who have any of what ``n`` counts."""
+    return table.loc[table[n] > 0, ["rater", n, *columns]].reset_index(drop=True)

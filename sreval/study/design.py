@@ -310,15 +310,15 @@ class Rule(Config):
 
     `kind`: `gold` (share of gold items failed above `limit`), `too-fast` (share of votes faster
     than `viewing.least_ms` + 200 ms above `limit`, by the browser's times or by the site's own),
-    `straight-lining` (longest run of one score above `limit`), `repeats` (mean absolute difference
-    of repeated votes above `limit`), `incomplete` (share of the plan's items that were rated below
-    `limit`).
+    `straight-lining` (longest run of one score or answer above `limit`), `repeats` (mean absolute
+    difference of repeated votes above `limit`; of a `pair` the share of repeats with another
+    answer), `incomplete` (share of the plan's items that were rated below `limit`).
     """
 
     kind: Literal["gold", "too-fast", "straight-lining", "repeats", "incomplete"]
     """What is measured, see above."""
     limit: float
-    """A share (0 to 1), for `straight-lining` votes, for `repeats` points."""
+    """A share (0 to 1), for `straight-lining` votes, for `repeats` points, of a `pair` a share."""
     used: bool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: bool = True
@@ -540,6 +540,11 @@ class StudyDesign(Config):
                     place = ("analysis", "comparisons", number)
                     raise _not_rated(method, self.images.methods, *place)
 
+    @property
+    def _with_a_second_method(self) -> list[tuple[str, Sequence[Repeat | Gold]]]:
+        """The blocks that name two methods in a pair, by the name of their tables."""
+        return [("repeats", self.repeats), ("gold", self.gold)]
+
     def _refuse_keys_of_other_tasks(self) -> None:
         """Raise FieldError for what belongs to a pair alone, or to all tasks but a pair."""
         pair, kind = self.task.pair, self.task.kind
@@ -552,7 +557,7 @@ class StudyDesign(Config):
             (self.calibration, ("calibration",)),
             (self.analysis.looks, ("analysis", "looks")),
         ]
-        for name, blocks in (("repeats", self.repeats), ("gold", self.gold)):
+        for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
                 of_a_pair.append((block.against, (name, number, "against")))
                 if pair and not block.against:
@@ -584,6 +589,12 @@ class StudyDesign(Config):
         """Raise FieldError where there are not two pictures to choose from, or none is right."""
         if self.task.question == "photograph":
             self._refuse_without_reference('the question "photograph"')
+        for number, rule in enumerate(self.acceptance):
+            if rule.kind == "repeats" and rule.limit > 1:
+                raise FieldError(
+                    "of a pair it is the share of repeats with another answer",
+                    "acceptance", number, "limit", remedy="Write a limit from 0 to 1.",
+                )  # fmt: skip
         for number, part in enumerate(self.images.datasets):
             if len(self.images.methods_of(part.name)) < _OF_A_PAIR:
                 place: _Where = ("datasets", number, "without") if part.without else ("methods",)
@@ -599,7 +610,7 @@ class StudyDesign(Config):
                 f"a pair needs two methods{needed}", "warm_up", "methods",
                 remedy="Name another method.",
             )  # fmt: skip
-        for name, blocks in (("repeats", self.repeats), ("gold", self.gold)):
+        for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
                 asked = block.method if name == "gold" else {block.method, block.against}
                 if self.task.question == "photograph" and REFERENCE not in asked:
@@ -607,6 +618,10 @@ class StudyDesign(Config):
                         f"the photograph is {REFERENCE!r}", name, number, "method",
                         remedy=f"Write method = {REFERENCE!r}.",
                     )  # fmt: skip
+        self._refuse_active_plan()
+
+    def _refuse_active_plan(self) -> None:
+        """Raise FieldError for an active plan that has nothing to choose."""
         if self.pairs.plan == "active" and self.task.question == "photograph":
             raise FieldError(
                 'the question "photograph" leaves no pairs to choose among', "pairs", "plan",
@@ -616,6 +631,11 @@ class StudyDesign(Config):
             raise FieldError(
                 "an active plan chooses among the pairs, so a rater can't judge all of them",
                 "pairs", "plan", remedy="Set subset to how many a rater judges.",
+            )  # fmt: skip
+        if self.pairs.plan == "active" and self.repeats:
+            raise FieldError(
+                "nobody knows which pairs an active plan will show, so none can be shown again",
+                "repeats", remedy='Leave [[repeats]] out, or set pairs.plan to "balanced".',
             )  # fmt: skip
 
     def _refuse_without_reference(self, what: str) -> None:

@@ -88,7 +88,7 @@ def make_plan(
     planned = [
         *_calibration(stimuli, stream),
         *_warm_up(stimuli, stream),
-        *_rating(manifest, stimuli, _votes(stimuli, slot, rater, judged), slot, stream),
+        *_rating(manifest, stimuli, votes_of(stimuli, slot, rater, judged), slot, stream),
     ]
     return tuple(_numbered(design, manifest, planned))
 
@@ -124,10 +124,10 @@ def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     return [_Planned("warm-up", trial, "practice that doesn't count") for trial in shown]
 
 
-def _votes(
-    stimuli: StimulusSet, slot: int, rater: int, judged: pd.DataFrame | None
+def votes_of(
+    stimuli: StimulusSet, slot: int, rater: int, judged: pd.DataFrame | None = None
 ) -> dict[Trial, str]:
-    """What the rater votes on, and why."""
+    """What the rater votes on, and why. `judged` as in `make_plan`. The subset must fit."""
     design, total = stimuli.design, len(stimuli.voted)
     what = "pairs" if design.task.pair else "stimuli"
     if design.pairs.plan == "active":
@@ -146,7 +146,8 @@ def _active(stimuli: StimulusSet, rater: int, judged: pd.DataFrame | None) -> di
     from sreval.opinions.pairs.active import choose  # pandas: no other plan needs it
 
     seed, count = stimuli.design.seed, stimuli.design.subset or len(stimuli.voted)
-    why = choose(stimuli.voted, judged, count, Stream(seed, "active", rater))
+    trials = Stream(seed, "active", rater).shuffle(list(stimuli.voted))
+    why = choose(trials, judged, count)
     row = sides(tuple(why), Stream(seed, "sides", rater))
     columns = [] if judged is None else [judged[c] for c in ("dataset", "image", "left", "right")]
     shown = Counter(zip(*columns, strict=True))
@@ -158,7 +159,7 @@ def _active(stimuli: StimulusSet, rater: int, judged: pd.DataFrame | None) -> di
 
 def showings(
     stimuli: StimulusSet,
-    scene_of: Mapping[tuple[str, ...], str],
+    scene_of: Mapping[tuple[str, str], str],
     votes: Iterable[Trial],
     repeats: Sequence[tuple[Trial, int, int]],
 ) -> list[Showing]:
@@ -167,7 +168,7 @@ def showings(
     again = [trial for trial, times, _ in repeats for _ in range(times)]
     gold = [trial for trial, _, _ in stimuli.gold]
     return [
-        Showing(unsided(trial), scene_of[trial[:2]], is_gold, apart.get(unsided(trial), 1))
+        Showing(unsided(trial), scene_of[trial[0], trial[1]], is_gold, apart.get(unsided(trial), 1))
         for trials, is_gold in ((votes, False), (again, False), (stimuli.same, False), (gold, True))
         for trial in trials
     ]

@@ -71,6 +71,7 @@ class Sources:
         """
         _require_names(design)
         self._scale = design.images.scale
+        self._reference = design.task.shows_reference
         self._scored = _read_results(results, self._scale)
         blocks = drawn_blocks(design)
         named = [given.name for given in design.images.datasets]
@@ -93,7 +94,8 @@ class Sources:
 
     def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
         """What is asked of data sets without originals that needs them."""
-        return _unmet(keys, _without_originals(self._datasets, self._scored))
+        without = _without_originals(self._datasets, self._scored)
+        return _unmet(keys, without, self._reference)
 
     @property
     def scenes(self) -> Scenes:
@@ -167,6 +169,7 @@ class Available:
     ``computed`` are the versions that follow from each data set alone; ``without_originals`` are
     those data sets that have none; ``notes`` say which folders are taken for originals;
     ``unopened`` say why the ``source`` of a data set can't be used, of which one pair was read.
+    ``reference``: the design has the original in view.
     """
 
     scenes: Scenes
@@ -175,10 +178,11 @@ class Available:
     without_originals: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     unopened: Mapping[str, SrevalError] = field(default_factory=dict)
+    reference: bool = False
 
     def unmet(self, keys: Iterable[Key]) -> list[Unmet]:
         """What is asked of data sets without originals that needs them."""
-        return _unmet(keys, self.without_originals)
+        return _unmet(keys, self.without_originals, self.reference)
 
     def has(self, key: Key) -> bool:
         """Whether a stimulus could be frozen: it was scored, or follows from its data set."""
@@ -227,7 +231,8 @@ def available(design: StudyDesign, results: Sequence[Path] = ()) -> Available:
         and not any(key[0] == name for key in found)
     )
     without = _without_originals(datasets, found)
-    return Available(scenes, frozenset(found), computed, without, notes, unopened)
+    reference = design.task.shows_reference
+    return Available(scenes, frozenset(found), computed, without, notes, unopened, reference)
 
 
 def _without_originals(
@@ -241,14 +246,16 @@ def _without_originals(
     )
 
 
-def _unmet(keys: Iterable[Key], without_originals: Collection[str]) -> list[Unmet]:
+def _unmet(keys: Iterable[Key], without_originals: Collection[str], reference: bool) -> list[Unmet]:
     asked = {key[0]: None for key in keys if key[2] == "hr" and key[0] in without_originals}
     return [
         Unmet(
             "images",
             f"{name} has LR images alone, so there is no hr to show",
-            f'Leave hr out of images.methods, or write without = ["hr"] for {name}. Calibration '
-            "and warm-up take it from another data set.",
+            "Name a data set that has originals, or a task without the original in view."
+            if reference
+            else f'Leave hr out of images.methods, or write without = ["hr"] for {name}. '
+            "Calibration and warm-up take it from another data set.",
         )
         for name in asked
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -246,6 +247,54 @@ def test_mos_and_preferences_side_by_side() -> None:
     assert other.not_done[0].startswith("Votes: No two methods have both")
 
 
+def test_votes_beside_pairs_take_every_option_that_an_error_names(
+    sreval: Sreval, files: Path
+) -> None:
+    rows = [f"r{r},i{i},{m},{3 + (r + i) % 2}" for r in range(6) for i in range(5) for m in METHODS]
+    Path("votes.csv").write_text("\n".join(["rater,image,method,score", "x,y,edsr,NA", *rows]))
+    refused = sreval("preferences", "pairs.csv", "--votes", "votes.csv")
+    assert (refused.code, "with --missing." in refused.err) == (FAILED, True)
+    done = sreval("preferences", "pairs.csv", "--votes", "votes.csv", "--missing", "NA")
+    assert done.code == OK
+    assert "Mean opinion scores and preferences" in done.out
+    assert "cells taken as votes not cast (NA): 1" in done.err
+    alone = sreval("preferences", "pairs.csv", "--missing", "NA")
+    assert (alone.code, alone.out) == (USAGE, "")
+    assert "--missing is of --votes. Name a file of votes" in alone.err
+    of_two = sreval("compare-studies", "votes.csv", "paper")
+    assert "with --missing-a." in of_two.err
+
+
+def test_counts_without_images_have_no_metrics_and_say_why() -> None:
+    counts = study().groupby(["left", "right", "choice"]).size().reset_index(name="count")
+    metrics = pd.DataFrame([("i0", m, k) for k, m in enumerate(METHODS)])
+    metrics.columns = pd.Index(["image", "method", "psnr"])
+    (said,) = package.preferences(counts, metrics=metrics).not_done
+    assert said == (
+        "Metrics: The judgements name no images, and metrics are values of images. Give judgements "
+        "with a column image; counts may have one, too."
+    )
+    named = counts.assign(image="i0")
+    assert "metrics" in package.preferences(named, metrics=metrics).frames
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("ap.png", "'ap.png'. Known: none. figure(...).savefig('ap.png') writes a file."),
+        (Path("ap.PDF"), "writes a file."),
+        (["Set5"], "Unknown scale ['Set5']. Known: none."),
+        (5, "Unknown scale 5. Known: none."),
+    ],
+)
+def test_a_figure_of_what_is_no_scale_says_how_a_file_is_written(asked: Any, says: str) -> None:
+    found = package.preferences(study())
+    with pytest.raises(UsageError) as refused:
+        found.figure(asked)
+    assert str(refused.value).endswith(says)
+    found.figure().savefig(io.BytesIO())
+
+
 def test_metrics_foretell_preferences(sreval: Sreval, files: Path) -> None:
     values = pd.DataFrame(
         [
@@ -320,7 +369,7 @@ def test_what_a_figure_or_a_note_claims_is_in_it() -> None:
         assert says in caption
         assert says in found.text
         assert ("Bars" in caption) == bool(found.frame["jod_low"].notna().any())
-        assert "75% prefer the better, ties aside." in caption
+        assert "75% prefer the better, ties aside;" in caption
     long = named.replace("m (-2)", f"m {'x' * 60} (-2)")
     assert "xxx (-2)" in package.preferences(long).figure().get_supxlabel().replace("\n", "")
 

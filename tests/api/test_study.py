@@ -162,9 +162,18 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     toml = small.folder / "study.toml"
     text = toml.read_text()
     toml.write_text(f"{text}\n[scale]\nwords = {list('abcde')}\n")
+    changed = small.status()
+    assert changed.overview == status.overview
+    assert f"{toml} isn't what raters began with (" in changed.text
+    assert "UTC): scale. Their votes are of the old design, and the site won't" in changed.text
+    assert changed.records()["design_changes"] == changed.changes
     with pytest.raises(StateError, match=r"another design than its .* here: scale"):
         api.Study("small", here / "fourth.sqlite").import_(exported)
+    toml.write_text(f"unheard_of = 1\n{text}")
+    assert "UTC): " in small.status().changes
+    assert "unheard_of" in small.status().changes
     toml.write_text(text)
+    assert small.status() == status
     pd.testing.assert_frame_equal(other.votes().frame, votes.frame)
     copy = small.backup("copy.sqlite")
     folder = small.export("small")

@@ -212,7 +212,7 @@ def test_simulated_raters_go_the_whole_way_and_no_vote_is_lost(
             page.goto(begun(site))
             for position in range(1, 7):
                 at_item(page, position)
-                score, _ = mind.respond(shown(page))
+                score = mind.respond({"left": shown(page)}).score
                 _give(page, score, line=design.scale.line)
                 given[page.url, position] = score
                 if position < 6:

@@ -978,7 +978,10 @@ def test_methods_on_different_images_are_said_to_be(sreval: Sreval, tmp_path: Pa
     frame = pd.DataFrame(rows, columns=["rater", "image", "method", "score"])
     frame["score"] = frame["score"].clip(1, 5)
     frame.to_csv(path, index=False)
-    note = "Different images: a on 10, b on 5; 5 in common. Their means can't be compared."
+    note = (
+        "Different images: of 10, b on 5 (not on i5, i6, i7 and 2 more); 5 in common. Their means "
+        "can't be compared."
+    )
     ran = sreval("opinions", path, "--analyse", "mos", "--json")
     (section,) = json.loads(ran.out)["sections"]
     assert {row["method"]: row["mos"] for row in section["rows"]} == {"a": 2.5, "b": 3.0}

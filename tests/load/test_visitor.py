@@ -22,7 +22,7 @@ from sreval.store.rehearsal import rehearse
 from sreval.study.design import load_design
 from sreval.study.freeze import freeze
 from sreval.study.manifest import load_manifest
-from sreval.study.respondent import respondents
+from sreval.study.respondent import Response, respondents
 from tests.load.visitor import Stopped, VisitError, Visitor, WebPage
 from tests.study.frozen import ITEMS, QUALITIES
 
@@ -143,7 +143,7 @@ def test_a_site_that_stays_silent_ends_the_patience(frozen_study: Path) -> None:
 
 
 def test_nobody_there_is_told_so() -> None:
-    def respond(png: bytes, intended: int | None) -> tuple[int, float]:
+    def respond(shown: object, intended: int | None) -> Response:
         raise AssertionError
 
     with pytest.raises(VisitError, match="can't be reached"):

@@ -12,7 +12,7 @@ import json
 import random
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -21,6 +21,8 @@ from urllib.parse import urljoin
 import httpx
 
 from sreval.errors import SrevalError
+from sreval.study.respondent import Response
+from sreval.study.task import Place
 
 _TIMEOUT_SECONDS = 15.0
 _LONGEST_BACKOFF = 2.0
@@ -36,8 +38,8 @@ class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
     """The visitor was told to stop."""
 
 
-Respond = Callable[[bytes, int | None], tuple[float, float]]
-"""A score and the response time in ms, by an image and the score that it shows."""
+Respond = Callable[[Mapping[Place, bytes], int | None], Response]
+"""A judgement of the pictures at their places, and of the score that an example shows."""
 
 
 @dataclass
@@ -138,20 +140,19 @@ class Visitor:
             own = {told["place"]: images[told["url"]] for told in current["pictures"]}
             if not all(own.values()):
                 return
-            score, response_ms = self.respond(own["left"], current["intended"])
+            response = self.respond(own, current["intended"])
             self._wait(self.think())
-            current = self._vote(current, score, response_ms, rating)
+            current = self._vote(current, response, rating)
 
     def _image(self, told: dict[str, Any]) -> bytes:
         answer = self._request("GET", self._at(told["url"]))
         return answer.content if answer.status_code == 200 else b""
 
     def _vote(
-        self, current: dict[str, Any], score: float, response_ms: float, rating: dict[str, Any]
+        self, current: dict[str, Any], response: Response, rating: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Send a vote until it is answered; what is current then, None where the page must say."""
-        response_ms = max(response_ms, current["least_ms"])
-        shown_at = self.clock() - dt.timedelta(milliseconds=response_ms)
+        shown_at = self.clock() - dt.timedelta(milliseconds=response.response_ms)
         ballot = {
             "position": current["position"],
             "image": next(
@@ -159,18 +160,19 @@ class Visitor:
                 for told in current["pictures"]
                 if told["place"] == "left"
             ),
-            "score": score,
+            "score": response.score,
             "key": secrets.token_hex(16),
-            "response_ms": response_ms,
+            "response_ms": response.response_ms,
             "shown_at": shown_at.isoformat(),
             "device": json.dumps({"ratio": 1}),
+            **response.looks,
         }
         headers = {"X-CSRFToken": rating["csrf"]}
         where = self._at(f"{rating['here']}/api/vote")
         answer = self._request("POST", where, json=ballot, headers=headers)
         told: dict[str, Any] = answer.json() if answer.status_code in (200, 409) else {}
         if answer.status_code == 200:
-            self.visit.votes[told["saved"]] = score
+            self.visit.votes[told["saved"]] = response.score
             self.told(self.visit)
         return told.get("current")
 

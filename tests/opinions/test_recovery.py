@@ -9,6 +9,7 @@ from scipy import optimize, stats
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.recovery import recover, recover_parts, remove_bias
+from sreval.opinions.votes import Scale
 
 
 def test_bias_removal_reaches_the_published_figures(nflx: Floats, expected: Any) -> None:
@@ -176,6 +177,21 @@ def model_votes(seed: int, stimuli: int, raters: int) -> tuple[Floats, Floats, F
     bias, noise = generator.normal(0, 0.3, raters), 0.6 * np.exp(generator.normal(0, 0.2, raters))
     votes = quality[:, None] + bias + noise * generator.normal(size=(stimuli, raters))
     return votes, quality + bias.mean(), bias - bias.mean(), noise
+
+
+@pytest.mark.parametrize("width", [0.001, 100, 1e6])
+def test_another_scale_multiplies_the_result(width: float) -> None:
+    """Votes times c, on a scale c times as wide, take the same steps to a result times c."""
+    votes = model_votes(7, 14, 5)[0]
+    votes[:, 0] = votes.mean(axis=1)
+    known = recover(Ratings.from_matrix(votes))
+    point = width / 4
+    scale = Scale(0, width, 0)
+    made = recover(Ratings.from_matrix((votes - 1) * point), scale=scale)
+    assert (made.iterations, made.collapsed) == (known.iterations, known.collapsed)
+    assert made.quality / point + 1 == pytest.approx(known.quality, rel=1e-7)
+    assert made.bias / point == pytest.approx(known.bias, abs=1e-7)
+    assert made.inconsistency / point == pytest.approx(known.inconsistency, abs=1e-6)
 
 
 def test_the_limits_cover_what_they_claim_where_the_published_ones_fall_short() -> None:

@@ -238,7 +238,7 @@ def test_a_script_that_claims_long_times_is_judged_by_the_sites() -> None:
     assert result.rejected == ("paced", "script")
     assert result.reasons == {
         "paced": "100% of 40 votes within 0.7 s, median 0.6 s",
-        "script": "100% of 40 votes within 0.7 s, median 0.2 s, by the site's own times; "
+        "script": "100% of 40 votes within 0.7 s, median 0.3 s, by the site's own times; "
         "40 claimed to take longer than their images were there",
     }
 

@@ -18,14 +18,14 @@ from sreval.opinions.standards import (
     recovered_differences,
     uncorrelated,
 )
-from sreval.opinions.votes import check_votes
+from sreval.opinions.votes import ACR, check_votes
 from tests.opinions.builders import random_votes, votes_table
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "standards.json").read_text())
 
 
 def outcome(name: str, votes: pd.DataFrame, level: float = 0.95) -> Outcome:
-    return PROCEDURES[name].run(cast(check_votes(votes)), level)
+    return PROCEDURES[name].run(cast(check_votes(votes)), level, ACR)
 
 
 @pytest.fixture(scope="module")

@@ -124,3 +124,19 @@ def test_a_task_that_has_no_votes_is_named_with_its_column() -> None:
     assert "preferences" in it.value.remedy
     with pytest.raises(StatisticsError, match="in row 2: 'acm'"):
         check_votes(frame.assign(task=["acr", "acm"]))
+
+
+@pytest.mark.parametrize(
+    ("scale", "text"),
+    [
+        (Scale(1, 1e6), "1..1000000"),
+        (Scale(0, 1.5, 0.5), "0..1.5"),
+        (Scale(-1e-7, 1, 0), "-0.0000001..1"),
+        (Scale(0.1, 0.3, 0), "0.1..0.3"),
+        (Scale(0, 123456789), "0..123456789"),
+    ],
+)
+def test_a_scale_is_written_as_a_user_writes_it(scale: Scale, text: str) -> None:
+    assert str(scale) == text
+    read = Scale.parse(f"{text}/0")
+    assert (read.low, read.high) == (scale.low, scale.high)

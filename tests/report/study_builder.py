@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sreval.files import sha256_bytes
+from sreval.opinions.pairs.simulation import PairModel, plan_pairs
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
 from sreval.opinions.votes import check_votes
 from sreval.study.data import StudyData
@@ -68,16 +70,9 @@ def make_study(
     )
     manifest = Manifest(
         tuple(
-            Stimulus(
-                row["dataset"],
-                row["image"],
-                row["scene"],
-                row["method"],
-                sha256_bytes(f"shown {row['dataset']} {row['image']} {row['method']}".encode()),
-                sha256_bytes(f"{row['dataset']} {row['image']} {row['method']}".encode()),
-                320,
-                240,
-                row["method"] in stand_ins,
+            replace(
+                _stimulus(row["dataset"], row["image"], row["method"], row["method"] in stand_ins),
+                scene=row["scene"],
             )
             for row in stimuli.to_dict("records")
         ),
@@ -97,9 +92,16 @@ def make_study(
             for key in zip(votes["dataset"], votes["image"], votes["method"], strict=True)
         ],
         reason=None,
+        task=design.task.kind,
     )
+    sessions = sessions_of(votes)
+    return StudyData(design, design.sha256, manifest, check_votes(votes), sessions)
+
+
+def sessions_of(votes: pd.DataFrame) -> pd.DataFrame:
+    """A session of each rater of the votes, all of whom went to the end."""
     names = sorted(votes["rater"].unique())
-    sessions = pd.DataFrame(
+    return pd.DataFrame(
         {
             "session": [f"s-{name}" for name in names],
             "rater": names,
@@ -113,11 +115,104 @@ def make_study(
             "started_at": [START + pd.Timedelta(hours=i) for i in range(len(names))],
             "ended_at": [START + pd.Timedelta(hours=i, minutes=40) for i in range(len(names))],
             "sittings": 1,
-            "simulated": simulated,
+            "simulated": bool(votes["simulated"].any()),
             "language": "en",
         }
     )
-    return StudyData(design, design.sha256, manifest, check_votes(votes), sessions)
+
+
+THETA = {"nearest": -1.2, "bicubic": -0.2, "srresnet-mse": 0.3, "srgan": 0.6}
+
+
+def make_pair_study(
+    images: Mapping[str, int] | None = None,
+    theta: Mapping[str, float] = THETA,
+    raters: int = 6,
+    *,
+    model: PairModel | None = None,
+    task: Mapping[str, Any] | None = None,
+    simulated: bool = True,
+    stand_ins: tuple[str, ...] = (),
+    seed: int = 0,
+    **changes: Any,
+) -> StudyData:
+    """A closed study in which every rater judged every pair; repeats, gold and identical pictures.
+
+    Each rater judged two pairs again with sides exchanged, all correctly one gold pair of the best
+    against the worst method, and chose the left of one identical pair, the right of another.
+    """
+    images = images or {"Set5": 5, "Set14": 6}
+    methods = tuple(theta)
+    third = "no difference" if model and model.model != "bradley-terry" else ""
+    design = make_design(
+        {"methods": methods, "datasets": [{"name": name} for name in images]},
+        raters,
+        **{"task": {"kind": "pair", "third": third, **(task or {})}, **changes},
+    )
+    shown = [*methods, *({"hr"} - set(methods) if design.task.shows_reference else ())]
+    manifest = Manifest(
+        tuple(
+            _stimulus(name, f"img_{number + 1:03}", method, method in stand_ins)
+            for name, count in images.items()
+            for number in range(count)
+            for method in shown
+        ),
+        "1.0",
+    )
+    parts = []
+    for place, (name, count) in enumerate(images.items()):
+        drawn = (model or PairModel()).draw(
+            np.array(list(theta.values())), raters, count, np.random.default_rng(seed + place)
+        )
+        found = drawn.answers(plan_pairs(raters, count, len(methods), seed=seed + place))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "dataset": name,
+                    "image": [f"img_{code + 1:03}" for code in found.image],
+                    "rater": [f"rater_{code + 1:03}" for code in found.rater],
+                    "left": np.array(methods, dtype=object)[found.left],
+                    "right": np.array(methods, dtype=object)[found.right],
+                    "score": -found.outcome,
+                    "kind": "vote",
+                    "correct": None,
+                }
+            )
+        )
+    votes = pd.concat(parts, ignore_index=True)
+    if design.task.question == "photograph":
+        votes = votes[(votes["left"] == "hr") | (votes["right"] == "hr")]
+    by_rater = votes.groupby("rater")
+    again = by_rater.head(2).rename(columns={"left": "right", "right": "left"})
+    again = again.assign(kind="repeat", score=-again["score"])
+    best, worst = max(theta, key=lambda m: theta[m]), min(theta, key=lambda m: theta[m])
+    gold = by_rater.head(1).assign(left=best, right=worst, kind="gold", score=-1, correct="left")
+    same = [
+        by_rater.nth(turn).assign(left=worst, right=worst, kind="same", score=score)
+        for turn, score in ((0, -1), (1, 1))
+    ]
+    votes = pd.concat([votes, again, gold, *same], ignore_index=True)
+    votes = votes.assign(
+        study=design.name,
+        scene=votes["image"],
+        session="s-" + votes["rater"],
+        choice=votes["score"].map({-1: "left", 0: "tie", 1: "right"}),
+        response_ms=np.random.default_rng(seed).uniform(1000, 9000, len(votes)).round(),
+        accepted=True,
+        reason=None,
+        simulated=simulated,
+        position=votes.groupby("rater").cumcount() + 1,
+        task="pair",
+    )
+    if design.task.layout == "toggle":
+        votes = votes.assign(switches=3, left_ms=1500.0, right_ms=2500.0)
+    return StudyData(design, design.sha256, manifest, votes, sessions_of(votes))
+
+
+def _stimulus(dataset: str, image: str, method: str, stand_in: bool) -> Stimulus:
+    key = f"{dataset} {image} {method}"
+    shown, scored = sha256_bytes(f"shown {key}".encode()), sha256_bytes(key.encode())
+    return Stimulus(dataset, image, image, method, shown, scored, 320, 240, stand_in)
 
 
 def departures(data: StudyData) -> list[str]:

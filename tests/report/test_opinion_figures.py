@@ -13,10 +13,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from scipy import optimize, special
 
+from sreval.api.votes import Votes
 from sreval.errors import UsageError
 from sreval.opinions.arrays import Floats
 from sreval.opinions.simulation import RaterModel, make_stimuli, simulate_votes
-from sreval.opinions.votes import check_votes
+from sreval.opinions.votes import ACR, check_votes
 from sreval.report.opinion_figures import KINDS, all_figures, opinion_figure, rank_shares, shades
 from sreval.report.opinions import ANALYSES, Request
 from sreval.report.style import figure_svg
@@ -177,4 +178,4 @@ def test_figures_that_the_votes_do_not_allow_are_left_out() -> None:
 
 def test_refuses_an_unknown_kind(votes: pd.DataFrame) -> None:
     with pytest.raises(UsageError, match="Did you mean 'scores'"):
-        opinion_figure(votes, "score", Request())
+        Votes(votes, (), ACR).figure("score")  # type: ignore[arg-type]

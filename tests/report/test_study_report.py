@@ -407,7 +407,7 @@ def test_a_report_begins_with_who_rated_what_and_what_was_found(
         assert len(answer) == 3
     folded = to_html(report).split("<details>")
     assert len(folded) == len(report.parts) - len(first) + 1
-    assert titles(report)[-2:] == ["Design", "Versions and commands"]
+    assert titles(report)[-3:] == ["Design", "For a paper", "Versions and commands"]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -437,7 +437,7 @@ def test_a_part_that_fails_takes_no_other_with_it(
     report = study_report(simulated)
     assert "Screening" in titles(report)
     said = [why for part in report.parts for why in part.not_done if UNFORESEEN in why]
-    assert len(said) == 3  # the design, and the tests of two data sets
+    assert len(said) == 4  # the design, the paragraph, and the tests of two data sets
     assert all("ZeroDivisionError: float division by zero" in why for why in said)
     assert "Traceback" not in to_html(report)
 

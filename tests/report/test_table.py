@@ -9,9 +9,9 @@ from io import StringIO
 import pandas as pd
 import pytest
 
+from sreval.errors import NONE
 from sreval.report.latex import longtable
 from sreval.report.table import Table, column, interval_column, table_of, text_table, whole
-from sreval.report.text import NONE
 
 FRAME = pd.DataFrame(
     {

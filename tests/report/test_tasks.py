@@ -123,3 +123,31 @@ def test_a_row_of_mos_is_not_made_of_degradation() -> None:
     votes = sreval.read_votes(rated(), task="dcr")
     with pytest.raises(UsageError, match=r"their mean is DMOS\(DCR\), not MOS"):
         results_table(pd.DataFrame(), votes=votes.frame)
+
+
+def test_a_hidden_reference_without_votes_is_refused(sreval: Sreval, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    rated().query("method != 'hr'").to_csv(path, index=False)
+    ran = sreval("opinions", path, "--task", "acr-hr")
+    assert (ran.code, ran.out) == (Exit.USAGE, "")
+    assert "Unknown reference 'hr'. Known: a, b, c." in ran.err
+    assert sreval("opinions", path, "--task", "acr-hr", "--reference", "a").code == Exit.OK
+    asked = sreval("opinions", path, "--task", "acr-hr", "--analyse", "mos")
+    assert asked.code == Exit.OK
+
+
+def test_difference_scores_of_another_task_are_not_called_acr_hr(
+    sreval: Sreval, tmp_path: Path
+) -> None:
+    path = tmp_path / "acr.csv"
+    rated().assign(task="acr").to_csv(path, index=False)
+    refused = sreval("opinions", path, "--task", "acr-hr")
+    assert refused.code == Exit.FAILED
+    assert "made of them, too, by --analyse difference." in refused.err
+    made = sreval("opinions", path, "--analyse", "difference")
+    assert made.code == Exit.OK
+    assert made.out.startswith("Difference scores against HR")
+    assert "more is better (as in ACR-HR, ITU-T P.910 (2008) 6.2" in " ".join(made.out.split())
+    rated().to_csv(path, index=False)
+    hidden = sreval("opinions", path, "--task", "acr-hr", "--analyse", "difference")
+    assert hidden.out.startswith("Difference scores (ACR-HR)")

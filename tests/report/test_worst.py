@@ -123,7 +123,7 @@ def test_a_public_image_has_its_common_name_by_content_alone() -> None:
     made.loc[made["image"] == "img_002", "hr_sha256"] = hr[0]
     found = worst_images(made)
     assert list(found[found["image"] == "img_002"]["name"]) == ["bird"]
-    assert "img_002 bird 25.00 (2.12 below usual)" in worst_text(found)
+    assert "img_002 bird 25.00 (2.13 below usual)" in worst_text(found)
 
 
 def test_a_metric_that_was_not_computed_is_refused() -> None:

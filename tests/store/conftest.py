@@ -174,7 +174,9 @@ def plain_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sreval.study.plan.make_plan", plain_plan)
 
 
-def plain_plan(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:
+def plain_plan(
+    design: StudyDesign, manifest: Manifest, slot: int, rater: int, judged: object = None
+) -> tuple[Item, ...]:
     items = _pairs(manifest, rater) if design.task.pair else _each(manifest)
     originals = {s.image: s.sha256 for s in manifest.stimuli if s.method == "hr"}
     in_view = "reference" in design.task.places

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from sreval.store import snapshot
 from sreval.store.answers import LONGEST
+from sreval.store.database import Store
 from tests.store.conftest import Study
+from tests.store.test_tasks import TASKS, asking
 
+OTHER = "Other tasks"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "data-dictionary.md"
 
 
@@ -26,11 +29,23 @@ def documented() -> dict[str, list[str]]:
 def test_every_column_of_every_file_is_documented_in_its_order(study: Study) -> None:
     files = snapshot.export_files(study.store, study.name, study.manifest)
     pages = documented()
+    del pages[OTHER]
     for name, data in files.items():
         if name.endswith(".csv"):
             assert sorted(pages[name]) == sorted(data.decode().strip().split(",")), name
     assert sorted(pages["manifest.json"]) == sorted(json.loads(files["manifest.json"]))
     assert set(files) == set(pages)
+
+
+def test_every_column_of_every_other_task_is_documented(store: Store) -> None:
+    pages = documented()
+    known, found = {*pages["votes.csv"], *pages["plan.csv"]}, set()
+    for task in TASKS:
+        study = asking(store, task, f"study-{TASKS.index(task)}")
+        files = snapshot.export_files(store, study.name, study.manifest)
+        for name in ("votes.csv", "plan.csv"):
+            found |= set(files[name].decode().strip().split(","))
+    assert sorted(pages[OTHER]) == sorted(found - known)
 
 
 def test_the_length_of_an_answer_is_that_which_the_store_takes() -> None:

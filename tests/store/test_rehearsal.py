@@ -14,11 +14,13 @@ from sqlalchemy import select
 
 from sreval.store import enrolment
 from sreval.store.database import open_store
+from sreval.store.frames import study_data, tables
 from sreval.store.invitations import Links
 from sreval.store.models import PlanItem, Rater, Session, Vote
 from sreval.store.rehearsal import rehearse
 from sreval.store.studies import Studies
 from sreval.study.design import load_design
+from sreval.study.freeze import freeze
 from sreval.study.manifest import load_manifest
 from tests.study.frozen import ITEMS, QUALITIES
 
@@ -121,3 +123,93 @@ def test_an_interrupted_rehearsal_leaves_no_unused_link(frozen_study: Path) -> N
     (link,) = Links(store, "small").listing()
     store.dispose()
     assert link.rater is not None
+
+
+OF_PAIRS = """
+subset = 6
+[task]
+kind = "pair"
+third = "not sure"
+layout = "toggle"
+reference = true
+question = "closer"
+[pairs]
+plan = "active"
+[[gold]]
+dataset = "photos"
+method = "hr"
+against = "nearest"
+images = 2
+[[same]]
+dataset = "photos"
+method = "bicubic"
+images = 1
+[[repeats]]
+dataset = "photos"
+method = "hr"
+against = "bicubic"
+images = 1
+distance = 2
+[[acceptance]]
+kind = "gold"
+limit = 0.5
+reason = "gold"
+[[acceptance]]
+kind = "repeats"
+limit = 1
+reason = "repeats"
+"""
+OF_DCR = """
+[task]
+kind = "dcr"
+[scale]
+words = ["very annoying", "annoying", "slightly annoying", "not annoying", "imperceptible"]
+"""
+JODS = {("", "nearest"): -3.0, ("", "bicubic"): 0.0, ("", "hr"): 3.0}
+
+
+def frozen_as(folder: Path, text: str) -> Path:
+    """The frozen study with another task, frozen again: no calibration, no repeats of scores."""
+    content = (folder / "study.toml").read_text()
+    head, rest = content.split("[calibration]")[0], content[content.index("[order]") :]
+    top, images = head.split("[images]")
+    first, *tables = text.partition("[task]")
+    (folder / "study.toml").write_text(f"{top}{first}[images]{images}{''.join(tables)}{rest}")
+    freeze(folder, load_design(folder), [], again=True)
+    return folder
+
+
+def test_simulated_raters_of_pairs_get_active_plans_and_come_to_the_end(frozen_study: Path) -> None:
+    folder = frozen_as(frozen_study, OF_PAIRS)
+    design, manifest = load_design(folder), load_manifest(folder)
+    made = rehearse(folder, str(folder / "votes.sqlite"), 4, JODS)
+    assert (made.complete, made.failures) == (4, [])
+    with open_store(str(folder / "votes.sqlite")) as store:
+        data = study_data(store, design.name, manifest)
+        plan = tables(store, design.name)["plan"]
+    real = data.votes[data.votes["kind"] == "vote"]
+    assert set(real.groupby("session").size()) == {6}
+    for _, own in real.groupby(["session", "image"]):
+        assert len({*own["left"], *own["right"]}) == 3  # a tree
+    reasons = plan.loc[plan["kind"] == "vote", "reason"]
+    counts = [int(reason.split("judged ")[1].split()[0]) for reason in reasons]
+    assert set(counts[:6]) == {0}
+    assert min(counts[-6:]) >= 1
+    chosen = np.where(data.votes["score"] < 0, data.votes["left"], data.votes["right"])
+    easy = (data.votes["left"] != data.votes["right"]) & (data.votes["score"] != 0)
+    assert "hr" in set(chosen[easy])
+    assert (data.votes["switches"] >= 2).all()
+    looks = data.votes[["left_ms", "right_ms", "reference_ms"]].sum(axis=1)
+    assert (looks == data.votes["response_ms"]).all()
+    gold = data.votes[data.votes["kind"] == "gold"]
+    assert (gold["choice"] == gold["correct"]).mean() > 0.5
+
+
+def test_simulated_raters_of_dcr_come_to_the_end(frozen_study: Path) -> None:
+    folder = frozen_as(frozen_study, OF_DCR)
+    made = rehearse(folder, str(folder / "votes.sqlite"), 2, QUALITIES)
+    assert (made.complete, made.failures) == (2, [])
+    with open_store(str(folder / "votes.sqlite")) as store:
+        data = study_data(store, "small", load_manifest(folder))
+    means = data.votes.groupby("method")["score"].mean()
+    assert means["nearest"] < means["bicubic"] < means["hr"]

@@ -58,12 +58,12 @@ def test_a_vote_is_on_the_scale_or_nothing_is_stored(
     session = study.rating()
     for score in [*refused, True]:
         with pytest.raises(VoteError) as raised:
-            study.vote(session, 1, score)  # type: ignore[arg-type]
+            study.vote(session, 1, score)
         assert raised.value.why == "scale"
         assert raised.value.remedy == f"Scores are {study.design.scale.scores}."
     assert RaterSession(store, session).state().done == 0
     for position, (score, kept) in enumerate(taken, 1):
-        assert study.vote(session, position, score).score == kept  # type: ignore[arg-type]
+        assert study.vote(session, position, score).score == kept
     with store.read() as tx:
         found = tx.scalars(select(Vote.score).order_by(Vote.position)).all()
     assert found == [kept for _, kept in taken]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -29,7 +30,8 @@ from tests.store.conftest import Study, design
 
 TOTAL, SITTING, EVERY = 12, 6, 3
 _numbers = itertools.count()
-SCORES = st.integers(1, 5)
+ANSWERS = st.integers(0, 4)
+"""Which of a task's answers, counted round."""
 
 
 @dataclass
@@ -69,12 +71,16 @@ class Sessions(RuleBasedStateMachine):
 
     def __init__(self, store: Store) -> None:
         super().__init__()
-        number = next(_numbers)
-        self.study = Study(store, design(name=f"study-{number}", questions=[]))
         self.store = store
         self.state = "open"
-        self.models = [self.begin(), self.begin()]
         self.keys = itertools.count()
+
+    @initialize(task=st.sampled_from(["acr", "dcr", "pair"]))
+    def ask(self, task: str) -> None:
+        """Every third study is one of pairs."""
+        name = f"study-{next(_numbers)}"
+        self.study = Study(self.store, design(name=name, questions=[], task={"kind": task}))
+        self.models = [self.begin(), self.begin()]
 
     def begin(self) -> Model:
         token = self.study.token()
@@ -83,9 +89,9 @@ class Sessions(RuleBasedStateMachine):
     def expected_refusal(self, model: Model) -> str | None:
         return model.refusal or {"open": None, "paused": "paused", "closed": "closed"}[self.state]
 
-    @rule(who=st.integers(0, 1), score=SCORES, count=st.integers(1, 4))
+    @rule(who=st.integers(0, 1), score=ANSWERS, count=st.integers(1, 4))
     def vote(self, who: int, score: int, count: int) -> None:
-        model = self.models[who]
+        model, score = self.models[who], self.study.answer(score)
         for _ in range(count):
             position, key = len(model.votes) + 1, f"the-key-{next(self.keys)}"
             refusal = self.expected_refusal(model)
@@ -106,10 +112,10 @@ class Sessions(RuleBasedStateMachine):
                 dt.timedelta(seconds=sittings.break_seconds),
             )
 
-    @rule(who=st.integers(0, 1), score=SCORES, which=st.integers(0, TOTAL), same_key=st.booleans())
+    @rule(who=st.integers(0, 1), score=ANSWERS, which=st.integers(0, TOTAL), same_key=st.booleans())
     def vote_again(self, who: int, score: int, which: int, same_key: bool) -> None:
         """A retry, a double click, a second tab."""
-        model = self.models[who]
+        model, score = self.models[who], self.study.answer(score)
         if not model.votes:
             return
         index = which % len(model.votes)
@@ -128,7 +134,10 @@ class Sessions(RuleBasedStateMachine):
         model = self.models[who]
         with pytest.raises(VoteError):
             self.study.vote(
-                model.session, len(model.votes) + jump, 3, key=f"the-key-{next(self.keys)}"
+                model.session,
+                len(model.votes) + jump,
+                self.study.answer(1),
+                key=f"the-key-{next(self.keys)}",
             )
 
     @rule(who=st.integers(0, 1))

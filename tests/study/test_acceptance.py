@@ -152,3 +152,129 @@ def test_rules_that_judge_by_few_items_or_never_are_told() -> None:
         "The rule 'straight-lining' judges nobody: it needs 41 votes, and a rater's plan holds 30.",
     ]
     assert Acceptance(design(rule("gold", 0.3))).weak_rules({**counts, "gold": 8}) == []
+
+
+# Pairs: choices in place of scores
+
+SIDES = {-1: "left", 0: "tie", 1: "right"}
+
+
+def pair_design(*rules: dict[str, Any], **changes: Any) -> StudyDesign:
+    parts = {"task": {"kind": "pair"}, "acceptance": rules, **changes}
+    return design_of(["nearest", "edsr", "hr"], [{"name": "Set5"}], **parts)
+
+
+def choices(
+    answers: list[int], kind: str = "vote", first: int = 1, *, turned: bool = False, **more: Any
+) -> pd.DataFrame:
+    """What one rater answered, in the form of an export with the answers as numbers."""
+    left, right = ("nearest", "edsr") if turned else ("edsr", "nearest")
+    rows = {
+        "rater": "r-1",
+        "session": "r-1",
+        "position": range(first, first + len(answers)),
+        "dataset": "Set5",
+        "image": [f"i{number}" for number in range(len(answers))],
+        "left": left,
+        "right": right,
+        "score": answers,
+        "choice": [SIDES[answer] for answer in answers],
+        "kind": kind,
+        "correct": None,
+        "response_ms": 2000.0,
+        "accepted": True,
+        **more,
+    }
+    return pd.DataFrame(rows)
+
+
+TURNS = [-1, 1, 1, -1, 1, -1, -1, 1] * 3
+
+
+def test_a_session_of_pairs_that_breaks_no_rule_is_used_and_paid() -> None:
+    strict = pair_design(
+        rule("gold", 0), rule("too-fast", 0), rule("straight-lining", 2), rule("repeats", 0),
+        rule("incomplete", 1),
+    )  # fmt: skip
+    votes = joined(
+        choices(TURNS),
+        choices([-1, 1], "gold", 30, correct=["left", "right"]),
+        choices([-answer for answer in TURNS[:4]], "repeat", 40, turned=True),
+        choices([1, 1], "same", 50),
+    )
+    assert judge(votes, strict, planned=32) == KEPT
+
+
+@pytest.mark.parametrize(("answers", "kept"), [([-1, 1, 1, 1], True), ([-1, 0, -1, 1], False)])
+def test_gold_of_pairs_is_judged_by_the_answer_of_its_item(answers: list[int], kept: bool) -> None:
+    """Whichever side the better one stands on; a third answer isn't right."""
+    correct = ["left", "right", "right", "left"]
+    votes = joined(choices(TURNS), choices(answers, "gold", 30, correct=correct))
+    verdict = judge(votes, pair_design(rule("gold", 0.25)))
+    assert verdict == (KEPT if kept else Verdict(False, True, ("because of gold",)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("other", "kept"), [(1, True), (2, False)])
+def test_repeats_of_pairs_are_held_against_the_first_answer_by_method(
+    turned: bool, other: int, kept: bool
+) -> None:
+    first = [-1, 1, 0, -1]
+    again = [answer + 1 if answer < 1 else -1 for answer in first[:other]] + first[other:]
+    if turned:
+        again = [-answer for answer in again]
+    votes = joined(choices(TURNS).assign(score=first + TURNS[4:]),
+                   choices(again, "repeat", 40, turned=turned))  # fmt: skip
+    verdict = judge(votes, pair_design(rule("repeats", 0.25)))
+    assert verdict == (KEPT if kept else Verdict(False, True, ("because of repeats",)))
+
+
+def test_a_long_run_on_one_side_and_choices_that_come_too_fast_break_their_rules() -> None:
+    rules = pair_design(rule("straight-lining", 6), rule("too-fast", 0.2))
+    assert judge(choices([1, *[-1] * 6, 1, *TURNS]), rules) == KEPT
+    assert judge(choices([1, *[-1] * 7, 1, *TURNS]), rules).reasons == (
+        "because of straight-lining",
+    )
+    fast = choices(TURNS, response_ms=[100.0] * 6 + [2000.0] * 18)
+    assert judge(fast, rules).reasons == ("because of too-fast",)
+
+
+def test_a_rater_of_pairs_is_lost_once_no_answer_can_mend_it() -> None:
+    rules = Acceptance(pair_design(rule("gold", 0.25, paid=False), **GOLD_OF_PAIRS))
+    planned: dict[ItemKind, int] = {"vote": 24, "gold": 8}
+    wrong = [
+        joined(choices(TURNS), choices([1] * n + [-1] * (5 - n), "gold", 30, correct="left"))
+        for n in (2, 3)
+    ]
+    assert [rules.is_lost(votes, planned) for votes in wrong] == [False, True]
+
+
+GOLD_OF_PAIRS = {
+    "gold": [{"dataset": "train", "method": "hr", "against": "nearest", "images": 5}],
+}
+
+
+def test_the_rules_on_pairs_are_those_that_have_a_meaning_for_choices() -> None:
+    made = Acceptance(pair_design(rule("repeats", 0.4))).rules
+    assert [one.kind for one in made] == ["gold", "too-fast", "straight-lining", "repeats"]
+    assert made[3].limits == {"most_change": 0.4}
+    votes = joined(choices([1] * 24), choices([1] * 8, "repeat", 40, turned=True))
+    said = {one.kind: one.judge(votes).reasons.get("r-1") for one in made[2:]}
+    assert said == {
+        "straight-lining": "one answer in 100% of 24 votes, 24 times in a row",
+        "repeats": "100% of 8 repeats answered otherwise",
+    }
+
+
+def test_the_limit_of_repeats_of_pairs_is_a_share() -> None:
+    with pytest.raises(ValueError, match="share of repeats with another answer"):
+        pair_design(rule("repeats", 1.5))
+
+
+def test_dcr_is_judged_on_its_scale_by_the_rules_of_acr() -> None:
+    gold = [{"dataset": "Set5", "method": "hr", "images": 4, "low": 4, "high": 5}]
+    other = design(rule("gold", 0.25), task={"kind": "dcr"}, gold=gold)
+    kinds = [one.kind for one in Acceptance(other).rules]
+    assert kinds == [one.kind for one in Acceptance(design()).rules]
+    votes = joined(session(VARIED), session([5, 5, 3, 3], "gold", first=50))
+    assert judge(votes, other).reasons == ("because of gold",)

@@ -136,6 +136,20 @@ def test_items_are_counted_by_kind_and_votes_by_stimulus() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("scale", "least"),
+    [({}, 4), ({"words": ["bad", *[""] * 7, "excellent"]}, 7), ({"line": True}, 75)],
+)
+def test_a_best_example_in_the_upper_quarter_needs_no_note(scale: Any, least: int) -> None:
+    def said(score: int) -> bool:
+        anchors = [{"method": "hr", "score": score}]
+        calibration = {"dataset": "spare", "images": 1, "anchors": anchors}
+        notes = found(scale=scale, calibration=calibration).notes
+        return any(note.startswith("The best example") for note in notes)
+
+    assert (said(least), said(least - 1)) == (False, True)
+
+
 def test_minutes_count_calibration_breaks_and_seconds_an_item() -> None:
     made = found(
         calibration={
@@ -172,6 +186,17 @@ def test_minutes_count_calibration_breaks_and_seconds_an_item() -> None:
                 }
             },
             "The calibration shows scenes that are rated",
+        ),
+        (
+            {
+                "scale": {"words": ["bad", *[""] * 7, "excellent"]},
+                "calibration": {
+                    "dataset": "spare",
+                    "images": 1,
+                    "anchors": [{"method": "nearest", "score": 1}, {"method": "hr", "score": 5}],
+                },
+            },
+            "The best example of the calibration is shown with 5 on a scale of 1 to 9:",
         ),
     ],
 )

@@ -16,13 +16,13 @@ from sreval.study.exposure import (
     drawn_blocks,
     drawn_images,
 )
-from sreval.study.manifest import Key
+from sreval.study.manifest import Trial
 from tests.study.designs import design_of, plain_pool
 
 METHODS = [f"m{k}" for k in range(6)]
 
 
-def votes_of(stimuli: StimulusSet, slot: int) -> tuple[Key, ...]:
+def votes_of(stimuli: StimulusSet, slot: int) -> tuple[Trial, ...]:
     return next(stimuli.seen_in([slot]))
 
 
@@ -45,7 +45,7 @@ def test_exposures_differ_by_at_most_one_after_any_number_of_slots(
     datasets = [{"name": f"d{k}", "without": METHODS[:count]} for k, count in enumerate(without)]
     design = design_of(METHODS, datasets, subset=subset, seed=seed)
     stimuli = StimulusSet.of(design, pool)
-    seen: Counter[tuple[str, str, str]] = Counter(dict.fromkeys(stimuli.voted, 0))
+    seen: Counter[Trial] = Counter(dict.fromkeys(stimuli.voted, 0))
     for slot in range(slots):
         votes = votes_of(stimuli, slot)
         assert len(set(votes)) == len(votes) == subset

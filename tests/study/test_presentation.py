@@ -190,7 +190,7 @@ def orders() -> list[list[Showing]]:
 def test_every_stimulus_stands_at_every_position_alike(orders: list[list[Showing]]) -> None:
     """Kolmogorov-Smirnov of positions, Bonferroni over 60 stimuli; and over all at once."""
     n = len(orders[0])
-    at: dict[tuple[str, str, str], list[float]] = {}
+    at: dict[tuple[str, ...], list[float]] = {}
     for circle in orders:
         for place, item in enumerate(circle):
             at.setdefault(item.key, []).append((place + 0.5) / n)

@@ -53,16 +53,19 @@ def test_ledig2017_is_the_paper_s_test_at_full_size() -> None:
     assert all(sitting.minutes < 30 for sitting in found.sittings)
 
 
-def test_ledig2017_explains_every_key() -> None:
-    """Every key that a design can have stands in the file, at work or in a comment."""
-    text = (FOLDER / "ledig2017" / "study.toml").read_text(encoding="utf-8")
+def test_two_studies_explain_every_key() -> None:
+    """Every key that a design can have stands in one of the files, at work or in a comment."""
+    texts = [
+        (FOLDER / n / "study.toml").read_text(encoding="utf-8") for n in ("ledig2017", "pairs")
+    ]
     schema = StudyDesign.model_json_schema()
     tables = {"StudyDesign": schema, **schema["$defs"]}
     keys = {key for table in tables.values() for key in table["properties"]}
+    text = "\n".join(texts)
     lacking = {key for key in keys if not re.search(rf"^(# )?\[*(.*[ {{.])?{key}\b", text, re.M)}
     assert lacking == set()
-    lines = text.splitlines()
     met: set[str] = set()
+    lines = text.splitlines()
     for number, line in enumerate(lines):
         key = re.match(r"\w+(?= = )", line)
         if key and key[0] not in met:
@@ -81,6 +84,15 @@ def test_quick_needs_nothing_that_has_to_be_fetched() -> None:
     found = check(load("quick"), None)
     assert not found.problems
     assert found.minutes < 10
+
+
+def test_pairs_of_the_template_are_balanced() -> None:
+    found = check(load("pairs"), None)
+    assert not found.problems
+    assert not found.notes
+    counts = {"calibration": 0, "warm-up": 3, "vote": 30, "repeat": 3, "gold": 4, "same": 2}
+    assert found.counts == counts
+    assert found.exposures == (10, 10)
 
 
 def test_losses_can_be_met_on_the_public_data(shared_data: Path) -> None:

@@ -206,7 +206,7 @@ def test_who_rates_an_image_rates_its_original_and_never_beside_it(
         **{**BASE, "seed": seed, "task": {"kind": "acr-hr"}, "subset": subset},
     )
     manifest = manifest_of(pool, METHODS)
-    exposures: Counter[tuple[str, str, str]] = Counter()
+    exposures: Counter[tuple[str, ...]] = Counter()
     for slot in range(4):
         if subset == 3:  # a single image can't be kept from itself
             votes = next(StimulusSet.of(design, pool).seen_in([slot]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Floats
+from sreval.opinions.intervals import Interval, exact_share, on_scale, student_mean
 from sreval.opinions.pairs.likelihood import Likelihood
 from sreval.opinions.pairs.models import PairFit, fit
+from sreval.opinions.votes import Scale
 
 IMAGE = ["dataset", "image"]
 
@@ -234,6 +237,30 @@ def likelihoods(made: PairFit) -> pd.DataFrame:
             "unusual": values < low - 1.5 * (high - low),
         }
     )
+
+
+def left_of_same(judgements: pd.DataFrame, level: float = 0.95) -> Interval:
+    """How often the left of two identical pictures was chosen: the mean of raters' shares.
+
+    Answers other than ties of raters who are named, 0.5 where no side is preferred. Student's t
+    over raters stays within 0..1, and holds the interval of as many independent answers
+    (``intervals.exact_share``); fewer than three raters give none. Raises StatisticsError where
+    nobody chose a side.
+    """
+    same = _of_kind(judgements, "same")
+    decided = same[(same["rater"] != "") & (same["choice"] != "tie")]
+    if decided.empty:
+        raise StatisticsError("Nobody chose one of two identical pictures.")
+    n = int(decided["count"].sum())
+    found = student_mean(
+        _left_share(decided).to_numpy(), level, unit="rater",
+        estimand="share of the left of two identical pictures: raters in general",
+    )  # fmt: skip
+    kept = on_scale(found, Scale(0, 1, 0.5), n)
+    if math.isnan(kept.low):
+        return kept
+    low, high = exact_share(found.estimate, n, level)
+    return replace(kept, low=min(kept.low, low), high=max(kept.high, high))
 
 
 def _left_share(rows: pd.DataFrame) -> pd.Series:

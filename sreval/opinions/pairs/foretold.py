@@ -49,6 +49,11 @@ def by_metrics(
     infinite values are equal, as the PSNR of identical images are. Raises StatisticsError where no
     metric has a judgement.
     """
+    if not judgements["image"].any():
+        raise StatisticsError(
+            "The judgements name no images, and metrics are values of images.",
+            "Give judgements with a column image; counts may have one, too.",
+        )
     rows, ahead = _ahead(judgements, values, metrics)
     known = ~np.isnan(ahead)
     if not known.any():

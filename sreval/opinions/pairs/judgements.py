@@ -34,6 +34,9 @@ from sreval.opinions.votes import Place, flags, mapped, refuse, refuse_case
 KINDS = ("real", "repeat", "trap", "same", "training")
 """What a trial was for; only ``real`` ones are opinions on a pair."""
 
+_KIND_OF = {"vote": "real", "gold": "trap", "calibration": "training", "warm-up": "training"}
+"""What an export of a study calls them."""
+
 LEFT, RIGHT, TIE = "left", "right", "tie"
 
 NAMES = ("dataset", "image", "rater", "left", "right")
@@ -50,6 +53,15 @@ COLUMNS = (
     *COUNTS,
 )
 
+_MILLISECONDS = "response_ms"
+_OF_EXPORT = (
+    *("study", "session", "position", "scene", "hidden_ms", "unfocused_ms", "switches"),
+    *(f"{side}_{what}" for side in (LEFT, RIGHT) for what in ("sha256", "image_sha256", "ms")),
+    *("left_stand_in", "right_stand_in", "reference_sha256", "reference_ms", "sent_at"),
+    *("shown_at", "received_at", "device", "reason", "task"),
+)
+"""The further columns of an export of a study, known by the hash of the left picture."""
+
 _SIDES = ("method", "condition", "model", "system", "option", "algorithm", "item")
 
 
@@ -62,7 +74,7 @@ def _side(letter: str, number: str) -> tuple[str, ...]:
 
 
 HEADS = {
-    "rater": (*SYNONYMS["rater"], "judge"),
+    "rater": SYNONYMS["rater"],
     "image": (*SYNONYMS["image"], "scene", "content", "prompt"),
     "left": (*_side("a", "1"), "winner"),
     "right": (*_side("b", "2"), "loser"),
@@ -101,7 +113,8 @@ class Judgements:
     ``frame`` has one row a judgement, or a number of equal ones, with the columns dataset, image,
     rater ('' where the file names none), left, right (names of methods), choice ('left', 'right'
     or 'tie'), count (1 or more), seconds (NaN where missing), kind (one of ``KINDS``), accepted,
-    simulated, and where the file has it correct, the right answer to a trap. ``sided`` says
+    simulated, and where the file has them correct, the right answer to a trap, and reason, why a
+    judgement isn't accepted. ``sided`` says
     whether left and right are places: in a matrix of wins, and in columns winner and loser, they
     are not. ``notes`` say what was ignored or taken for granted.
     """
@@ -115,9 +128,10 @@ def read_judgements(source: Source) -> Judgements:
     """The checked judgements in a file, or in a frame, whichever form it has.
 
     - Judgements: left, right, choice, and rater, image, dataset, kind, seconds where there are
-      any. A row without a choice is a judgement that was not made. ``HEADS`` are the names that
-      other tools give the columns. A choice is left, right or tie, A, B, 1, 2, the name of the
-      method that was chosen, or words such as "no difference".
+      any. The export of a study of pairs is one, a zip or a folder. A row without a choice is a
+      judgement that was not made. ``HEADS`` are the names that other tools give the columns. A
+      choice is left, right or tie, A, B, 1, 2, the name of the method that was chosen, or words
+      such as "no difference".
     - Winners: winner, loser instead of left, right, choice; what stood left isn't known then.
     - Counts: left, right, left_wins, right_wins, ties, and rater, image, dataset.
     - A matrix of wins: the methods in the first row and column; a cell is how often the row's
@@ -183,7 +197,8 @@ def _heads(path: Path, cells: list[str]) -> Heads:
         }
     else:
         others |= {"left": HEADS["left"][:-1], "right": HEADS["right"][:-1]}
-    heads = Heads.of(path, cells, COLUMNS, others)
+    known = (*COLUMNS, _MILLISECONDS, *(_OF_EXPORT if "left_sha256" in keys else ()))
+    heads = Heads.of(path, cells, known, others)
     names = heads.names
     if not {"left", "right"} <= names:
         if keys & {"score", "mos", *SYNONYMS["score"]} or "method" in keys:
@@ -227,7 +242,8 @@ def _long(sheet: Sheet, heads: Heads) -> Judgements:
 
     notes = list(heads.notes)
     if further:
-        notes.append(f"further columns are ignored: {listed(further, 20)}.")
+        hint = "" if "rater" in frame else " If one of them names the raters, call it rater."
+        notes.append(f"further columns are ignored: {listed(further, 20)}.{hint}")
     for name in [name for name in NAMES if name in frame and name != "dataset"]:
         empty = frame[name] == ""
         refuse(frame[name], empty, f"Column {name!r} has an empty cell", "Name it.", place)
@@ -237,8 +253,12 @@ def _long(sheet: Sheet, heads: Heads) -> Judgements:
     told = pd.DataFrame({name: frame.get(name, "") for name in NAMES}, index=frame.index).assign(
         kind=kind, seconds=_seconds(frame, place)
     )
+    if "reason" in heads.names:
+        told["reason"] = frame["reason"].fillna("")
     for name, default in (("accepted", True), ("simulated", False)):
         told[name] = flags(frame[name], default, place) if name in frame else default
+    if replaced := _stand_ins(frame, place):
+        notes.append(f"stand-ins were shown in place of {listed(replaced)}.")
     if "left_wins" in heads.names:
         found = _counted(told, frame, place, notes)
     else:
@@ -251,10 +271,20 @@ def _long(sheet: Sheet, heads: Heads) -> Judgements:
     return _checked(sheet.path, found, notes, sided, place, single)
 
 
+def _stand_ins(frame: pd.DataFrame, place: Place) -> list[str]:
+    """The methods of an export that stand-ins replaced, sorted."""
+    replaced: set[str] = set()
+    for side in (LEFT, RIGHT):
+        if (mark := f"{side}_stand_in") in frame:
+            replaced |= set(frame.loc[flags(frame[mark], False, place), side])
+    return sorted(replaced)
+
+
 def _kinds(frame: pd.DataFrame, place: Place) -> pd.Series:
     if "kind" not in frame:
         return pd.Series("real", frame.index, dtype=object)
     kinds = mapped(frame["kind"], lambda kind: identifier(kind).casefold()).fillna("real")
+    kinds = kinds.replace(_KIND_OF)
     known = f"Known: {', '.join(KINDS)}."
     refuse(frame["kind"], ~kinds.isin(KINDS), "Column 'kind' has an unknown kind", known, place)
     return kinds
@@ -279,12 +309,13 @@ def _check_sides(frame: pd.DataFrame, kind: pd.Series, place: Place) -> None:
 
 
 def _seconds(frame: pd.DataFrame, place: Place) -> pd.Series:
-    if "seconds" not in frame:
-        return pd.Series(np.nan, frame.index)
-    seconds = _numbers(frame["seconds"], "time", place)
-    what = "Column 'seconds' has a negative time"
-    refuse(frame["seconds"], seconds < 0, what, "Leave it empty.", place)
-    return seconds
+    for name, unit in (("seconds", 1), (_MILLISECONDS, 1000)):
+        if name in frame:
+            times = _numbers(frame[name], "time", place)
+            what = f"Column {name!r} has a negative time"
+            refuse(frame[name], times < 0, what, "Leave it empty.", place)
+            return times / unit
+    return pd.Series(np.nan, frame.index)
 
 
 def _numbers(column: pd.Series, what: str, place: Place, where: str = "") -> pd.Series:
@@ -499,7 +530,7 @@ def _checked(
     if frames.any():
         units = found.loc[frames, "image"].map(unit_of).nunique()
         notes.append(f"frames are taken as one image a sequence: {counted(units, 'sequence')}.")
-    own = [name for name in ("correct",) if name in found]
+    own = [name for name in ("correct", "reason") if name in found]
     columns = [*NAMES, "choice", "count", "seconds", "kind", "accepted", "simulated", *own]
     frame = found.assign(image=found["image"].map(unit_of))[columns].reset_index(drop=True)
     return Judgements(frame, tuple(f"{path}: {note}" for note in notes), sided)
@@ -528,5 +559,7 @@ def not_counted(frame: pd.DataFrame) -> dict[str, int]:
     """How many judgements of a frame don't count, by reason."""
     other = frame[frame["kind"] != "real"]
     reasons = {f"kind {kind}": int(n) for kind, n in other.groupby("kind")["count"].sum().items()}
-    refused = int(frame.loc[(frame["kind"] == "real") & ~frame["accepted"], "count"].sum())
-    return reasons | ({"not accepted": refused} if refused else {})
+    refused = frame[(frame["kind"] == "real") & ~frame["accepted"]]
+    why = refused["reason"] if "reason" in refused else pd.Series("", refused.index)
+    why = why.map(lambda said: f"not accepted: {said.rstrip('.')}" if said else "not accepted")
+    return reasons | {str(said): int(n) for said, n in refused.groupby(why)["count"].sum().items()}

@@ -195,3 +195,23 @@ def test_a_matrix_of_wins_is_no_matrix_of_scores(tmp_path: Path) -> None:
         read_ratings(file)
     file.write_text(",1,2\n1,,3\n2,2,\n")  # images and raters that are numbered alike
     assert len(read_ratings(file, header=True).votes) == 2
+
+
+@pytest.mark.parametrize(
+    "head", ["User", "user_id", "participant", "Subject", "observer", "Worker"]
+)
+def test_raters_by_another_name_are_raters(tmp_path: Path, head: str) -> None:
+    frame = pd.DataFrame([("ann", "i", "a", "b", "left"), ("bob", "i", "a", "b", "right")])
+    frame.columns = pd.Index([head, "image", "left", "right", "choice"])
+    read = read_judgements(frame)
+    assert list(read.frame["rater"]) == ["ann", "bob"]
+    assert f"the DataFrame: column {head!r} is read as rater." in read.notes
+
+
+def test_where_no_column_names_raters_the_note_says_how_one_would() -> None:
+    frame = pd.DataFrame([("ann", "a", "b", "left"), ("bob", "a", "b", "right")])
+    frame.columns = pd.Index(["Kennung", "left", "right", "choice"])
+    (note,) = [note for note in read_judgements(frame).notes if "Kennung" in note]
+    assert note.endswith("ignored: Kennung. If one of them names the raters, call it rater.")
+    named = read_judgements(frame.rename(columns={"Kennung": "rater"}))
+    assert list(named.frame["rater"]) == ["ann", "bob"]

@@ -18,7 +18,7 @@ PICTURES = (
     ("reference_address", sa.String(40)),
     ("reference_sent_at", sa.DateTime(timezone=True)),
 )
-LOOKS = (
+LOOKS: tuple[tuple[str, sa.types.TypeEngine[float]], ...] = (
     ("switches", sa.Integer()),
     ("left_ms", sa.Double()),
     ("right_ms", sa.Double()),
@@ -33,8 +33,8 @@ def upgrade() -> None:
         table.create_check_constraint(op.f("ck_plan_item_kind"), KINDS.format(", 'same'"))
         for name, kind in PICTURES:
             table.add_column(sa.Column(name, kind))
-    for name, kind in LOOKS:
-        op.add_column("vote", sa.Column(name, kind))
+    for name, number in LOOKS:
+        op.add_column("vote", sa.Column(name, number))
 
 
 def downgrade() -> None:
