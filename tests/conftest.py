@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -39,8 +40,10 @@ for _name, _folder_name in (
     os.environ[_name] = str(Path(_EMPTY_HOME.name, _folder_name))
 for _name in ("SREVAL_HOME", "SREVAL_DATABASE", "TORCH_HOME"):
     os.environ.pop(_name, None)
-# Else each process that a test starts would compile the modules of sreval again.
+# Else each process that a test starts would compile the modules of sreval again, and each run and
+# worker would rewrite the asserts of all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Kept from one run to the next: what takes seconds to compute and depends on nobody's home.
 _BUILD = Path(__file__).parents[1] / "build"
 os.environ["SREVAL_CACHE"] = str(_BUILD / "test-cache")
@@ -49,10 +52,21 @@ os.environ["MPLCONFIGDIR"] = str(_BUILD / "test-matplotlib")
 UInt8 = npt.NDArray[np.uint8]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers begin to collect in different places: each file's asserts are rewritten by one."""
+    tests = Path(__file__).parent
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    if [Path(arg).resolve() for arg in config.args] == [tests]:
+        places = sorted(p for p in tests.iterdir() if p.is_dir() or p.match("test_*.py"))
+        places = [p for p in places if p.name not in ("__pycache__", "fixtures")]
+        first = len(places) * int(worker) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        config.args = [str(place) for place in places[first:] + places[:first]]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with a slow test begin first: no worker then ends alone with one of them."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, item.path))
 
 
 def _folder(variable: str) -> Path:

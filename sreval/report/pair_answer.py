@@ -15,12 +15,12 @@ from typing import Any
 
 import pandas as pd
 
-from sreval.errors import counted, listed
+from sreval.errors import counted, fixed, listed
 from sreval.opinions.units import claim
 from sreval.report import paper
 from sreval.report.preferences import Report
 from sreval.report.table import Table
-from sreval.report.text import CORRECTIONS, fixed, p_value, percent, span
+from sreval.report.text import CORRECTIONS, p_value, percent, span
 
 _MOST_NAMED = 4
 

@@ -16,9 +16,10 @@ from sreval.opinions.intervals import exact_share
 from sreval.opinions.pairs.consistency import left_of_same
 from sreval.opinions.pairs.judgements import Judgements
 from sreval.opinions.pairs.simulation import PairModel
+from sreval.report.anonymous import anonymous_votes
 from sreval.report.opinion_rows import results_table
 from sreval.report.pair_facts import PairFacts
-from sreval.report.study_report import Report, facts_of, study_report, to_html, to_latex
+from sreval.report.study_report import Report, study_report, to_html, to_latex
 from sreval.report.thumbnails import galleries
 from sreval.study.data import StudyData
 from tests.report.study_builder import make_pair_study, make_study
@@ -46,7 +47,7 @@ def answered(data: StudyData, change: Callable[[pd.DataFrame], pd.DataFrame]) ->
 
 
 def brief(data: StudyData) -> list[str]:
-    return facts_of(data).answer("Set5").sentences
+    return PairFacts(data).answer("Set5").sentences
 
 
 def said(report: Report) -> list[str]:
@@ -60,8 +61,7 @@ def titles(report: Report) -> list[str]:
 def test_a_report_has_the_figures_that_preferences_gives_of_the_votes() -> None:
     data = make_pair_study(ONE, raters=5, model=PairModel("davidson", tie_parameter=-0.5))
     found = sreval.preferences(data.votes.drop(columns="score")).frames
-    facts = facts_of(data)
-    assert isinstance(facts, PairFacts)
+    facts = PairFacts(data)
     for name, theirs in found.items():
         ours = pd.concat([table.frame for table in facts.tables("Set5", name)])
         shared = [column for column in theirs if column != "simulated"]
@@ -80,7 +80,7 @@ def test_it_begins_with_who_judged_what_and_what_was_found(
     assert [part.title for part in report.parts if part.first] == ["In brief: Set5"]
     first, second, third = facts.answer("Set5").sentences
     scale, pairs = (facts.tables("Set5", name)[0].frame for name in ("scale", "pairs"))
-    best = scale.loc[scale["jod"].idxmax()]
+    best = scale.sort_values("jod").to_dict("records")[-1]
     assert f"{best['method']} has the highest value on Set5, {best['jod']:+.2f} JOD" in first
     row = pairs[(pairs["first"] == best["method"]) & (pairs["second"] == "srresnet-mse")].iloc[0]
     assert f"chosen in {row['share']:.0%} of {row['n']:.0f} judgements" in first
@@ -104,7 +104,7 @@ def test_what_has_no_finite_scale_is_said_and_penalised_by_name(closed: StudyDat
         return votes
 
     data = answered(closed, wins)
-    facts = facts_of(data)
+    facts = PairFacts(data)
     first, last = facts.answer("Set5").sentences
     assert first.startswith("There is no common scale on Set5: from these judgements")
     assert "Chosen the most: srgan in 100% of 90 judgements." in first
@@ -121,7 +121,7 @@ def test_ties_alone_and_parts_without_a_link_are_said(closed: StudyData) -> None
     pair = {"nearest", "bicubic"}
     parts = answered(closed, lambda v: v[v["left"].isin(pair) == v["right"].isin(pair)])
     assert brief(parts)[0].startswith("No judgement on Set5 links the methods of 2 parts")
-    ((dataset, never),) = facts_of(parts).lacking
+    ((dataset, never),) = PairFacts(parts).lacking
     assert (dataset, len(never)) == ("Set5", 4)
     assert "nearest against srgan" in never
 
@@ -151,7 +151,7 @@ def test_the_photograph_is_told_by_the_rate_against_the_original() -> None:
     share = (chosen == "srgan").mean()
     told = f"srgan was taken for the photograph in place of the original in {share:.0%} of 40"
     assert brief(data)[0].startswith(told)
-    ((title, svg, caption),) = facts_of(data).charts("Set5")
+    ((title, svg, caption),) = PairFacts(data).charts("Set5")
     assert title == "Taken for the photograph in place of the original, Set5"
     assert f"{share:.0%}" in svg
     assert "50% if they can't be told apart" in caption
@@ -160,12 +160,14 @@ def test_the_photograph_is_told_by_the_rate_against_the_original() -> None:
 def test_planned_comparisons_are_corrected_among_themselves() -> None:
     planned = [["srgan", "nearest"], ["nearest", "bicubic"]]
     data = make_pair_study(ONE, raters=8, analysis={"comparisons": planned})
-    facts = facts_of(data)
+    facts = PairFacts(data)
     made = facts.planned_tests("Set5").frame
     assert made[["first", "second"]].to_numpy().tolist() == planned
     (every,) = facts.tables("Set5", "pairs")
-    both = every.frame.set_index(["first", "second"])
-    turned = both.loc[("bicubic", "nearest")]
+    (turned,) = (
+        row for row in every.frame.to_dict("records")
+        if (row["first"], row["second"]) == ("bicubic", "nearest")
+    )  # fmt: skip
     assert made["difference"].iloc[1] == -turned["difference"]
     assert made["share"].iloc[1] == pytest.approx(1 - turned["share"])
     low, high = sorted(made["p"])
@@ -184,13 +186,13 @@ def test_an_active_plan_is_said_to_break_what_fixed_plans_promise(closed: StudyD
 def test_looks_of_toggled_pictures_and_habits_of_one_side_are_there() -> None:
     task = {"layout": "toggle", "switch_ms": 200, "reference": True, "question": "closer"}
     data = make_pair_study(ONE, task=task)
-    ((table),) = facts_of(data).switches_on("Set5")
+    ((table),) = PairFacts(data).switches_on("Set5")
     assert table.frame.set_index("what")["median"].to_dict() == {
         "exchanges of pictures": 3.0,
         "seconds on the left picture": 1.5,
         "seconds on the right picture": 2.5,
     }
-    (raters,) = facts_of(data).tables("Set5", "raters")
+    (raters,) = PairFacts(data).tables("Set5", "raters")
     assert "the mean of 6 raters is 50%" in raters.notes[-1]
     assert "in one place, beside the original" in study_report(data).lead[1]
 
@@ -207,6 +209,14 @@ def test_the_left_of_identical_pictures_is_a_mean_over_raters() -> None:
     assert found.low <= low < high <= found.high
     with pytest.raises(StatisticsError, match="Nobody chose one of two identical pictures"):
         left_of_same(frame.assign(choice="tie"))
+
+
+def test_anonymous_judgements_give_the_same_scale(closed: StudyData, facts: PairFacts) -> None:
+    votes = anonymous_votes(closed)
+    assert not {"session", "reason", "score"} & set(votes)
+    (ours,) = facts.tables("Set5", "scale")
+    theirs = sreval.preferences(votes).frame
+    assert theirs["jod"].tolist() == pytest.approx(ours.frame["jod"].tolist())
 
 
 def test_what_divided_raters_most_and_least_is_shown(tmp_path: Path, closed: StudyData) -> None:
@@ -230,7 +240,7 @@ def test_effects_of_exclusions_are_in_jod(closed: StudyData, facts: PairFacts) -
     votes = closed.votes.copy()
     votes.loc[votes["rater"] == "rater_002", ["accepted", "reason"]] = (False, "too fast")
     data = replace(closed, votes=votes)
-    without = facts_of(data)
+    without = PairFacts(data)
     frame = without.effect_of_exclusions
     used = without.tables("Set5", "scale")[0].frame.set_index("method")["jod"]
     every = facts.tables("Set5", "scale")[0].frame.set_index("method")["jod"]

@@ -224,5 +224,6 @@ def test_whoever_takes_a_scale_is_held_to_it_here() -> None:
         *("student_limits", "score_limits", "crush", "difference_scores", "compare_methods"),
         *("check_margin", "crossed_test", "category", "least_error", "on_scale"),
         *("limits_on_scale", "ordinal_model", "recovered_differences", "default_rules"),
+        *("recover", "recover_parts"),
         *("with_and_without", "retest", "heaping", "check_votes", "read_ratings"),
     }

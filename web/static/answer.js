@@ -29,6 +29,7 @@ export class Buttons {
     group.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (button && event.detail <= 1) give(Number(button.dataset.score)); // 2: a double click
+      if (event.detail) unfocus(group); // else the space bar would press it again
     });
   }
 

@@ -166,7 +166,6 @@ export class Toggle {
   async #to(at) {
     if (this.empty || at === this.#current) return;
     const mine = ++this.#turn;
-    this.#switches++;
     if (this.#rest) {
       this.#reveal(null);
       await painted();
@@ -174,6 +173,7 @@ export class Toggle {
       if (mine !== this.#turn) return;
     }
     this.#reveal(at);
+    this.#switches++;
     await painted();
     if (mine !== this.#turn) return;
     this.#seen.add(at);

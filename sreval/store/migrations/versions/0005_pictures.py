@@ -1,5 +1,7 @@
 """Items of two or three pictures: a pair's right one, and the original in view."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 KINDS = "kind IN ('calibration', 'warm-up', 'vote', 'repeat', 'gold'{})"
-PICTURES = (
+PICTURES: tuple[tuple[str, Any], ...] = (
     ("right_method", sa.Text()),
     ("right_sha256", sa.String(64)),
     ("right_address", sa.String(40)),
@@ -18,7 +20,7 @@ PICTURES = (
     ("reference_address", sa.String(40)),
     ("reference_sent_at", sa.DateTime(timezone=True)),
 )
-LOOKS: tuple[tuple[str, sa.types.TypeEngine[float]], ...] = (
+LOOKS: tuple[tuple[str, Any], ...] = (
     ("switches", sa.Integer()),
     ("left_ms", sa.Double()),
     ("right_ms", sa.Double()),
