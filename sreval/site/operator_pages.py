@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +13,11 @@ import pandas as pd
 from flask import render_template, request, url_for
 
 from sreval import content
-from sreval.errors import UNFORESEEN, SrevalError, StatisticsError
+from sreval.errors import UNFORESEEN, SrevalError, StatisticsError, attempted
 from sreval.opinions.mos import mos_table
+from sreval.opinions.pairs.comparisons import Comparisons
+from sreval.opinions.pairs.inference import shares
+from sreval.opinions.pairs.judgements import counted_judgements
 from sreval.opinions.units import interval_of
 from sreval.site.current import Site, site
 from sreval.site.errors import StimulusError
@@ -27,10 +30,10 @@ from sreval.store.overview import Overview
 from sreval.store.studies import Studies
 from sreval.study import charts
 from sreval.study.check import attainable
-from sreval.study.data import StudyData
+from sreval.study.data import Monitoring, StudyData
 from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Manifest, load_manifest
-from sreval.study.task import Scale
+from sreval.study.task import Choice, Scale
 
 _LOG_PAGE = 200
 _DIGITS = 10
@@ -220,7 +223,7 @@ def _watched(data: StudyData | None) -> dict[str, Any]:
     gold, repeats = watched.gold, watched.repeats
     return {
         "outcomes": watched.outcomes,
-        "cells": {(c["dataset"], c["method"]): c for c in watched.cells.to_dict("records")},
+        "cells": watched.cells.to_dict("records"),
         "exposure": watched.exposure.to_dict("records"),
         "sos": watched.sos,
         "times": watched.response_times,
@@ -228,15 +231,22 @@ def _watched(data: StudyData | None) -> dict[str, Any]:
         "gold_all": (int(gold["wrong"].sum()), int(gold["asked"].sum())),
         "repeats": {row["rater"]: row for row in repeats.to_dict("records")},
         "repeats_all": _over_pairs(repeats),
+        "same": _of_same(watched) if data.design.task.pair else {},
     }
 
 
+def _of_same(watched: Monitoring) -> dict[str, dict[Any, Any]]:
+    """By rater: how many pairs of identical pictures, and the share of the left."""
+    return {row["rater"]: row for row in watched.same.to_dict("records")}
+
+
 def _over_pairs(repeats: pd.DataFrame) -> dict[str, float]:
-    """All raters' repeats together: pairs, share of the same score, mean change."""
+    """All raters' repeats together: pairs, share of the same answer, of scores mean change."""
     pairs = int(repeats["pairs"].sum())
     if not pairs:
         return {}
-    means = {name: float((repeats[name] * repeats["pairs"]).sum()) for name in ("exact", "change")}
+    found = [name for name in ("exact", "change") if name in repeats]
+    means = {name: float((repeats[name] * repeats["pairs"]).sum()) for name in found}
     return {"pairs": pairs, **{name: total / pairs for name, total in means.items()}}
 
 
@@ -268,7 +278,7 @@ def rater_page(
         made_from=made_from,
         row=row,
         session=tables["sessions"].iloc[0],
-        scores=_scores(tables["votes"], Studies(here.store).get(name).design.scale),
+        answered=_answered(tables["votes"], Studies(here.store).get(name).design.answers),
         answers=tables["answers"].to_dict("records"),
         events=tables["events"].to_dict("records"),
         error=error,
@@ -276,10 +286,14 @@ def rater_page(
     )
 
 
-def _scores(votes: pd.DataFrame, scale: Scale) -> str:
-    """How often each category was chosen, or each part of the line, on whatever was shown."""
+def _answered(votes: pd.DataFrame, scale: Scale | Choice) -> str:
+    """How often each answer was given, or each part of the line, on whatever was shown."""
     if votes.empty:
         return ""
+    if isinstance(scale, Choice):
+        counts = votes["choice"].value_counts()
+        rows = [(word, float(counts.get(frames.CHOICES[n], 0))) for n, word in scale.categories]
+        return charts.bars(rows, f"Answers to {len(votes)} pairs")
     if scale.line:
         counts = votes["score"].map(scale.word).value_counts()
         rows = [(word, float(counts.get(word, 0))) for word in scale.words]
@@ -342,19 +356,44 @@ def steer_page(name: str, error: str = "") -> str:
 
 @operator.get("/studies/<name>/results")
 def results(name: str) -> Page:
-    """Mean scores by method: after the end, or before where the design says so, and recorded."""
+    """Mean scores or preferences, after the end or in a look that the design allows; recorded."""
     data, without = read_data(site(), name)
     if data is not None:
         frames.record_look(site().store, data, who=who().name)
+    shown = data is not None and not data.hidden and not data.opinions.empty
+    made = (_shares if data.design.task.pair else _means)(data) if data and shown else []
     return render_template(
-        "operator/results.html", name=name, data=data, without=without, tables=_means(data)
+        "operator/results.html", name=name, data=data, without=without, tables=made
     )
 
 
-def _means(data: StudyData | None) -> list[dict[str, Any]]:
+def _shares(data: StudyData) -> list[dict[str, Any]]:
+    """A table and a chart of preference shares for each data set, pairs in the design's order."""
+    judged, _ = attempted(lambda: replace(data, votes=data.analysed).judgements)
+    made = []
+    for part in data.design.images.datasets if judged is not None else ():
+        own = counted_judgements(judged[judged["dataset"] == part.name])
+        known = {*own["left"], *own["right"]}
+        methods = [method for method in data.design.images.methods if method in known]
+        if own.empty:
+            continue
+        found = shares(Comparisons.of(own, methods), data.design.analysis.unit)
+        drawn = [
+            charts.Estimate(
+                f"{one.first} over {one.second}",
+                100 * one.share.estimate, 100 * one.share.low, 100 * one.share.high,
+                f"{one.n:g} judgements",
+            )
+            for one in found
+        ]  # fmt: skip
+        about = f"Preference shares on {part.name} with 95% intervals, ties half"
+        chart = charts.estimates(drawn, 0, 100, about, unit="%")
+        made.append({"dataset": part.name, "rows": found, "chart": chart})
+    return made
+
+
+def _means(data: StudyData) -> list[dict[str, Any]]:
     """A table and a chart for each data set with accepted votes, in the design's order."""
-    if data is None or data.hidden or data.opinions.empty:
-        return []
     try:
         rows = mos_table(
             data.analysed,

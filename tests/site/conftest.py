@@ -87,6 +87,20 @@ def design(**changes: Any) -> dict[str, Any]:
     return content | changes
 
 
+PAIR: dict[str, Any] = {
+    "task": {"kind": "pair", "question": "closer", "reference": True, "third": "no difference"},
+    "calibration": None,
+    "warm_up": {"dataset": "Set5", "images": 1, "methods": ["bicubic", "srresnet"]},
+    "repeats": [
+        {"dataset": "Set5", "method": "hr", "against": "bicubic", "images": 1, "distance": 3}
+    ],
+    "gold": [{"dataset": "Set5", "method": "hr", "against": "srresnet", "images": 1}],
+    "same": [{"dataset": "Set5", "method": "bicubic", "images": 1}],
+}
+"""What makes a study of pairs of it, each beside the original."""
+DCR: dict[str, Any] = {"task": {"kind": "dcr"}}
+
+
 @cache
 def png(seed: int) -> bytes:
     """Noise of 40 by 32 pixels, padded to PNG_BYTES by an ancillary chunk."""

@@ -19,7 +19,7 @@ from sreval.store.frames import study_data
 from sreval.store.models import PlanItem, Vote
 from sreval.store.overview import Overview
 from sreval.store.studies import Studies
-from tests.site.conftest import PNG_BYTES, MakeSite, Visitor, pictures
+from tests.site.conftest import DCR, PAIR, PNG_BYTES, MakeSite, Visitor, pictures
 from tests.site.operator_desk import Clock
 
 CURRENT = {
@@ -463,3 +463,42 @@ def test_paused_study_is_told_from_a_busy_server(visitor: Visitor) -> None:
     paused = visitor.vote(1)
     assert (paused.status_code, paused.get_json()["kind"]) == (503, "paused")
     assert int(paused.headers["Retry-After"]) > 0
+
+
+LOOKS = {"switches": 3, "left_ms": 410, "right_ms": 205, "reference_ms": 0}
+
+
+def test_a_pair_is_answered_once_all_three_pictures_were_sent(make_site: MakeSite) -> None:
+    task = PAIR["task"] | {"layout": "toggle"}
+    visitor = make_site(**PAIR | {"task": task})
+    current = visitor.to_rating()
+    places = [picture["place"] for picture in current["pictures"]]
+    assert places == ["reference", "left", "right"]
+    for picture in current["pictures"]:
+        assert visitor.post_vote(1, -1, **LOOKS).status_code == 409
+        visitor.client.get(picture["url"])
+    for score in (2, -2, 0.5, True, "left", None):
+        assert visitor.post_vote(1, score, **LOOKS).status_code in (400, 409, 422), score
+    assert visitor.post_vote(1, 0, **LOOKS).status_code == 200
+    assert stored(visitor) == [(1, 0)]
+    with visitor.store.read() as tx:
+        (vote,) = tx.scalars(select(Vote))
+        assert {name: getattr(vote, name) for name in LOOKS} == LOOKS
+
+
+def test_a_forced_choice_takes_no_third_answer(make_site: MakeSite) -> None:
+    visitor = make_site(**PAIR | {"task": PAIR["task"] | {"third": ""}})
+    visitor.to_rating()
+    assert visitor.vote(1, 0).status_code != 200
+    assert visitor.vote(1, 1).status_code == 200
+
+
+def test_an_original_is_sent_before_its_version_is_scored(make_site: MakeSite) -> None:
+    visitor = make_site(**DCR)
+    current = visitor.to_rating()
+    reference, version = current["pictures"]
+    assert (reference["place"], version["place"]) == ("reference", "left")
+    visitor.client.get(version["url"])
+    assert visitor.post_vote(1, 5).status_code == 409
+    visitor.client.get(reference["url"])
+    assert visitor.post_vote(1, 5).status_code == 200

@@ -7,11 +7,12 @@ import json
 import re
 from typing import Any
 
+import pytest
 from PIL import Image
 from werkzeug.test import TestResponse
 
 from sreval.site.identity import Cookies
-from tests.site.conftest import METHODS, PNG_BYTES, MakeSite, Visitor, pictures
+from tests.site.conftest import DCR, METHODS, PAIR, PNG_BYTES, MakeSite, Visitor, pictures
 
 RANDOM = {
     r"[\w.-]{20,}\.[\w-]{6}\.[\w-]{27}": "SIGNED",  # CSRF tokens
@@ -92,16 +93,29 @@ def crawl(site: Visitor) -> Recorder:
         visitor.page()
         for image in pictures(current):
             visitor.client.get(image["url"])
-        visitor.vote(current["position"], 1 + current["position"] % 5)
+        pair = len(current["pictures"]) == 3
+        score = current["position"] % 3 - 1 if pair else 1 + current["position"] % 5
+        assert visitor.vote(current["position"], score).status_code == 200
     visitor.send("closing")
     visitor.page()
     return visitor
 
 
+TOGGLE = {"layout": "toggle", "switch_ms": 200}
+TASKS: dict[str, dict[str, Any]] = {
+    "acr": {},
+    "dcr": DCR,
+    "dcr-toggle": {"task": DCR["task"] | TOGGLE},
+    "pair": PAIR,
+    "pair-toggle": PAIR | {"task": PAIR["task"] | TOGGLE},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_swapped_methods_change_nothing_that_a_browser_receives_but_pixels(
-    make_site: MakeSite,
+    make_site: MakeSite, task: str
 ) -> None:
-    plain, swapped = crawl(make_site()), crawl(make_site(swap=True))
+    plain, swapped = crawl(make_site(**TASKS[task])), crawl(make_site(swap=True, **TASKS[task]))
     assert len(plain.received) > 100
     for one, other in zip(plain.received, swapped.received, strict=True):
         assert one == other
@@ -111,8 +125,11 @@ def test_swapped_methods_change_nothing_that_a_browser_receives_but_pixels(
     assert {len(picture) for picture in plain.pictures} == {PNG_BYTES}
 
 
-def test_nothing_received_names_a_method_a_data_set_a_file_or_a_kind(make_site: MakeSite) -> None:
-    visitor = crawl(make_site())
+@pytest.mark.parametrize("task", ["acr", "dcr", "pair"])
+def test_nothing_received_names_a_method_a_data_set_a_file_or_a_kind(
+    make_site: MakeSite, task: str
+) -> None:
+    visitor = crawl(make_site(**TASKS[task]))
     here = visitor.app.extensions["sreval"]
     names = [*METHODS, "Set5", "repeat", "gold", "warm-up", "calibration", "slot"]
     names += [s.sha256 for s in here.manifest.stimuli]
@@ -124,8 +141,9 @@ def test_nothing_received_names_a_method_a_data_set_a_file_or_a_kind(make_site: 
         assert not found, word
 
 
-def test_two_addresses_of_one_image_share_nothing(make_site: MakeSite) -> None:
-    visitor = make_site()
+@pytest.mark.parametrize("task", ["acr", "pair"])
+def test_two_addresses_of_one_image_share_nothing(make_site: MakeSite, task: str) -> None:
+    visitor = make_site(**TASKS[task])
     other = Visitor(visitor.app)
     seen: dict[str, list[str]] = {}
     for one in (visitor, other):
@@ -134,10 +152,10 @@ def test_two_addresses_of_one_image_share_nothing(make_site: MakeSite) -> None:
             if current["stage"] == "break":
                 one.send("break")
                 continue
-            url = current["pictures"][0]["url"]
-            body = one.client.get(url).data.hex()
-            seen.setdefault(body, []).append(url)
-            one.vote(current["position"])
+            for told in current["pictures"]:
+                body = one.client.get(told["url"]).data.hex()
+                seen.setdefault(body, []).append(told["url"])
+            assert one.vote(current["position"], 1).status_code == 200
     repeated = [urls for urls in seen.values() if len(urls) > 1]
     assert repeated
     assert all(len(set(urls)) == len(urls) for urls in repeated)

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import html
 import io
+import itertools
 import re
 import zipfile
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from sreval.store.overview import Overview
 from sreval.store.studies import Studies
 from sreval.study.manifest import load_manifest
 from tests.conftest import Ran
-from tests.site.conftest import METHODS, MakeSite, Visitor
+from tests.site.conftest import METHODS, PAIR, MakeSite, Visitor
 from tests.site.operator_desk import Clock, Desk, cells, everything
 from tests.site.test_rater import NAUGHTY
 
@@ -68,6 +69,56 @@ def test_cells_count_votes_by_data_set_and_method(desk: Desk) -> None:
     rows = {row[0]: row for row in cells(desk.text()) if row[0] in METHODS and len(row) == 5}
     assert {method: int(row[1]) for method, row in rows.items()} == counted.to_dict()
     assert all(row[2:] == ["50", "2", "2"] for row in rows.values()), "two of four raters"
+
+
+def test_pairs_are_counted_by_pair_and_side_and_raters_by_their_checks(make_site: MakeSite) -> None:
+    """All but one rater's answers are "left": none of the repeats, exchanged, agrees."""
+    site = make_site(ratings=((-1,), (-1,), (-1, 0, 1)), **PAIR)
+    desk = Desk(site).account("owner")
+    votes = frames.tables(site.store, "small")["votes"]
+    own = votes[(votes["kind"] == "vote") & votes["accepted"]]
+    rows = [row for row in cells(desk.text()) if row[0] == "Set5" and len(row) == 9]
+    assert [tuple(row[1:3]) for row in rows] == [*itertools.combinations(METHODS, 2)]
+    for row in rows:
+        one, other = (
+            own[(own["left"] == left) & (own["right"] == right)]
+            for left, right in (row[1:3], row[2:0:-1])
+        )
+        assert row[3:] == [
+            str(len(one) + len(other)),
+            "75",
+            "3",
+            "3",
+            str(len(one)),
+            str(len(other)),
+        ]
+        assert abs(len(one) - len(other)) <= 3, "each image within one"
+    lefts, _, mixed = (row for row in cells(desk.text()) if len(row) == 13 and row[0] != "Rater")
+    assert lefts[9:11] == ["0", "100 of 1"]
+    page = desk.text(f"/raters/{mixed[0]}")
+    chart = dict(re.findall(r"<title>([^:<]+): (\d+)</title>", page))
+    given = votes[votes["rater"] == mixed[0]]["choice"].value_counts()
+    assert chart == {
+        "left": str(given["left"]), "no difference": str(given["tie"]), "right": str(given["right"])
+    }  # fmt: skip
+
+
+def test_results_of_pairs_are_shares_with_ties_as_halves(make_site: MakeSite) -> None:
+    site = make_site(ratings=((-1, 0, 1), (1, 0), (-1, 1, 0, 0)), **PAIR)
+    desk = Desk(site).account("owner")
+    assert "Preferences are hidden until the study is closed" in desk.text("/results")
+    Studies(site.store).set_state("small", "closed")
+    votes = frames.tables(site.store, "small")["votes"]
+    own = votes[(votes["kind"] == "vote") & votes["accepted"]]
+    rows = [row for row in cells(desk.text("/results")) if len(row) == 6][1:]
+    assert [tuple(row[:2]) for row in rows] == [*itertools.combinations(METHODS, 2)]
+    for first, second, share, low, high, n in rows:
+        here = own[own["left"].isin([first, second]) & own["right"].isin([first, second])]
+        chosen = (here["left"] == first).map({True: "left", False: "right"})
+        half = (here["choice"] == "tie") / 2
+        expected = 100 * ((here["choice"] == chosen) + half).mean()
+        assert (float(share), int(n)) == (pytest.approx(expected, abs=0.05), len(here))
+        assert 0 <= float(low) <= float(share) <= float(high) <= 100
 
 
 def test_what_needs_a_hand_comes_first_with_its_reason(make_site: MakeSite) -> None:
