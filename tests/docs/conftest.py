@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ IMAGES = {
 SIZE = 96, 64
 
 
-@pytest.fixture
-def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """SREVAL_DATA with nine crops of one photograph as the public sets; LR is made from them."""
     photograph = Image.fromarray(skimage.data.coffee())
-    root, left = tmp_path / "data", 0
+    own = tmp_path_factory.mktemp("small")
+    root, left = own / "data", 0
     files: list[KnownFile] = []
     for folder, names in IMAGES.items():
         (root / folder).mkdir(parents=True)
@@ -37,13 +39,14 @@ def small_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             dataset = folder.split("/")[1].replace("bsds300_train", "BSDS300-train")
             files.append(KnownFile(dataset, f"{folder}/{name}", len(data), sha256_bytes(data)))
     # the commands run in processes of their own, to which these files must be the published ones
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(
+    (own / "site").mkdir()
+    (own / "site" / "sitecustomize.py").write_text(
         "from sreval.images import known\nfrom sreval.images.known import KnownFile\n"
         f"FILES = {files!r}\n"
         "known.known_files = lambda name: tuple(file for file in FILES if file.dataset == name)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
-    monkeypatch.setenv("SREVAL_DATA", str(root))
-    monkeypatch.delenv("SREVAL_DATABASE", raising=False)
-    return root
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(own / "site"), prepend=os.pathsep)
+        patched.setenv("SREVAL_DATA", str(root))
+        patched.delenv("SREVAL_DATABASE", raising=False)
+        yield root

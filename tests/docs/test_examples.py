@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 
 from benchmarks.timing import ROOT
 from sreval.images.datasets import DEMO_IMAGES
+from tests.docs.warm import warm
 
 SIDE = 64
 SECONDS = 300
@@ -38,29 +39,44 @@ LEFT = {
 """What each leaves in the folder it is run in."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", LEFT)
-def test_it_runs_as_printed(name: str, tmp_path: Path) -> None:
-    """As a script, in a folder of its own."""
-    code = readme() if name == "README.md" else EXAMPLES[name]
-    (tmp_path / "photographs").mkdir()
+IMPORTED = (
+    *("flask", "matplotlib.backends.backend_agg", "pandas", "pydantic", "scipy.ndimage"),
+    *("scipy.stats", "sqlalchemy", "torch"),
+)
+"""Packages that an example waits for; nothing of sreval, so that each imports what it needs."""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Python of which each script is a forked copy; the demo's photographs are small there."""
+    own = tmp_path_factory.mktemp("python")
+    (own / "photographs").mkdir()
     for photograph in DEMO_IMAGES:
         whole = Image.open(Path(skimage.data.__file__).parent / photograph)
         small = whole.crop((100, 100, 100 + SIDE, 100 + SIDE))
-        small.save(tmp_path / "photographs" / photograph)
-    (tmp_path / "sitecustomize.py").write_text(
+        small.save(own / "photographs" / photograph)
+    (own / "sitecustomize.py").write_text(
         "import skimage.data\n"
-        f"skimage.data.__file__ = {str(tmp_path / 'photographs' / '__init__.py')!r}\n"
+        f"skimage.data.__file__ = {str(own / 'photographs' / '__init__.py')!r}\n"
     )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", f"{own}{os.pathsep}{ROOT}", prepend=os.pathsep)
+        with warm(own, IMPORTED):
+            yield own / "python"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEFT)
+def test_it_runs_as_printed(name: str, tmp_path: Path, python: Path) -> None:
+    """As a script, in a folder of its own."""
     script = tmp_path / "example.py"
-    script.write_text(code, encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path}
+    script.write_text(readme() if name == "README.md" else EXAMPLES[name], encoding="utf-8")
+    environment = {**os.environ}
     for variable in ("SREVAL_DATABASE", "SREVAL_HOME", "SREVAL_DATA", "SREVAL_WEIGHTS"):
         environment.pop(variable, None)
     for _ in range(2 if name == "study.py" else 1):  # a study that is there is gone on with
         done = subprocess.run(
-            [sys.executable, script],
+            [python, script],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

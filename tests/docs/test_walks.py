@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,18 @@ def programs(folder: Path) -> Path:
     return folder / "programs"
 
 
+@pytest.fixture(scope="module")
+def forked(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a `sreval` that is forked; `make evidence` begins each as a reader does."""
+    folder = tmp_path_factory.mktemp("forked")
+    with warm(folder):
+        yield folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_the_walk_does_what_the_page_says(
-    page: str, tmp_path: Path, small_data: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, tmp_path: Path, forked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "walk"
     folder.mkdir()
@@ -75,10 +84,7 @@ def test_every_command_of_the_walk_does_what_the_page_says(
                 text = text.replace(old, new)
             design.write_text(text, encoding="utf-8")
 
-    own = tmp_path / "own"
-    own.mkdir()
-    with warm(own):  # forked, to save imports; `make evidence` begins each as a reader does
-        walk(WALKS / f"{page}.md", folder, INSTEAD, shrink, programs=own)
+    walk(WALKS / f"{page}.md", folder, INSTEAD, shrink, programs=forked)
     assert (folder / "results" / "results.csv").is_file()
     if page != "walk-paper":
         return

@@ -1,7 +1,8 @@
-"""A command line that has imported everything: each ``sreval`` is a forked copy of one process.
+"""A Python that has imported much: each ``sreval`` or script is a forked copy of one process.
 
-The shell that runs a page finds `CLIENT` under the name sreval. It hands its words, folder,
-environment and streams to the process of `warm`, and ends with the exit code that it is told.
+The shell that runs a page finds `CLIENT` under the names sreval and python. It hands its words,
+folder, environment and streams to the process of `warm`, and ends with the exit code that it is
+told.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import runpy
 import shlex
 import socket
 import subprocess
@@ -40,7 +42,10 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @contextmanager
 def warm(programs: Path, imported: Sequence[str] = IMPORTED) -> Iterator[None]:
-    """A program sreval in this folder, and the process that does its work but for `serve`."""
+    """Programs sreval and python in this folder, and the process that does their work.
+
+    It doesn't do `sreval serve`; `python` takes a script and its words.
+    """
     python = shlex.quote(sys.executable)
     (programs / "client.py").write_text(CLIENT, encoding="utf-8")
     # A socket's path may have 107 bytes; pytest's own folders are longer.
@@ -48,9 +53,12 @@ def warm(programs: Path, imported: Sequence[str] = IMPORTED) -> Iterator[None]:
         path = str(Path(folder, "socket"))
         client = f"{python} -S -E {shlex.quote(str(programs / 'client.py'))} {path}"
         (programs / "sreval").write_text(
-            f'#!/bin/sh\n[ "$1" != serve ] || exec {python} -m sreval "$@"\nexec {client} "$@"\n'
+            f'#!/bin/sh\n[ "$1" != serve ] || exec {python} -m sreval "$@"\n'
+            f'exec {client} sreval "$@"\n'
         )
-        (programs / "sreval").chmod(0o755)
+        (programs / "python").write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+        for name in ("sreval", "python"):
+            (programs / name).chmod(0o755)
         with socket.socket(socket.AF_UNIX) as door:
             door.bind(path)
             door.listen()
@@ -80,7 +88,7 @@ def answer(door: socket.socket) -> None:
 
 
 def run(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> None:
-    """``sreval`` with these words, in this folder and so on, as a process of its own would."""
+    """``sreval`` or a script with its words, in this folder and so on, as a process of its own."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -88,9 +96,14 @@ def run(words: list[str], folder: str, environment: dict[str, str], streams: lis
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if words[0] != "sreval":
+        sys.argv = words
+        sys.path[0] = str(Path(words[0]).parent)
+        runpy.run_path(words[0], run_name="__main__")
+        return
     from sreval.cli import main
 
-    main(words)
+    main(words[1:])
 
 
 if __name__ == "__main__":

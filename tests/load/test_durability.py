@@ -20,7 +20,7 @@ from tests.load.visitor import Visit
 
 @pytest.mark.slow
 def test_two_kills_lose_and_double_no_vote(tmp_path: Path, database_url: str) -> None:
-    row = endure(tmp_path, database_url, 2, 10, kill)
+    row = endure(tmp_path, database_url, 2, 4, kill)
     assert (row["lost"], row["changed"], row["doubled"], row["gaps"]) == (0, 0, 0, 0)
     assert row["acknowledged"] >= 3  # one before each kill, one after the last
     assert row["stored"] >= row["acknowledged"]
