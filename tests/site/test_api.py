@@ -465,7 +465,7 @@ def test_paused_study_is_told_from_a_busy_server(visitor: Visitor) -> None:
     assert int(paused.headers["Retry-After"]) > 0
 
 
-LOOKS = {"switches": 3, "left_ms": 410, "right_ms": 205, "reference_ms": 0}
+LOOKS = {"switches": 3, "left_ms": 410, "right_ms": 205, "reference_ms": 90}
 
 
 def test_a_pair_is_answered_once_all_three_pictures_were_sent(make_site: MakeSite) -> None:
@@ -478,7 +478,8 @@ def test_a_pair_is_answered_once_all_three_pictures_were_sent(make_site: MakeSit
         assert visitor.post_vote(1, -1, **LOOKS).status_code == 409
         visitor.client.get(picture["url"])
     for score in (2, -2, 0.5, True, "left", None):
-        assert visitor.post_vote(1, score, **LOOKS).status_code in (400, 409, 422), score
+        assert visitor.post_vote(1, score, **LOOKS).status_code in (400, 422), score
+    assert visitor.post_vote(1, 0, **LOOKS | {"reference_ms": 0}).status_code == 409
     assert visitor.post_vote(1, 0, **LOOKS).status_code == 200
     assert stored(visitor) == [(1, 0)]
     with visitor.store.read() as tx:

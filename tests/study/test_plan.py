@@ -53,7 +53,7 @@ def full_size() -> tuple[StudyDesign, Manifest]:
     return design, manifest_of(pool, PAPER)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(study=studies(), slot=st.integers(0, 200), rater=st.integers(0, 10**6))
 def test_a_plan_is_refused_by_what_check_says_or_holds_every_constraint(
     study: tuple[StudyDesign, Manifest], slot: int, rater: int
