@@ -177,8 +177,8 @@ def test_simulated_raters_of_pairs_get_active_plans_and_come_to_the_end(
     assert "as if nobody had judged before" in printed.err
     assert printed.out.count("judged 0 times so far") == 6
     design, manifest = load_design(folder), load_manifest(folder)
-    made = rehearse(folder, str(folder / "votes.sqlite"), 4, JODS)
-    assert (made.complete, made.failures) == (4, [])
+    made = rehearse(folder, str(folder / "votes.sqlite"), 3, JODS)
+    assert (made.complete, made.failures) == (3, [])
     with open_store(str(folder / "votes.sqlite")) as store:
         data = study_data(store, design.name, manifest)
         plan = tables(store, design.name)["plan"]
