@@ -370,8 +370,10 @@ def results(name: str) -> Page:
 def _shares(data: StudyData) -> list[dict[str, Any]]:
     """A table and a chart of preference shares for each data set, pairs in the design's order."""
     judged, _ = attempted(lambda: replace(data, votes=data.analysed).judgements)
+    if judged is None:
+        return []
     made = []
-    for part in data.design.images.datasets if judged is not None else ():
+    for part in data.design.images.datasets:
         own = counted_judgements(judged[judged["dataset"] == part.name])
         known = {*own["left"], *own["right"]}
         methods = [method for method in data.design.images.methods if method in known]

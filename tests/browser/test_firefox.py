@@ -73,6 +73,22 @@ def test_a_whole_way_by_keyboard(brief: Served, browser: Firefox) -> None:
     assert by_session(brief) == {session: [(n, 1 + n % 5) for n in range(1, 7)]}
 
 
+def test_pairs_are_exchanged_and_answered_by_keyboard(tmp_path: Path, browser: Firefox) -> None:
+    task = {"kind": "pair", "layout": "toggle"}
+    viewing = {"least_ms": 20, "grey_ms": 20}
+    with served(tmp_path / "study", plain(task=task, viewing=viewing)) as site:
+        to_rating(browser, site.link())
+        for position in range(1, 7):
+            count = f"document.getElementById('count')?.innerText == 'Image {position} of 6'"
+            hint = "document.getElementById('hint').innerText"
+            browser.wait(f"{count} && {hint}.startsWith('Look at B, too.')")
+            browser.press("2")
+            browser.wait("document.querySelector('#scores button[aria-disabled=false]')")
+            browser.press("ab"[position % 2])
+        browser.wait("document.querySelector('#code')?.innerText == 'QX7-4421'")
+        assert site.votes() == [(n, (-1, 1)[n % 2]) for n in range(1, 7)]
+
+
 def test_two_links_mix_nothing(brief: Served, browser: Firefox) -> None:
     link = brief.link()
     mine = to_rating(browser, link)
