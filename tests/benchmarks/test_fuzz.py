@@ -10,6 +10,7 @@ from benchmarks import fuzz
 from sreval.errors import DataError
 
 
+@pytest.mark.evidence
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_inputs_are_refused_in_words() -> None:
     found, grown = fuzz.fuzz(fuzz.INPUTS // 20, seed=1)

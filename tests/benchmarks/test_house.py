@@ -58,6 +58,7 @@ def test_the_table_has_a_line_a_room() -> None:
     assert [line.split()[0] for line in rooms] == ["api", "ground", "images", "report", "total"]
 
 
+@pytest.mark.evidence
 def test_the_first_count_of_all_stays_what_it_was() -> None:
     revision = "d653647"
     known = subprocess.run(["git", "cat-file", "-e", f"{revision}^{{commit}}"], cwd=ROOT)
