@@ -200,7 +200,7 @@ def test_nothing_is_answered_before_all_pictures_were_seen(site: Served, window:
     for key in ("ArrowLeft", "ArrowRight", "ArrowDown", "a", "b"):
         page.keyboard.press(key)
     page.locator("#scores button").first.click(force=True)
-    expect(page.locator("#count")).to_have_text("Image 1 of 6")
+    expect(page.locator("#count")).to_have_text("Comparison 1 of 6")
     page.keyboard.press("1")
     expect(hint).to_have_text("Look at B, too. The space bar shows the next picture.")
     assert page.locator(OPEN).count() == 0
@@ -239,7 +239,7 @@ def test_nothing_is_answered_before_all_pictures_were_seen(site: Served, window:
     at_item(page, 2)
     expect(page.locator("#captions")).to_have_text("Original")
     page.keyboard.press("b")
-    expect(page.locator("#count")).to_have_text("Image 2 of 6")
+    expect(page.locator("#count")).to_have_text("Comparison 2 of 6")
     until(page, lambda: len(site.votes()) == 1)
     seen.check()
 
