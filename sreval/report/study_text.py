@@ -67,6 +67,8 @@ def _check_lines(
     found: Feasibility,
     power: tuple[PlannedPower, ...],
 ) -> list[str]:
+    from sreval.study.planned_power import untold
+
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
     total = sum(found.counts.values())
     state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
@@ -90,6 +92,8 @@ def _check_lines(
             f"{min(made.studies for made in power)} simulated studies or more of the rater model, "
             "all raters to the end, without screening, repeats or careless raters.",
         ]
+    elif (why := untold(design)) and found.tests and not found.problems:
+        lines += ["", f"Power: none is told, because {why}."]
     if found.missing:
         lines += ["", *_missing(study, manifest, found)]
     if manifest and manifest.stand_ins:
