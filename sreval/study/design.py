@@ -146,7 +146,7 @@ class WarmUp(Config):
 class Repeat(Config):
     """Hidden repeats: what is rated again, to see whether raters agree with themselves.
 
-    A pair comes again with its sides exchanged.
+    Each time a pair comes again its sides are exchanged against the time before.
     """
 
     dataset: str

@@ -61,6 +61,7 @@ def designs_of_pairs(draw: st.DrawFn) -> tuple[StudyDesign, Manifest]:
         changes["same"] = [{"dataset": draw(where), **same}]
     if draw(st.booleans()):
         changes["warm_up"] = {"dataset": "pool", "images": draw(some), "methods": methods[:3]}
+        changes["warm_up"]["dataset"] = draw(where | st.just("pool"))
     question = draw(st.sampled_from(["better", "better", "photograph"]))
     design = design_of(
         methods,
@@ -151,12 +152,12 @@ def is_connected(methods: Sequence[str], votes: Iterable[Trial]) -> bool:
 
 
 def hold_checks(items: Sequence[Item]) -> None:
-    first = {cell(trial(item)): item for item in items if item.kind == "vote"}
+    last: dict[object, Item] = {}
     for item in items:
         if item.kind == "repeat":
-            vote = first[cell(trial(item))]
-            assert trial(item) == turned(trial(vote))
-            assert item.position > vote.position
+            assert trial(item) == turned(trial(last[cell(trial(item))]))
+        if item.kind in ("vote", "repeat"):
+            last[cell(trial(item))] = item
         assert (item.method == item.right_method) == (item.kind == "same")
         if item.kind == "gold":
             better = item.method if item.low == -1 else item.right_method
@@ -168,8 +169,10 @@ def hold_checks(items: Sequence[Item]) -> None:
 
 
 def hold_distances(design: StudyDesign, items: Sequence[Item]) -> None:
+    warm_up = {item.scene for item in items if item.kind == "warm-up"}
     rating = [item for item in items if item.kind != "warm-up"]
-    for one, other in itertools.combinations(rating, 2):
+    kept = items if len(warm_up) >= design.order.scene_distance else rating
+    for one, other in itertools.combinations(kept, 2):
         apart = other.position - one.position
         if one.scene == other.scene:
             assert apart >= design.order.scene_distance
@@ -295,6 +298,19 @@ def test_a_subset_that_leaves_methods_unconnected_is_a_problem(
 
 
 # Degradations
+
+
+def test_calibration_and_warm_up_keep_the_distance_of_scenes() -> None:
+    anchors = [{"method": "nearest", "score": 1}, {"method": "hr", "score": 5}]
+    around: Content = {
+        "calibration": {"dataset": "set", "images": 2, "anchors": anchors},
+        "warm_up": {"dataset": "set", "images": 2, "methods": ["nearest"]},
+    }
+    design = design_of(FOUR, [{"name": "set"}], task={"kind": "dcr"}, **around)
+    manifest = manifest_of(plain_pool(set=4), FOUR)
+    for rater in range(20):
+        scenes = [item.scene for item in make_plan(design, manifest, rater, rater)]
+        assert all(one != other for one, other in itertools.pairwise(scenes))
 
 
 def test_the_original_stands_beside_every_version_of_its_image() -> None:
