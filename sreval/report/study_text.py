@@ -122,10 +122,11 @@ def _exposed(design: StudyDesign, found: Feasibility) -> str:
 
 
 def _sides(design: StudyDesign) -> str:
-    own = "each method at the left in half of a rater's pairs"
-    if design.pairs.plan == "active":
+    own = "each method at the left in half of a rater's pairs, to within one"
+    if design.pairs.plan == "active" or design.raters == 1:
         return own
-    return f"{own}; every pair on an image in both orders equally often, two raters by two"
+    equally = "equally often" if design.raters % 2 == 0 else "equally often but for the last rater"
+    return f"{own}; every pair on an image in both orders {equally}, two raters by two"
 
 
 def _test_rows(found: Feasibility) -> list[list[str]]:

@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from sreval.images.io import write_png
+from sreval.report.study_text import CheckedStudy
 from sreval.study.check import check, unfit
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.exposure import StimulusSet, sides
@@ -221,7 +222,20 @@ def test_judgements_of_a_pair_are_told_as_they_will_be(raters: int, subset: int 
     counts = [seen[cell(one)] for one in stimuli.voted]
     found = check(design, manifest)
     assert found.exposures == (min(counts), max(counts))
-    assert any("an odd number" in note for note in found.notes) == bool(raters % 2)
+    assert any("has nobody who judges" in note for note in found.notes) == bool(raters % 2)
+    text = CheckedStudy.of("s", design, manifest, found, ()).text
+    assert ("in both orders" in text) == (raters > 1)
+    assert ("equally often but for the last rater" in text) == (raters > 1 and raters % 2 == 1)
+    assert not any(note.startswith("1 raters") or "1 1 " in note for note in found.notes)
+
+
+def test_a_scale_of_english_words_is_refused_in_another_language() -> None:
+    manifest = manifest_of(plain_pool(set=4), FOUR)
+    german: Content = {"task": {"kind": "dcr"}, "language": "de"}
+    (problem,) = check(design_of(FOUR, [{"name": "set"}], **german), manifest).problems
+    assert problem.constraint == "scale.words"
+    own = design_of(FOUR, [{"name": "set"}], scale={"words": ["a", "b", "c", "d", "e"]}, **german)
+    assert not check(own, manifest).problems
 
 
 def test_no_pair_of_methods_follows_itself() -> None:
