@@ -33,6 +33,8 @@ Kind = TypeVar("Kind")
 
 
 _FIX = "Fix the value."
+_REMEDIES = {"literal_error": "Write one of these."}
+"""What to do about a fault, by pydantic's name of its type."""
 
 
 class FieldError(ValueError):
@@ -242,14 +244,22 @@ def _refusal(
     if missing:
         return UsageError(f"{where}: {field!r} is missing.", "Add it.")
     own = first.get("ctx", {}).get("error")
-    remedy = own.remedy if isinstance(own, FieldError) else _FIX
+    remedy = own.remedy if isinstance(own, FieldError) else _REMEDIES.get(first["type"], _FIX)
     if not field:
         return UsageError(f"{where}: {_reason(first)}.", remedy)
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):
         return UsageError(f"{where}: {field}: {_reason(first)}.", remedy)
     given = first["input"]
-    value = shown(str(given) if isinstance(given, Path) else given)
-    return UsageError(f"{where}: {field} = {value}: {_reason(first)}.", remedy)
+    if isinstance(given, Sequence) and any(isinstance(one, Mapping) for one in given):
+        return UsageError(f"{where}: {field}: {_reason(first)}.", remedy)
+    return UsageError(f"{where}: {field} = {_as_typed(given)}: {_reason(first)}.", remedy)
+
+
+def _as_typed(given: object) -> str:
+    """A value as messages quote it, a switch as it stands in TOML."""
+    if isinstance(given, bool):
+        return str(given).lower()
+    return shown(str(given) if isinstance(given, Path) else given)
 
 
 def _resolved(model: type[BaseModel], loc: Place) -> tuple[Place, list[str]]:

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from sreval import config
-from sreval.config import Config, UserPath
+from sreval.config import Config, FieldError, UserPath
 from sreval.errors import UsageError
 
 
@@ -224,3 +224,27 @@ def test_long_and_odd_text_is_shortened_in_every_error() -> None:
     for text in ("one\n   two", "one\r\ntwo", "one \u2028 two", "\none\x0btwo\n"):
         assert DataError(text, text).args == ("one two",)
         assert DataError(text, text).remedy == "one two"
+
+
+class Options(Config):
+    way: Literal["", "short", "long"] = ""
+    places: tuple[Places, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_no_places(self) -> Options:
+        if self.places:
+            raise FieldError("it belongs elsewhere", "places", remedy="Leave it out.")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"way": True}, "a: way = true: it must be '', 'short' or 'long'. Write one of these."),
+        ({"places": [{"here": "x"}]}, "a: places: it belongs elsewhere. Leave it out."),
+    ],
+)
+def test_what_is_wrong_is_quoted_as_it_is_typed(given: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Options.checked(given, "a")
+    assert str(caught.value) == said

@@ -324,9 +324,9 @@ class Study:
             raters: How many.
             qualities: The true quality of each method on the study's scale, of pairs in JOD, by
                 method or by (dataset, method); or a CSV file with the columns method, quality and,
-                if they differ, dataset. None: the opinion scores of the SRGAN paper, taken from
-                1..5 to the study's scale; of pairs to the JOD at which a rater of the rater model
-                scores both pictures and chooses the better.
+                if they differ, dataset. None: the opinion scores of the SRGAN paper, lanczos as
+                bicubic, taken from 1..5 to the study's scale; of pairs to the JOD at which a rater
+                of the rater model scores both pictures and chooses the better.
             seed: Of the raters.
             progress: Is told how many votes of how many are cast.
 
@@ -824,7 +824,10 @@ def _now() -> str:
 
 
 def _paper_qualities(answers: Scale | Choice) -> dict[tuple[str, str], float]:
-    """The opinion scores of the SRGAN paper, taken from 1..5 to a scale, or to JOD."""
+    """The opinion scores of the SRGAN paper, taken from 1..5 to a scale, or to JOD.
+
+    The paper has none of lanczos, which is taken to be as good as bicubic.
+    """
     from sreval.opinions.votes import ACR
     from sreval.report.paper import figures
     from sreval.study.respondent import JOD_OF_A_POINT
@@ -833,8 +836,14 @@ def _paper_qualities(answers: Scale | Choice) -> dict[tuple[str, str], float]:
     lowest, factor = 0.0, JOD_OF_A_POINT
     if isinstance(answers, Scale):
         lowest, factor = answers.low, (answers.high - answers.low) / (ACR.high - ACR.low)
-    return {
+    known = {
         (dataset, method): lowest + factor * (score - ACR.low)
         for (dataset, method, metric), score in figures().items()
         if metric == "mos"
     }
+    like_bicubic = {
+        (dataset, "lanczos"): score
+        for (dataset, method), score in known.items()
+        if method == "bicubic"
+    }
+    return known | like_bicubic

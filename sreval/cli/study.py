@@ -202,8 +202,9 @@ def freeze(study: str, results: tuple[Path, ...], as_json: bool, **chosen: Any) 
     "--qualities",
     default="paper",
     show_default=True,
-    help="True qualities: the paper's opinion scores, taken to the study's scale, of pairs to JOD, "
-    "or a CSV with method, quality[, dataset], on the study's scale, of pairs in JOD.",
+    help="True qualities: the paper's opinion scores, lanczos as bicubic, taken to the study's "
+    "scale, of pairs to JOD, or a CSV with method, quality[, dataset], on the study's scale, of "
+    "pairs in JOD.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option("Machine-readable summary.")

@@ -67,6 +67,8 @@ def _check_lines(
     found: Feasibility,
     power: tuple[PlannedPower, ...],
 ) -> list[str]:
+    from sreval.study.planned_power import untold
+
     counts = [f"{count} {kind}" for kind, count in found.counts.items() if count]
     total = sum(found.counts.values())
     state = f"frozen, {len(manifest.stimuli)} stimuli" if manifest else "not frozen"
@@ -90,6 +92,8 @@ def _check_lines(
             f"{min(made.studies for made in power)} simulated studies or more of the rater model, "
             "all raters to the end, without screening, repeats or careless raters.",
         ]
+    elif (why := untold(design)) and found.tests and not found.problems:
+        lines += ["", f"Power: none is told, because {why}."]
     if found.missing:
         lines += ["", *_missing(study, manifest, found)]
     if manifest and manifest.stand_ins:
@@ -118,10 +122,11 @@ def _exposed(design: StudyDesign, found: Feasibility) -> str:
 
 
 def _sides(design: StudyDesign) -> str:
-    own = "each method at the left in half of a rater's pairs"
-    if design.pairs.plan == "active":
+    own = "each method at the left in half of a rater's pairs, to within one"
+    if design.pairs.plan == "active" or design.raters == 1:
         return own
-    return f"{own}; every pair on an image in both orders equally often, two raters by two"
+    equally = "equally often" if design.raters % 2 == 0 else "equally often but for the last rater"
+    return f"{own}; every pair on an image in both orders {equally}, two raters by two"
 
 
 def _test_rows(found: Feasibility) -> list[list[str]]:

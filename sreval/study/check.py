@@ -39,7 +39,7 @@ from sreval.study.markdown import shown_as_typed
 from sreval.study.plan import showings, votes_of
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
-from sreval.study.task import Task
+from sreval.study.task import DEGRADATION, Task
 
 _CONTROLS = 260
 """Device pixels of a screen's height that the page's controls and the browser's bars take, about:
@@ -521,6 +521,10 @@ def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
         yield Unmet("scale", "a part of the line has no word", "Give every part a word.")
     elif not (words[0] and words[-1]):  # nobody could tell which end is which
         yield Unmet("scale", "one of its ends has no word", "Name both ends.")
+    english = design.scale.words == DEGRADATION
+    if design.task.kind == "dcr" and english and design.language != "en":
+        what = f"its words are English, and the pages are in {design.language!r}"
+        yield Unmet("scale.words", what, "Name the five of a published translation, worst first.")
     if not design.title.strip():
         yield Unmet("title", "it is empty", "Say what the study is about.")
     for number, question in enumerate(design.questions):
@@ -695,18 +699,17 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
 def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int]) -> Iterator[str]:
     design = stimuli.design
     least, most = _exposures(stimuli)
-    what, votes = ("pair", "judgements") if design.task.pair else ("stimulus", "votes")
+    what, vote = ("pair", "judgement") if design.task.pair else ("stimulus", "vote")
     if least < most and design.pairs.plan == "balanced":
         some = "pairs of an image" if design.task.pair else "stimuli"
+        give = "1 rater gives" if design.raters == 1 else f"{design.raters} raters give"
         yield (
-            f"{design.raters} raters give some {some} {most} {votes} and others {least}; "
+            f"{give} some {some} {counted(most, vote)} and others {least}; "
             f"a multiple of {stimuli.slot_period} raters would give every {what} the same number."
         )
-    if design.task.pair and design.raters % 2:
-        yield (
-            f"{design.raters} raters are an odd number: one of them has nobody who judges the same "
-            "pairs with their sides exchanged."
-        )
+    if design.task.pair and design.raters % 2 and design.pairs.plan == "balanced":
+        many = "The one rater" if design.raters == 1 else f"One of {design.raters} raters"
+        yield f"{many} has nobody who judges the same pairs with their sides exchanged."
     methods = Counter(trial[2:] for trial in stimuli.voted)
     for (method, *_), count in methods.most_common(1):
         alternate = design.order.methods_alternate and not design.task.pair

@@ -146,7 +146,7 @@ class WarmUp(Config):
 class Repeat(Config):
     """Hidden repeats: what is rated again, to see whether raters agree with themselves.
 
-    A pair comes again with its sides exchanged.
+    Each time a pair comes again its sides are exchanged against the time before.
     """
 
     dataset: str
@@ -539,6 +539,12 @@ class StudyDesign(Config):
                 if method not in self.images.methods:
                     place = ("analysis", "comparisons", number)
                     raise _not_rated(method, self.images.methods, *place)
+            if not self.pairs_of(pair):
+                raise FieldError(
+                    "these two are never shown together, as one of a pair is the photograph",
+                    "analysis", "comparisons", number,
+                    remedy=f"Compare methods with {REFERENCE!r}.",
+                )  # fmt: skip
 
     @property
     def _with_a_second_method(self) -> list[tuple[str, Sequence[Repeat | Gold]]]:
@@ -673,10 +679,13 @@ class StudyDesign(Config):
         return tuple(pair for pair in pairs if not photograph or REFERENCE in pair)
 
     def comparisons_on(self, dataset: str) -> tuple[tuple[str, str], ...]:
-        """The comparisons planned on one data set: all pairs where the design names none."""
+        """The comparisons planned on one data set: all pairs where the design names none.
+
+        Where the photograph is asked for, that are those with the photograph.
+        """
         methods = self.images.methods_of(dataset)
         if not self.analysis.comparisons:
-            return tuple(itertools.combinations(methods, 2))
+            return self.pairs_of(methods)
         return tuple(pair for pair in self.analysis.comparisons if set(pair) <= set(methods))
 
     def unit_on(self, images: Collection[str]) -> Chosen:

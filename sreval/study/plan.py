@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sreval.errors import DataError
 from sreval.study.design import RATING, ItemKind, StudyDesign
-from sreval.study.exposure import StimulusSet, sides
+from sreval.study.exposure import Scenes, StimulusSet, sides
 from sreval.study.manifest import Manifest, Trial, exchanged, pictures, unsided
 from sreval.study.presentation import Showing, Stream, presentation_order
 from sreval.study.task import REFERENCE
@@ -69,7 +69,8 @@ def make_plan(
     lie `distance` apart; gold items are spread evenly; and with `order.methods_alternate` no two
     neighbours are of one method, or of one pair of methods, where that is feasible, i.e. unless
     more than half of all items are of one or no exchange of two items, with all distances kept,
-    would lessen the number of such neighbours.
+    would lessen the number of such neighbours. With more than one picture in view, what goes
+    before keeps the distance of scenes, too, as far as its images admit it.
 
     Raises UsageError when a constraint can't be met (`study.check` finds it before), DataError
     when the manifest lacks a stimulus.
@@ -85,11 +86,10 @@ def make_plan(
                 f"The manifest has no {method} of {dataset} {image}.", "Freeze the study again."
             )
     stream = Stream(design.seed, "order", ALGORITHM, rater)
-    planned = [
-        *_calibration(stimuli, stream),
-        *_warm_up(stimuli, stream),
-        *_rating(manifest, stimuli, votes_of(stimuli, slot, rater, judged), slot, stream),
-    ]
+    before = [_calibration(stimuli, stream), _warm_up(stimuli, stream)]
+    planned = _rating(manifest, stimuli, votes_of(stimuli, slot, rater, judged), slot, stream)
+    for part in reversed(before):
+        planned = [*_apart_from(planned, part, stimuli, manifest.scenes), *planned]
     return tuple(_numbered(design, manifest, planned))
 
 
@@ -122,6 +122,32 @@ def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     if stimuli.design.task.pair:
         shown = [trial if stream.below(2) else exchanged(trial) for trial in shown]
     return [_Planned("warm-up", trial, "practice that doesn't count") for trial in shown]
+
+
+def _apart_from(
+    after: Sequence[_Planned], part: Sequence[_Planned], stimuli: StimulusSet, scenes: Scenes
+) -> list[_Planned]:
+    """What goes before, in an order that keeps the distance of scenes wherever they admit one.
+
+    From its end on an item is taken whose scene isn't near, first one whose scene is left most
+    often. Plans of single pictures stay as they were before there were others.
+    """
+    row, near = list(part), stimuli.design.order.scene_distance - 1
+    if len(stimuli.design.task.places) == 1 or not near:
+        return row
+
+    def scene(item: _Planned) -> str:
+        return scenes[item.trial[0]][item.trial[1]]
+
+    following = list(map(scene, after[:near]))
+    ordered: list[_Planned] = []
+    while row:
+        left = Counter(map(scene, row))
+        item = max(row, key=lambda one: (scene(one) not in following[:near], left[scene(one)]))
+        row.remove(item)
+        ordered.insert(0, item)
+        following.insert(0, scene(item))
+    return ordered
 
 
 def votes_of(
@@ -198,7 +224,10 @@ def _rating(
 def _named(
     stimuli: StimulusSet, row: Sequence[Showing], votes: Mapping[Trial, str], slot: int
 ) -> list[_Planned]:
-    """The first showing of a trial that isn't gold is the vote; all others are repeats."""
+    """The first showing of a trial that isn't gold is the vote; all others are repeats.
+
+    Each has its sides exchanged against the one before.
+    """
     checks: dict[Trial, list[_Planned]] = {}
     for item in _gold(stimuli, slot):
         checks.setdefault(unsided(item.trial), []).append(item)
@@ -217,7 +246,8 @@ def _named(
             seen[key] += 1
             which = _ORDINALS.get(seen[key], f"{seen[key]}th")
             reason = f"{which} showing of position {first[key]}"
-            planned.append(_Planned("repeat", exchanged(sided[key]), reason))
+            trial = sided[key] if seen[key] % 2 else exchanged(sided[key])
+            planned.append(_Planned("repeat", trial, reason))
         else:
             first[key], seen[key] = position, 1
             planned.append(_Planned("vote", sided[key], votes[sided[key]]))

@@ -16,6 +16,7 @@ from sreval.opinions.power import MOST, ImageModel, Plan, difference_found, powe
 from sreval.opinions.simulation import RaterModel
 from sreval.opinions.units import Spending, Unit
 from sreval.opinions.votes import ACR, Scale
+from sreval.study.design import StudyDesign
 from sreval.study.exposure import StimulusSet
 
 DIFFERENCE = 0.3
@@ -63,10 +64,20 @@ class PlannedPower:
 def planned_power(stimuli: StimulusSet) -> tuple[PlannedPower, ...]:
     """On each data set where the design compares methods; the subset must fit.
 
-    Empty for designs of more than MOST raters, which takes too long, and where the photograph is
-    asked for: what raters can't tell is no quality.
+    Empty where `untold` says why.
     """
-    return tuple(_of_datasets(stimuli)) if stimuli.design.raters <= MOST else ()
+    return () if untold(stimuli.design) else tuple(_of_datasets(stimuli))
+
+
+def untold(design: StudyDesign) -> str:
+    """Why no power is told of a design, in half a sentence; "" where it is."""
+    if design.raters > MOST:
+        return f"more than {MOST} raters take too long to simulate"
+    if design.task.question == "photograph":
+        return "it is of differences in quality, and the study asks for the photograph"
+    if design.pairs.plan == "active":
+        return "a balanced plan is simulated, and an active one chooses other pairs"
+    return ""
 
 
 def _of_datasets(stimuli: StimulusSet) -> Iterator[PlannedPower]:
@@ -75,7 +86,7 @@ def _of_datasets(stimuli: StimulusSet) -> Iterator[PlannedPower]:
         pairs = design.comparisons_on(dataset)
         rated = [image for _, image, _ in keys]
         images = list(dict.fromkeys(map(unit_of, rated)))
-        if not images or not pairs or design.task.question == "photograph":
+        if not images or not pairs:
             continue
         part, seen = 1.0, None
         if design.subset is not None and design.task.pair:

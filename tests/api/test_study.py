@@ -324,3 +324,13 @@ def test_the_papers_scores_are_taken_to_the_studys_scale() -> None:
     assert known.keys() == own.keys()
     for key, score in own.items():
         assert known[key] == pytest.approx(100 * (score - 1) / 4)
+
+
+def test_a_study_of_pairs_is_rehearsed_as_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = api.Study.new("trial", "pairs")
+    study.freeze()
+    made = study.rehearse(2)
+    assert (made.complete, made.failures) == (2, [])

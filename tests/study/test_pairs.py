@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from sreval.images.io import write_png
+from sreval.report.study_text import CheckedStudy
 from sreval.study.check import check, unfit
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.exposure import StimulusSet, sides
@@ -61,6 +62,7 @@ def designs_of_pairs(draw: st.DrawFn) -> tuple[StudyDesign, Manifest]:
         changes["same"] = [{"dataset": draw(where), **same}]
     if draw(st.booleans()):
         changes["warm_up"] = {"dataset": "pool", "images": draw(some), "methods": methods[:3]}
+        changes["warm_up"]["dataset"] = draw(where | st.just("pool"))
     question = draw(st.sampled_from(["better", "better", "photograph"]))
     design = design_of(
         methods,
@@ -151,12 +153,12 @@ def is_connected(methods: Sequence[str], votes: Iterable[Trial]) -> bool:
 
 
 def hold_checks(items: Sequence[Item]) -> None:
-    first = {cell(trial(item)): item for item in items if item.kind == "vote"}
+    last: dict[object, Item] = {}
     for item in items:
         if item.kind == "repeat":
-            vote = first[cell(trial(item))]
-            assert trial(item) == turned(trial(vote))
-            assert item.position > vote.position
+            assert trial(item) == turned(trial(last[cell(trial(item))]))
+        if item.kind in ("vote", "repeat"):
+            last[cell(trial(item))] = item
         assert (item.method == item.right_method) == (item.kind == "same")
         if item.kind == "gold":
             better = item.method if item.low == -1 else item.right_method
@@ -168,8 +170,10 @@ def hold_checks(items: Sequence[Item]) -> None:
 
 
 def hold_distances(design: StudyDesign, items: Sequence[Item]) -> None:
+    warm_up = {item.scene for item in items if item.kind == "warm-up"}
     rating = [item for item in items if item.kind != "warm-up"]
-    for one, other in itertools.combinations(rating, 2):
+    kept = items if len(warm_up) >= design.order.scene_distance else rating
+    for one, other in itertools.combinations(kept, 2):
         apart = other.position - one.position
         if one.scene == other.scene:
             assert apart >= design.order.scene_distance
@@ -218,7 +222,20 @@ def test_judgements_of_a_pair_are_told_as_they_will_be(raters: int, subset: int 
     counts = [seen[cell(one)] for one in stimuli.voted]
     found = check(design, manifest)
     assert found.exposures == (min(counts), max(counts))
-    assert any("an odd number" in note for note in found.notes) == bool(raters % 2)
+    assert any("has nobody who judges" in note for note in found.notes) == bool(raters % 2)
+    text = CheckedStudy.of("s", design, manifest, found, ()).text
+    assert ("in both orders" in text) == (raters > 1)
+    assert ("equally often but for the last rater" in text) == (raters > 1 and raters % 2 == 1)
+    assert not any(note.startswith("1 raters") or "1 1 " in note for note in found.notes)
+
+
+def test_a_scale_of_english_words_is_refused_in_another_language() -> None:
+    manifest = manifest_of(plain_pool(set=4), FOUR)
+    german: Content = {"task": {"kind": "dcr"}, "language": "de"}
+    (problem,) = check(design_of(FOUR, [{"name": "set"}], **german), manifest).problems
+    assert problem.constraint == "scale.words"
+    own = design_of(FOUR, [{"name": "set"}], scale={"words": ["a", "b", "c", "d", "e"]}, **german)
+    assert not check(own, manifest).problems
 
 
 def test_no_pair_of_methods_follows_itself() -> None:
@@ -295,6 +312,19 @@ def test_a_subset_that_leaves_methods_unconnected_is_a_problem(
 
 
 # Degradations
+
+
+def test_calibration_and_warm_up_keep_the_distance_of_scenes() -> None:
+    anchors = [{"method": "nearest", "score": 1}, {"method": "hr", "score": 5}]
+    around: Content = {
+        "calibration": {"dataset": "set", "images": 2, "anchors": anchors},
+        "warm_up": {"dataset": "set", "images": 2, "methods": ["nearest"]},
+    }
+    design = design_of(FOUR, [{"name": "set"}], task={"kind": "dcr"}, **around)
+    manifest = manifest_of(plain_pool(set=4), FOUR)
+    for rater in range(20):
+        scenes = [item.scene for item in make_plan(design, manifest, rater, rater)]
+        assert all(one != other for one, other in itertools.pairwise(scenes))
 
 
 def test_the_original_stands_beside_every_version_of_its_image() -> None:

@@ -206,3 +206,28 @@ def test_looks_that_are_no_rising_list_are_refused_with_one(looks: Any, remedy: 
     with pytest.raises(SrevalError) as raised:
         Analysis.checked({"looks": looks, "look_before_close": True}, "study.toml")
     assert remedy in str(raised.value)
+
+
+ACTIVE: dict[str, Any] = {"task": {"kind": "pair"}, "subset": 6, "pairs": {"plan": "active"}}
+PHOTOGRAPH: dict[str, Any] = {"task": {"kind": "pair", "question": "photograph"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [(ACTIVE, "an active one chooses other pairs"), (PHOTOGRAPH, "asks for the photograph")],
+)
+def test_check_says_why_no_power_is_told(changes: dict[str, Any], why: str) -> None:
+    frozen = manifest_of(POOL, METHODS)
+    design = made(**changes)
+    assert planned(design) == ()
+    text = CheckedStudy.of("s", design, frozen, check(design, frozen), ()).text
+    assert "Power: none is told, because " in text
+    assert why in text
+
+
+def test_the_photograph_is_compared_with_what_it_was_shown_beside() -> None:
+    frozen = manifest_of(POOL, METHODS)
+    (found,) = check(made(**PHOTOGRAPH), frozen).tests
+    assert found.comparisons == found.tests == 2
+    with pytest.raises(ValidationError, match="never shown together"):
+        made(**PHOTOGRAPH, analysis={"comparisons": [("nearest", "bicubic")]})
