@@ -167,6 +167,7 @@ def preferences(
         results, metrics, protocol, factor, higher_is_better, lower_is_better, read, notes
     )
     found = report.analyse(read.frame, request)
+    notes += [str(why) for made in found.sections if (why := made.facts.get("one_side"))]
     if votes is not None:
         _add_votes(found, votes, level, notes)
     if given is not None:
