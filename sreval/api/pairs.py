@@ -13,6 +13,7 @@ from sreval.api.benchmarks import scores_of
 from sreval.api.given import is_frame, kind_of, names_of, to_a_file
 from sreval.api.votes import Adjustment, Votes, VotesLike, read_votes
 from sreval.errors import (
+    DataError,
     StatisticsError,
     UsageError,
     attempted,
@@ -162,11 +163,12 @@ def preferences(
         reference=reference,
         sided=read.sided,
     )
-    notes = list(read.notes)
+    notes = [*_unplanned_ties(judgements, read), *read.notes]
     given = _metric_values(
         results, metrics, protocol, factor, higher_is_better, lower_is_better, read, notes
     )
     found = report.analyse(read.frame, request)
+    notes += [str(why) for made in found.sections if (why := made.facts.get("one_side"))]
     if votes is not None:
         _add_votes(found, votes, level, notes)
     if given is not None:
@@ -175,6 +177,26 @@ def preferences(
         table = found.attempt(partial(beside_metrics, read.frame, *given, level), "Metrics")
         found.sections += [table] if table else []
     return Preferences(read, found, tuple(notes))
+
+
+def _unplanned_ties(source: object, read: Judgements) -> list[str]:
+    """That there are ties though the design beside an export has no third answer."""
+    ties = int(read.frame.loc[read.frame["choice"] == "tie", "count"].sum())
+    if not ties or not isinstance(source, str | Path):
+        return []
+    from sreval.content import user_path
+    from sreval.reading import read_json
+
+    path = user_path(source)
+    place = (path if path.is_dir() else path.parent) / "design.json"
+    try:
+        design = read_json(place)
+    except (OSError, ValueError, DataError):
+        return []
+    task = design.get("task") if isinstance(design, dict) else None
+    if not isinstance(task, dict) or task.get("kind") != "pair" or task.get("third"):
+        return []
+    return [f"{counted(ties, 'tie')}, though the design in {place} has no third answer."]
 
 
 def _narrowed(

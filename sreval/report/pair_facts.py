@@ -19,7 +19,7 @@ from sreval.opinions.pairs.judgements import counted_judgements
 from sreval.opinions.significance import judge
 from sreval.opinions.units import Unit, unit_names
 from sreval.report import paper
-from sreval.report.pair_answer import PairAnswer, photograph_rows
+from sreval.report.pair_answer import PairAnswer, photograph_rows, turned
 from sreval.report.preferences import UNITS, Report, Request, analyse
 from sreval.report.preferences_beside import beside_metrics, matched, metrics_of_results
 from sreval.report.study_facts import Facts
@@ -285,14 +285,7 @@ class PairFacts(Facts):
 
 def _signed(frame: pd.DataFrame, wanted: tuple[tuple[str, str], ...]) -> pd.DataFrame:
     """The rows of the pairs that are wanted, each with the first method that was named first."""
-    turned = frame.assign(
-        first=frame["second"], second=frame["first"],
-        difference=-frame["difference"], low=-frame["high"], high=-frame["low"],
-        share=1 - frame["share"], share_low=1 - frame["share_high"],
-        share_high=1 - frame["share_low"],
-        win=1 - frame["win"], win_low=1 - frame["win_high"], win_high=1 - frame["win_low"],
-    )  # fmt: skip
-    both = pd.concat([frame, turned], ignore_index=True)
+    both = pd.concat([frame, turned(frame)], ignore_index=True)
     place = {pair: number for number, pair in enumerate(wanted)}
     order = [place.get(pair, -1) for pair in zip(both["first"], both["second"], strict=True)]
     both = both.drop(columns=["low_adjusted", "high_adjusted"]).assign(order=order)

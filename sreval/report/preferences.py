@@ -50,6 +50,8 @@ T = TypeVar("T")
 
 _MOST_RATERS = 40
 _MOST_WORST = 5
+_FEW = 5
+"""Below so many judgements of its own a pair is compared mostly through other methods."""
 
 NAMES: dict[Model, str] = {
     "bradley-terry": "Bradley-Terry",
@@ -248,7 +250,8 @@ def _parts(dataset: str, rows: pd.DataFrame, request: Request, report: Report) -
     parts = [own for own in found if len(own) > 1]
     if alone := [own[0] for own in found if len(own) == 1]:
         # only without ties can a method be left without any comparison
-        report.not_done.append(f"{listed(alone)}: every judgement is a tie, and ties are left out.")
+        names = listed([*map(paper.label, alone)])
+        report.not_done.append(f"{names}: every judgement is a tie, and ties are left out.")
     if len(found) == 1:
         return [Part(dataset, {"dataset": dataset, "part": 1}, every, rows, request, 1)]
     return [
@@ -272,7 +275,7 @@ def _part(part: Part, report: Report) -> None:
         report.sections += [_undecided(part), _shares(part)]
         return
     if not found.exists and (len(found.classes) == 1 or not found.order_finite):
-        report.not_done.append(f"{where}: {found.reason} {found.remedy}")
+        report.not_done.append(f"{where}: {_reason(found)} {found.remedy}")
         report.sections.append(_shares(part))
         return
     if not found.exists:
@@ -285,7 +288,7 @@ def _part(part: Part, report: Report) -> None:
         return
     probit: Model = "glenn-david" if part.with_ties else "thurstone"
     jod = report.attempt(lambda: part.compare(part.fit(probit)), f"JOD, {where}")
-    report.sections += [_scale(part, compared, jod, report), _pairs(part, compared)]
+    report.sections += [_scale(part, compared, jod, report), _pairs(part, compared, jod)]
     for name, make in (
         ("Models", partial(_models, part)),
         ("Checks", partial(_checks, part, compared)),
@@ -293,6 +296,28 @@ def _part(part: Part, report: Report) -> None:
     ):
         tables = report.attempt(make, f"{name}, {part.name}".rstrip(", "))
         report.sections += tables or []
+
+
+def _reason(found: Existence) -> str:
+    """Why no estimate is finite, with the methods named as tables name them."""
+    named = {
+        side: tuple(tuple(map(paper.label, own)) for own in getattr(found, side))
+        for side in ("parts", "classes")
+    }
+    return replace(found, **named).reason  # type: ignore[arg-type]
+
+
+def _one_side(part: Part) -> str:
+    """That every answer is the same side, as a sentence; empty where they differ."""
+    own = part.comparisons
+    sides = {1: "left", -1: "right"}
+    if not part.request.sided or own.n_judgements < 2 or len(set(own.outcome.tolist())) > 1:
+        return ""
+    side = sides.get(int(own.outcome[0]))
+    where = f" on {part.name}" if part.name else ""
+    return f"Every answer{where} is {side}: the judgements say nothing about the methods." * bool(
+        side
+    )
 
 
 # Scale values
@@ -369,7 +394,8 @@ def _scale(
         level: interval_column(2, signed=True),
         **({"letters": column("letters")} if frame["letters"].any() else {}),
     }
-    notes = _scale_notes(part, compared, jod)
+    one_side = _one_side(part)
+    notes = [*filter(None, [one_side]), *_scale_notes(part, compared, jod)]
     if jod is not None:
         report.scales.append(
             Scale(
@@ -380,7 +406,8 @@ def _scale(
             )
         )
     title = "Preferences on one scale"
-    return part.table("scale", title, frame, columns, notes, {"letters": compared.letters})
+    facts = {"letters": compared.letters, "one_side": one_side}
+    return part.table("scale", title, frame, columns, notes, facts)
 
 
 def _in_jod(jod: inference.PairComparison) -> dict[str, tuple[float, float, float]]:
@@ -499,7 +526,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
     }
     notes = [
         f"{_sizes(part)}. chosen: of the n judgements of a method, a tie half.",
-        f"{found.reason} Where no > leads from one class to another, their order isn't known.",
+        f"{_reason(found)} Where no > leads from one class to another, their order isn't known.",
         f"theta in its class: {NAMES[part.model]}, sum 0 within the class; – of a class of one. "
         "No p is given.",
         "penalised (Firth): Bradley-Terry with Firth's penalty, without an advantage of the left, "
@@ -508,7 +535,7 @@ def _bounded(part: Part, found: Existence) -> list[Table]:
         + ". No p is made from it.",
     ]
     title = "Preferences without a common finite scale"
-    facts = {"reason": found.reason}
+    facts = {"reason": _reason(found), "one_side": _one_side(part)}
     return [part.table("scale", title, frame, columns, notes, facts), _shares(part)]
 
 
@@ -553,6 +580,7 @@ def _share_cells(
 def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
     """The shares of each pair alone, where no scale exists."""
     shares = _shared(part)
+    decisive = part.comparisons.n_ties < part.comparisons.n_judgements
     frame = pd.DataFrame(
         {
             "first": first,
@@ -563,6 +591,8 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
         }
         for (first, second), own in shares.items()
     )
+    if not decisive:
+        frame[["share_low", "share_high"]] = math.nan
     level = percent(part.request.level)
     columns: Columns = {
         "first": method_column("first"),
@@ -571,7 +601,7 @@ def _shares(part: Part, notes: Sequence[str] = ()) -> Table:
         "first preferred": share_column("share"),
         level: share_interval_column("share_low", "share_high"),
     }
-    said = [*notes, _share_note(part, shares)]
+    said = [*notes, _share_note(shares if decisive else {})]
     return part.table("shares", "How often one was preferred", frame, columns, said)
 
 
@@ -580,20 +610,26 @@ def _units(one: inference.Share) -> str:
     return one.share.unit.replace(" and ", "s and ") + "s"
 
 
-def _share_note(part: Part, shares: Mapping[tuple[str, str], inference.Share]) -> str:
+def _share_note(shares: Mapping[tuple[str, str], inference.Share]) -> str:
     units = {_units(one) for one in shares.values() if math.isfinite(one.share.low)}
     interval = f"interval over {' or '.join(sorted(units))}" if units else "no interval"
     return f"first preferred: of the n judgements of the pair, a tie half; {interval}."
 
 
-def _pairs(part: Part, compared: inference.PairComparison) -> Table:
+def _pairs(
+    part: Part, compared: inference.PairComparison, jod: inference.PairComparison | None
+) -> Table:
     """Every pair of methods: share, difference, win probability, test."""
     shares = _shared(part)
+    raters = _raters_of(part)
+    in_jod = {(p.first, p.second): p for p in jod.pairs} if jod else {}
     rows = [
         {
             "first": pair.first,
             "second": pair.second,
             **_share_cells(shares, pair.first, pair.second),
+            "raters": raters.get(frozenset((pair.first, pair.second)), 0),
+            **_jod_cells(in_jod.get((pair.first, pair.second))),
             "difference": pair.difference.estimate,
             "error": pair.error,
             "freedom": pair.difference.freedom,
@@ -614,6 +650,9 @@ def _pairs(part: Part, compared: inference.PairComparison) -> Table:
         for pair in compared.pairs
     ]
     frame = pd.DataFrame(rows)
+    # among two methods there are no others through which they could be compared
+    alone = (frame["raters"] == 1) & (part.comparisons.n_raters > 1)
+    frame["indirect"] = ((frame["n"] < _FEW) | alone) & (len(part.comparisons.methods) > 2)
     level = percent(compared.level)
     tested = frame["p"].notna().any()
     columns: Columns = {
@@ -642,7 +681,33 @@ def _pairs(part: Part, compared: inference.PairComparison) -> Table:
         if tested
         else "No test can be made: the notes on the scale say why.",
     ]
+    if frame["indirect"].any():
+        texts = [
+            f"{paper.label(row['first'])} against {paper.label(row['second'])} "
+            f"({counted(int(row['n']), 'judgement')})"
+            for row in frame[frame["indirect"]].to_dict("records")
+        ]
+        notes.append(
+            f"Indirect, with fewer than {_FEW} judgements or one rater of their own: "
+            f"{listed(texts, 9)}. Their differences come mostly through other methods."
+        )
     return part.table("pairs", "Pairs of methods", frame, columns, notes)
+
+
+def _raters_of(part: Part) -> dict[frozenset[str], int]:
+    """How many raters judged each pair."""
+    rows = part.rows
+    pairs = [frozenset(pair) for pair in zip(rows["left"], rows["right"], strict=True)]
+    return rows["rater"].groupby(pd.Series(pairs, rows.index)).nunique().to_dict()
+
+
+def _jod_cells(pair: inference.PairTest | None) -> dict[str, float]:
+    """A difference in JOD with its adjusted limits."""
+    if pair is None:
+        return dict.fromkeys(("jod", "jod_low", "jod_high"), math.nan)
+    ends = {"jod_low": pair.adjusted.low, "jod_high": pair.adjusted.high}
+    values = {"jod": pair.difference.estimate, **ends}
+    return {name: value / models.JOD for name, value in values.items()}
 
 
 # Models and checks
@@ -735,7 +800,7 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         )
     else:
         add("Do the methods differ?", NONE, math.nan, NONE, math.nan, _untested(compared))
-    notes = []
+    notes = _joint_note(compared)
     left: dict[str, float] = {}
     if part.request.sided:
         said, left = _order_row(part, add)
@@ -786,6 +851,30 @@ def _checks(part: Part, compared: inference.PairComparison) -> list[Table]:
         )
     facts = {"worst": worst, "left": left}
     return [part.table("checks", "Checks", frame, columns, [*notes, *worst], facts)]
+
+
+def _joint_note(compared: inference.PairComparison) -> list[str]:
+    """What the test of all methods and those of their pairs say, where they differ in power."""
+    joint = compared.equality
+    between, within = joint.freedom
+    found = any(pair.verdict.significant for pair in compared.pairs)
+    if len(compared.pairs) < 2 or not math.isfinite(joint.p):
+        return []
+    if found == (joint.p < 1 - compared.level) and within >= 2 * between:
+        return []
+    weak = (
+        f"One test of all methods has little power here: {within:.0f} degrees of freedom for "
+        f"{between:.0f} differences. "
+        if within < 2 * between
+        else ""
+    )
+    adjusted = {"none": "aren't adjusted"}.get(
+        compared.adjustment, f"are adjusted among themselves ({CORRECTIONS[compared.adjustment]})"
+    )
+    return [
+        f"{weak}Do the methods differ: a claim on all together. A claim on a pair rests on the "
+        f"tests of pairs, which {adjusted}, and needs no joint test."
+    ]
 
 
 def _untested(compared: inference.PairComparison) -> str:

@@ -98,11 +98,17 @@ def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
         yield "\n" + columns([head, *rows])
         if not all(row.holds_slot for row in seen.raters):
             yield "(n): place n is free for another rater, or given on."
+        yield "done: of all items, examples and practice with them."
+    if seen.exposures_hidden:
+        yield (
+            "\nHow often each pair was judged is hidden until the study is closed: the plan is "
+            "active, so the counts tell results."
+        )
     if seen.exposures:
-        yield "\nVotes of the raters who hold a place:"
         pairs = any(exposure.against for exposure in seen.exposures)
-        what = ["pair", "images"] if pairs else ["method", "stimuli"]
-        head = ["data set", *what, "votes", "fewest", "most"]
+        voted, *what = ("judgements", "pair", "images") if pairs else ("votes", "method", "stimuli")
+        yield f"\n{voted.capitalize()} of the raters who hold a place:"
+        head = ["data set", *what, voted, "fewest", "most"]
         cells = [
             [
                 e.dataset,

@@ -68,7 +68,8 @@ class Overview:
     these ``not_used`` have votes that don't count, by the rules or by decision. ``votes`` counts
     every item that was rated, examples and practice with it.
     ``changed`` counts, by SHA-256, the times that a stimulus was found changed and not served.
-    ``links`` are all links, oldest first.
+    ``links`` are all links, oldest first. Of an active plan the counts of its pairs tell results:
+    ``exposures_hidden`` says that there are none until the study is closed.
     """
 
     study: str
@@ -83,6 +84,7 @@ class Overview:
     exposures: tuple[Exposure, ...]
     changed: dict[str, int]
     links: tuple[InvitationRow, ...]
+    exposures_hidden: bool = False
 
     @classmethod
     def of(cls, store: Store, study: str) -> Overview:
@@ -90,6 +92,7 @@ class Overview:
         with store.read() as tx:
             row = by_name(tx, study)
             raters = _raters(tx, row)
+            hidden = row.state != "closed" and _counts_tell(row)
             buried = select(func.count()).select_from(Tombstone).where(Tombstone.study_id == row.id)
             return cls(
                 study=row.name,
@@ -101,9 +104,10 @@ class Overview:
                 deleted=tx.scalar(buried) or 0,
                 votes=sum(rater.done for rater in raters),
                 raters=raters,
-                exposures=_exposures(tx, row),
+                exposures=() if hidden else _exposures(tx, row),
                 changed=_changed(tx, row),
                 links=links_of(tx, row),
+                exposures_hidden=hidden,
             )
 
     def rater(self, pseudonym: str) -> RaterRow:
@@ -134,6 +138,13 @@ class Overview:
         end = f"{counted(self.finished, 'rater')} came to the end"
         unused = f", {self.not_used} of them not used" if self.not_used else ""
         return f"{self.filled} of {self.target} places filled; {end}{unused}"
+
+
+def _counts_tell(study: Study) -> bool:
+    """Whether the counts of pairs tell results that the design hides while the study is open."""
+    design = json.loads(study.design_json)  # not parsed as a design: that needs pydantic
+    active = design.get("pairs", {}).get("plan") == "active"
+    return active and not design["analysis"]["look_before_close"]
 
 
 def _changed(tx: Transaction, study: Study) -> dict[str, int]:

@@ -74,11 +74,20 @@ class Acceptance:
         return tuple(made)
 
     def weak_rules(self, counts: Mapping[ItemKind, int]) -> list[str]:
-        """Warnings about rules that the design names, where a rater's plan holds few items.
+        """Warnings about rules where a rater's plan holds few items.
 
+        They are of the rules that the design names, and of those whose items it plans all the same.
         `counts` are the items of one rater's plan by kind of item. A sentence each.
         """
         said = []
+        named = {planned.kind for planned in self._design.acceptance}
+        for kind in ("gold", "repeats"):
+            n, usual = counts[_NAMED[kind].items], self._usual[kind]
+            if kind not in named and 0 < n < usual.least:
+                said.append(
+                    f"The rule {kind!r} of a screening judges nobody: it needs {usual.least} "
+                    f"{usual.items}, and a rater's plan holds {n}."
+                )
         for planned in self._design.acceptance:
             if planned.kind not in _NAMED:
                 continue

@@ -466,6 +466,7 @@ def check(
             *_misspelt(missing, held),
             *_of_texts(design),
             *_of_range(design),
+            *_of_question(design),
             *_of_outcomes(design),
             *_notes(stimuli, scenes, counts),
             *notes,
@@ -585,6 +586,28 @@ def _of_texts(design: StudyDesign) -> Iterator[str]:
             yield (
                 f"{name} holds {listed(found)}, which raters see as it is typed. Use Markdown's "
                 "paragraphs, lists, emphasis, and links to http, https or mailto."
+            )
+
+
+_ASKED = {
+    "better": r"\b(?:looks?|is) better\b",
+    "closer": r"\b(?:closer|more similar) to the original\b",
+    "photograph": r"\bis the (?:real )?photograph\b",
+}
+"""How the questions of pairs are put in English."""
+
+
+def _of_question(design: StudyDesign) -> Iterator[str]:
+    """A note where the title or the instructions hold another question than raters are asked."""
+    if not design.task.pair:
+        return
+    own = design.task.question
+    for name, text in (("title", design.title), ("instructions", design.instructions)):
+        found = [of for of, how in _ASKED.items() if re.search(how, text, re.IGNORECASE)]
+        if found and own not in found:
+            yield (
+                f"{name} asks the question {found[0]!r}, and task.question is {own!r}: raters are "
+                "asked the latter."
             )
 
 
@@ -726,6 +749,11 @@ def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int])
             f"The best example of the calibration is shown with {max(shown_scores):g} on a scale "
             f"of {scale.low} to {scale.high}: raters see none of its upper quarter. Give the "
             "anchors scores of this scale."
+        )
+    if design.pairs.plan == "active":
+        yield (
+            "An active plan chooses pairs by the answers before: tests and intervals for fixed "
+            "plans don't hold for it as they are printed."
         )
     yield from Acceptance(design).weak_rules(counts)
     every, each = design.sittings.break_every, design.sittings.items

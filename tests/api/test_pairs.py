@@ -525,3 +525,21 @@ def test_nothing_is_claimed_of_images_without_names() -> None:
     made = package.preferences(study().drop(columns="image"))
     assert "Intervals are for raters in general; images aren't named." in made.text
     assert "this image" not in made.text
+
+
+def test_ties_that_the_design_beside_a_file_does_not_allow_are_said(tmp_path: Path) -> None:
+    rows = ["rater,image,left,right,choice"]
+    rows += [f"r{n},i,a,b,{choice}" for n, choice in enumerate(("left", "right", "tie", "left"))]
+    file = tmp_path / "votes.csv"
+    file.write_text("\n".join(rows) + "\n")
+    said = "1 tie, though the design"
+    for task, told in (
+        ({"kind": "pair"}, True),
+        ({"kind": "pair", "third": ""}, True),
+        ({"kind": "pair", "third": "no difference"}, False),
+        ({"kind": "acr"}, False),
+    ):
+        (tmp_path / "design.json").write_text(json.dumps({"task": task}))
+        assert any(note.startswith(said) for note in package.preferences(file).notes) is told
+    (tmp_path / "design.json").write_text("{")
+    assert not any(note.startswith(said) for note in package.preferences(file).notes)

@@ -16,6 +16,7 @@ from sreval.opinions.intervals import exact_share
 from sreval.opinions.pairs.consistency import left_of_same
 from sreval.opinions.pairs.judgements import Judgements
 from sreval.opinions.pairs.simulation import PairModel
+from sreval.report import pair_answer, paper
 from sreval.report.anonymous import anonymous_votes
 from sreval.report.opinion_rows import results_table
 from sreval.report.pair_facts import PairFacts
@@ -107,7 +108,7 @@ def test_what_has_no_finite_scale_is_said_and_penalised_by_name(closed: StudyDat
     facts = PairFacts(data)
     first, last = facts.answer("Set5").sentences
     assert first.startswith("There is no common scale on Set5: from these judgements")
-    assert "Chosen the most: srgan in 100% of 90 judgements." in first
+    assert "Chosen the most: srgan in 100% of 90 judgements against " in first
     assert "JOD" not in first + last
     (table,) = facts.tables("Set5", "scale")
     assert "penalised (Firth)" in [column.heading for column in table.columns]
@@ -124,6 +125,80 @@ def test_ties_alone_and_parts_without_a_link_are_said(closed: StudyData) -> None
     ((dataset, never),) = PairFacts(parts).lacking
     assert (dataset, len(never)) == ("Set5", 4)
     assert "nearest against srgan" in never
+
+
+def test_it_says_how_far_the_best_method_lies_from_the_original() -> None:
+    data = make_pair_study(ONE, {"nearest": -1.5, "srgan": 0.0, "hr": 1.5}, 8)
+    facts = PairFacts(data)
+    first, second, _ = facts.answer("Set5").sentences
+    (scale,) = (table.frame.set_index("method")["jod"] for table in facts.tables("Set5", "scale"))
+    assert f"srgan lies {scale['hr'] - scale['srgan']:.2f} JOD below HR (95%, Holm: " in first
+    assert "3 pairs of methods and HR" in second
+
+
+def test_a_lead_that_own_judgements_contradict_is_the_models() -> None:
+    pairs = pd.DataFrame(
+        {
+            "first": ["a", "b"], "second": ["b", "c"], "n": [50, 2], "raters": [9, 1],
+            "indirect": [False, True], "share": [0.49, 0.5], "p_adjusted": [0.7, 0.01],
+            "share_low": 0.35, "share_high": 0.64, "level": 0.95,
+        }
+    )  # fmt: skip
+    said = pair_answer._over(pairs.iloc[0])
+    assert said.startswith(" by the model over all pairs (chosen in 49% of 50 judgements")
+    indirect = pair_answer._over(pairs.iloc[1])
+    assert "(indirect: judged 2 times by 1 rater; adjusted p 0.0100)" in indirect
+
+
+def test_a_pair_hardly_judged_is_said_to_be_compared_through_others() -> None:
+    data = make_pair_study(ONE, {"nearest": -3.0, "bicubic": 0.0, "srgan": 0.1}, 8)
+    votes = data.votes
+    pair = {"nearest", "srgan"}
+    own = votes["left"].isin(pair) & votes["right"].isin(pair) & (votes["kind"] == "vote")
+    few = replace(data, votes=votes[~own | own.cumsum().between(1, 2)])
+    facts = PairFacts(few)
+    (table,) = facts.tables("Set5", "pairs")
+    indirect = table.frame[table.frame["indirect"]]
+    assert indirect[["n", "raters"]].to_numpy().tolist() == [[2, 1]]
+    assert any("(2 judgements). Their differences come mostly" in note for note in table.notes)
+    (whole,) = PairFacts(data).tables("Set5", "pairs")
+    assert not whole.frame["indirect"].any()
+
+
+def test_the_pairs_told_apart_are_named_where_they_are_few(facts: PairFacts) -> None:
+    (table,) = facts.tables("Set5", "pairs")
+    answer, every = facts.answer("Set5"), table.frame
+    names = [
+        f"{paper.label(a)} against {paper.label(b)}"
+        for a, b in every[["first", "second"]].to_numpy()
+    ]
+    rows = range(len(every))
+    one = answer._differences(
+        every.assign(significant=[n == 0 for n in rows], indirect=True, n=2), set()
+    )
+    assert f"{one.split(':')[1]}:".startswith(f" {names[0]} (indirect")
+    assert "is told apart (alpha 0.05, Holm)" in one
+    most = answer._differences(every.assign(significant=[n > 0 for n in rows]), set())
+    assert f"are told apart (alpha 0.05, Holm), all but {names[0]}" in most
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_one_side_alone_says_nothing_about_methods(closed: StudyData, side: str) -> None:
+    data = answered(closed, lambda votes: votes.assign(choice=side))
+    said = brief(data)
+    assert said[0] == (
+        f"Every answer on Set5 is {side}: the judgements say nothing about the methods."
+    )
+    assert len(said) == 2
+    (table,) = PairFacts(data).tables("Set5", "scale")
+    assert table.notes[0] == said[0]
+
+
+def test_ties_alone_give_shares_no_interval(closed: StudyData) -> None:
+    ties = answered(closed, lambda votes: votes.assign(choice="tie"))
+    (table,) = PairFacts(ties).tables("Set5", "shares")
+    assert table.frame[["share_low", "share_high"]].isna().all(axis=None)
+    assert "no interval" in table.notes[-1]
 
 
 def test_one_rater_nobody_and_an_open_study(closed: StudyData) -> None:
@@ -149,8 +224,21 @@ def test_the_photograph_is_told_by_the_rate_against_the_original() -> None:
     own = votes[(votes["left"] == "srgan") | (votes["right"] == "srgan")]
     chosen = own["left"].where(own["choice"] == "left", own["right"])
     share = (chosen == "srgan").mean()
-    told = f"srgan was taken for the photograph in place of the original in {share:.0%} of 40"
+    told = f"srgan was taken for the photograph in {share:.0%} of 40 judgements (95%: "
     assert brief(data)[0].startswith(told)
+    assert "at 50% a method can't be told from the original." in brief(data)[0]
+
+    def original(votes: pd.DataFrame) -> pd.DataFrame:
+        votes.loc[votes["left"] == "hr", "choice"] = "left"
+        votes.loc[votes["right"] == "hr", "choice"] = "right"
+        return votes
+
+    first, second, *_ = brief(answered(data, original))
+    assert "was taken for the photograph in 0% of 40" in first
+    assert second.startswith("There is no common scale on Set5")
+    assert "HR" in second
+    assert "hr" not in second
+    assert "Chosen the most" not in second
     ((title, svg, caption),) = PairFacts(data).charts("Set5")
     assert title == "Taken for the photograph in place of the original, Set5"
     assert f"{share:.0%}" in svg

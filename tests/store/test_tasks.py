@@ -20,7 +20,7 @@ from sreval.errors import DataError, SrevalError
 from sreval.files import sha256_bytes
 from sreval.opinions.pairs.judgements import read_judgements
 from sreval.report.study_status import Status
-from sreval.store import csvs, frames, snapshot
+from sreval.store import csvs, frames, models, overview, snapshot
 from sreval.store.answers import check_looks, check_vote
 from sreval.store.database import Store, open_store
 from sreval.store.enrolment import enrol
@@ -387,3 +387,10 @@ def test_exposures_of_pairs_do_not_ask_for_the_side(store: Store) -> None:
         assert (one.stimuli, one.votes) == (3, len(own))
         assert (one.fewest, one.most) == (counts.min(), counts.max())
     assert "bicubic, srresnet" in Status(Overview.of(store, study.name)).text
+
+
+def test_the_counts_of_an_active_plan_are_hidden_until_it_is_closed() -> None:
+    active = {"pairs": {"plan": "active"}, "analysis": {"look_before_close": False}}
+    looked = active | {"analysis": {"look_before_close": True}}
+    for facts, tells in ((active, True), (looked, False), ({**active, "pairs": {}}, False)):
+        assert overview._counts_tell(models.Study(design_json=json.dumps(facts))) is tells

@@ -154,6 +154,15 @@ def test_rules_that_judge_by_few_items_or_never_are_told() -> None:
     assert Acceptance(design(rule("gold", 0.3))).weak_rules({**counts, "gold": 8}) == []
 
 
+def test_repeats_and_gold_that_no_rule_names_are_told_where_they_are_too_few() -> None:
+    counts: dict[ItemKind, int] = {"vote": 30, "repeat": 3, "gold": 0}
+    assert Acceptance(design()).weak_rules(counts) == [
+        "The rule 'repeats' of a screening judges nobody: it needs 4 repeated votes, and a "
+        "rater's plan holds 3."
+    ]
+    assert Acceptance(design()).weak_rules({**counts, "repeat": 4}) == []
+
+
 # Pairs: choices in place of scores
 
 SIDES = {-1: "left", 0: "tie", 1: "right"}

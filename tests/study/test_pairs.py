@@ -238,6 +238,29 @@ def test_a_scale_of_english_words_is_refused_in_another_language() -> None:
     assert not check(own, manifest).problems
 
 
+@pytest.mark.parametrize(
+    ("question", "title", "noted"),
+    [
+        ("better", "Which picture looks better?", False),
+        ("better", "Which is closer to the original?", True),
+        ("photograph", "Which picture looks better?", True),
+        ("photograph", "Which is the photograph?", False),
+        ("better", "A study of mine", False),
+    ],
+)
+def test_a_title_that_asks_something_else_is_noted(question: str, title: str, noted: bool) -> None:
+    task = {"task": {"kind": "pair", "question": question}}
+    design = design_of(FOUR, [{"name": "set"}], **task).model_copy(update={"title": title})
+    notes = check(design, manifest_of(plain_pool(set=5), FOUR)).notes
+    assert any("raters are asked the latter" in note for note in notes) is noted
+
+
+def test_an_active_plan_is_noted_to_break_what_fixed_plans_promise() -> None:
+    design = design_of(FOUR, [{"name": "set"}], subset=15, pairs={"plan": "active"}, **PAIR)
+    notes = check(design, manifest_of(plain_pool(set=5), FOUR)).notes
+    assert any("tests and intervals for fixed plans don't hold" in note for note in notes)
+
+
 def test_no_pair_of_methods_follows_itself() -> None:
     design = design_of(FOUR, [{"name": "set"}], **PAIR)
     manifest = manifest_of(plain_pool(set=10), FOUR)
