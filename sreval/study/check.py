@@ -471,6 +471,7 @@ def check(
             *_of_range(design),
             *_of_outcomes(design),
             *_notes(stimuli, scenes, counts),
+            *([] if manifest else _of_fit(design)),
             *notes,
         ),
         counts=counts,
@@ -668,6 +669,12 @@ def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
     toggled = not too_large(task.model_copy(update={"layout": "toggle"}))
     remedy = ('Set task.layout to "toggle", r' if toggled else "R") + remedy
     return [Unmet("viewing.screen", what, remedy)]
+
+
+def _of_fit(design: StudyDesign) -> Iterator[str]:
+    """What isn't known of pictures that are seen together before they are frozen."""
+    if len(design.task.places) > 1:
+        yield "Whether the pictures fit on viewing.screen is checked once the study is frozen."
 
 
 def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:

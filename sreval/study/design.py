@@ -246,7 +246,7 @@ class Viewing(Config):
     """Whether phones are let in."""
     screen: tuple[PositiveInt, PositiveInt] = (1920, 1080)
     """Width and height of the smallest screen that raters are expected to have, in its pixels.
-    `study check` refuses a `dcr` or `pair` whose pictures don't fit."""
+    Of a study that is frozen, `study check` refuses a `dcr` or `pair` whose pictures don't fit."""
 
 
 class Consent(Config):

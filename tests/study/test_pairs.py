@@ -28,6 +28,7 @@ from sreval.study.freeze import freeze
 from sreval.study.manifest import Manifest, Trial
 from sreval.study.plan import Item, make_plan
 from sreval.study.presentation import Stream
+from sreval.study.sources import Available
 from tests.study.designs import BASE, Content, design_of, manifest_of, plain_pool
 from tests.study.frozen import DESIGN
 from tests.study.test_plan import refusal
@@ -422,6 +423,9 @@ def test_what_is_seen_together_must_fit_on_the_screen(
     stimuli = tuple(replace(s, width=width, height=height) for s in manifest.stimuli)
     manifest = replace(manifest, stimuli=stimuli)
     design = design_of(FOUR, [{"name": "set"}], task=task)
+    found = check(design, None, Available(manifest.scenes))
+    told = any("once the study is frozen" in note for note in found.notes)
+    assert told == (task["kind"] != "acr")
     problems = check(design, manifest).problems
     assert [p.constraint for p in problems] == ([] if fits else ["viewing.screen"])
     toggled = (
