@@ -25,7 +25,7 @@ import pandas as pd
 
 from sreval import content
 from sreval.config import line_of
-from sreval.errors import SrevalError, counted, listed, shown
+from sreval.errors import SrevalError, counted, listed, shown, suggestion
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import best_outcome, least_p, least_units
 from sreval.opinions.intervals import LEAST_UNITS
@@ -33,7 +33,7 @@ from sreval.opinions.significance import Verdict
 from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, unit_names
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, Analysis, ItemKind, StudyDesign
-from sreval.study.exposure import Scenes, StimulusSet
+from sreval.study.exposure import Drawn, Scenes, StimulusSet, versions
 from sreval.study.manifest import Key, Manifest
 from sreval.study.markdown import shown_as_typed
 from sreval.study.plan import showings, votes_of
@@ -437,7 +437,8 @@ def check(
     """
     has: Callable[[Key], bool]
     if manifest:
-        scenes, has, held = manifest.scenes, manifest.by_key.__contains__, set[str]()
+        scenes, has = manifest.scenes, manifest.by_key.__contains__
+        held = {stimulus.method for stimulus in manifest.stimuli}
     else:
         found = found or available(design)
         scenes, has, held = found.scenes, found.has, {key[2] for key in found.scored}
@@ -445,6 +446,8 @@ def check(
     missing = tuple(key for key in stimuli.shown if not has(key))
     problems = [*_of_language(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
     problems += unfit(stimuli, manifest) if manifest else []
+    known = {*COMPUTED, *content.names("models"), *held}
+    problems += _of_unknown_methods(design, missing, known)
     if missing:
         here = found or _here(design)
         problems += here.unmet(missing)
@@ -463,12 +466,13 @@ def check(
         missing=missing,
         notes=(
             *(found.notes if found else ()),
-            *_misspelt(missing, held),
+            *_misspelt(design, missing, known),
             *_of_texts(design),
             *_of_range(design),
             *_of_question(design),
             *_of_outcomes(design),
             *_notes(stimuli, scenes, counts),
+            *([] if manifest else _of_fit(design)),
             *notes,
         ),
         counts=counts,
@@ -558,16 +562,37 @@ def _of_outcomes(design: StudyDesign) -> Iterator[str]:
         yield f"outcomes.{' and outcomes.'.join(alike)} are one text: nobody can tell them apart."
 
 
-def _misspelt(missing: Iterable[Key], held: Collection[str]) -> Iterator[str]:
-    """Methods of which nothing is at hand, and whose names are nearly those of others."""
-    known = {*COMPUTED, *content.names("models"), *held}
+def _misspelt(design: StudyDesign, missing: Iterable[Key], known: Collection[str]) -> Iterator[str]:
+    """Rated methods of which nothing is at hand, and whose names are nearly those of others."""
     for method in dict.fromkeys(key[2] for key in missing):
         near = difflib.get_close_matches(method, known, n=1, cutoff=0.7)
-        if near and method not in known:
+        if near and method in set(design.images.methods) - set(known):
             yield (
                 f"Neither sreval nor the results know a method {method!r}. "
                 f"Did you mean {near[0]!r}?"
             )
+
+
+def _of_unknown_methods(
+    design: StudyDesign, missing: Iterable[Key], known: Collection[str]
+) -> Iterator[Unmet]:
+    """Methods of single blocks that are neither rated nor known, of which nothing is at hand."""
+    known = {*known, *design.images.methods}
+    absent = {key[2] for key in missing} - known
+    named: list[tuple[str, Drawn | None]] = [
+        ("calibration", design.calibration),
+        ("warm_up", design.warm_up),
+        *((f"gold.{number}", gold) for number, gold in enumerate(design.gold)),
+        *((f"same.{number}", same) for number, same in enumerate(design.same)),
+    ]
+    for name, block in named:
+        for method in versions(design, block) if block else ():
+            if method in absent:
+                yield Unmet(
+                    name,
+                    f"{shown(method)} isn't rated, and neither sreval nor the results know it",
+                    f"{suggestion(method, known)} Or name the results that hold it.",
+                )
 
 
 def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
@@ -667,6 +692,12 @@ def unfit(stimuli: StimulusSet, manifest: Manifest) -> list[Unmet]:
     toggled = not too_large(task.model_copy(update={"layout": "toggle"}))
     remedy = ('Set task.layout to "toggle", r' if toggled else "R") + remedy
     return [Unmet("viewing.screen", what, remedy)]
+
+
+def _of_fit(design: StudyDesign) -> Iterator[str]:
+    """What isn't known of pictures that are seen together before they are frozen."""
+    if len(design.task.places) > 1:
+        yield "Whether the pictures fit on viewing.screen is checked once the study is frozen."
 
 
 def _of_slots(stimuli: StimulusSet, scenes: Scenes) -> list[Unmet]:

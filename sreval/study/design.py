@@ -20,7 +20,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from sreval import content
 from sreval.config import Config, FieldError, config_text
-from sreval.errors import UsageError, shown, suggestion
+from sreval.errors import UsageError, listed, shown, suggestion
 from sreval.files import sha256_bytes, write_atomic
 from sreval.frames import unit_name, unit_of
 from sreval.images.scales import UpscalingFactor
@@ -246,7 +246,7 @@ class Viewing(Config):
     """Whether phones are let in."""
     screen: tuple[PositiveInt, PositiveInt] = (1920, 1080)
     """Width and height of the smallest screen that raters are expected to have, in its pixels.
-    `study check` refuses a `dcr` or `pair` whose pictures don't fit."""
+    Of a study that is frozen, `study check` refuses a `dcr` or `pair` whose pictures don't fit."""
 
 
 class Consent(Config):
@@ -479,6 +479,9 @@ class StudyDesign(Config):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:
+        self._refuse_keys_of_other_tasks()
+        if self.task.question == "photograph":
+            self._refuse_without_reference('the question "photograph"')
         self._refuse_what_is_not_rated()
         keys = [question.key for question in self.questions]
         _refuse_doubles(keys, "another question has this key", "questions", "key")
@@ -495,7 +498,7 @@ class StudyDesign(Config):
                 raise FieldError("a method is compared with itself", *place)
             if set(pair) in map(set, self.analysis.comparisons[:number]):
                 raise FieldError("these two are compared already", *place)
-        self._refuse_keys_of_other_tasks()
+        self._refuse_what_lacks_an_answer()
         self._refuse_off_scale()
         if self.task.pair:
             self._refuse_what_makes_no_pair()
@@ -563,9 +566,35 @@ class StudyDesign(Config):
             (self.calibration, ("calibration",)),
             (self.analysis.looks, ("analysis", "looks")),
         ]
+        of_a_pair += [
+            (block.against, (name, number, "against"))
+            for name, blocks in self._with_a_second_method
+            for number, block in enumerate(blocks)
+        ]
+        of_scores += [
+            (getattr(gold, key) is not None, ("gold", number, key))
+            for number, gold in enumerate(self.gold)
+            for key in ("low", "high")
+        ]
+        places = [place for told, place in (of_scores if pair else of_a_pair) if told]
+        if not places:
+            return
+        what = "a pair is chosen from, not scored" if pair else "it belongs to a pair"
+        _, *others = dict.fromkeys(
+            ".".join(str(part) for part in place if isinstance(part, str)) for place in places
+        )
+        also = f"; the same holds of {listed(others)}" if others else ""
+        remedy = f"Leave {'them all' if others else 'it'} out"
+        raise FieldError(
+            f"{what}, and the task is {kind}{also}", *places[0],
+            remedy=f"{remedy}." if pair else f'{remedy}, or set task.kind to "pair".',
+        )  # fmt: skip
+
+    def _refuse_what_lacks_an_answer(self) -> None:
+        """Raise FieldError for a repeat or a check that nobody could answer rightly or wrongly."""
+        pair = self.task.pair
         for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
-                of_a_pair.append((block.against, (name, number, "against")))
                 if pair and not block.against:
                     raise FieldError(
                         "a pair needs a second method", name, number,
@@ -578,23 +607,14 @@ class StudyDesign(Config):
                     )  # fmt: skip
         for number, gold in enumerate(self.gold):
             for key in ("low", "high"):
-                value = getattr(gold, key)
-                of_scores.append((value is not None, ("gold", number, key)))
-                if not pair and value is None:
+                if not pair and getattr(gold, key) is None:
                     raise FieldError(
                         f"it has no {key}, so nobody knows which scores pass", "gold", number,
                         remedy=f"Write {key} = NUMBER.",
                     )  # fmt: skip
-        for told, place in of_scores if pair else of_a_pair:
-            if told:
-                what = "a pair is chosen from, not scored" if pair else "it belongs to a pair"
-                remedy = "Leave it out." if pair else 'Leave it out, or set task.kind to "pair".'
-                raise FieldError(f"{what}, and the task is {kind}", *place, remedy=remedy)
 
     def _refuse_what_makes_no_pair(self) -> None:
         """Raise FieldError where there are not two pictures to choose from, or none is right."""
-        if self.task.question == "photograph":
-            self._refuse_without_reference('the question "photograph"')
         for number, rule in enumerate(self.acceptance):
             if rule.kind == "repeats" and rule.limit > 1:
                 raise FieldError(

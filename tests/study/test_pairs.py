@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from sreval.errors import UsageError
 from sreval.images.io import write_png
 from sreval.report.study_text import CheckedStudy
 from sreval.study.check import check, unfit
@@ -27,7 +28,8 @@ from sreval.study.freeze import freeze
 from sreval.study.manifest import Manifest, Trial
 from sreval.study.plan import Item, make_plan
 from sreval.study.presentation import Stream
-from tests.study.designs import Content, design_of, manifest_of, plain_pool
+from sreval.study.sources import Available
+from tests.study.designs import BASE, Content, design_of, manifest_of, plain_pool
 from tests.study.frozen import DESIGN
 from tests.study.test_plan import refusal
 
@@ -334,6 +336,41 @@ def test_a_subset_that_leaves_methods_unconnected_is_a_problem(
         assert not check(design_of(names, datasets, subset=fit, **PAIR), manifest).problems
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_method_that_nothing_knows_is_a_problem_of_its_block(known: bool) -> None:
+    method = "bicubic" if known else "bicubik"
+    blocks: Content = {
+        "same": [{"dataset": "set", "method": method, "images": 1}],
+        "gold": [{"dataset": "set", "method": "hr", "against": method, "images": 1}],
+        "warm_up": {"dataset": "set", "images": 2, "methods": ["hr", method]},
+    }
+    manifest = manifest_of(plain_pool(set=6), FOUR)
+    problems = check(design_of(FOUR, [{"name": "set"}], **PAIR, **blocks), manifest).problems
+    assert [one.constraint for one in problems] == (
+        [] if known else ["warm_up", "gold.0", "same.0"]
+    )
+    assert all(one.remedy.startswith("Did you mean 'bicubic'?") for one in problems)
+
+
+def test_keys_of_another_task_are_told_together_and_first() -> None:
+    repeat = {"dataset": "set", "method": "hr", "images": 1, "against": "nearest"}
+    same = {"dataset": "set", "method": "hr", "images": 1}
+    changes: Content = {"repeats": [repeat], "gold": [repeat], "same": [same]}
+    with pytest.raises(UsageError) as caught:
+        StudyDesign.checked(
+            {**BASE, "images": {"methods": FOUR, "datasets": [{"name": "set"}]}, **changes}, "s"
+        )
+    assert "the same holds of repeats.against, gold.against" in str(caught.value)
+    assert "{" not in str(caught.value)
+    photograph = {"kind": "pair", "question": "photograph"}
+    with pytest.raises(UsageError, match="the question \"photograph\" needs 'hr' among them"):
+        StudyDesign.checked(
+            {**BASE, "images": {"methods": FOUR[:3], "datasets": [{"name": "set"}]}}
+            | {"task": photograph, "repeats": [repeat]},
+            "s",
+        )
+
+
 # Degradations
 
 
@@ -409,6 +446,9 @@ def test_what_is_seen_together_must_fit_on_the_screen(
     stimuli = tuple(replace(s, width=width, height=height) for s in manifest.stimuli)
     manifest = replace(manifest, stimuli=stimuli)
     design = design_of(FOUR, [{"name": "set"}], task=task)
+    found = check(design, None, Available(manifest.scenes))
+    told = any("once the study is frozen" in note for note in found.notes)
+    assert told == (task["kind"] != "acr")
     problems = check(design, manifest).problems
     assert [p.constraint for p in problems] == ([] if fits else ["viewing.screen"])
     toggled = (
