@@ -193,7 +193,7 @@ class PairAnswer:
         if rows.empty:
             return ""
         nearest = rows.loc[(rows["share"] - 0.5).abs().sort_values(kind="stable").index]
-        told = []
+        told: list[str] = []
         for row in nearest.head(_MOST_TOLD).to_dict("records"):
             limits = span(100 * row["low"], 100 * row["high"], 0)
             known = math.isfinite(row["low"])

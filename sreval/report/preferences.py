@@ -698,7 +698,8 @@ def _raters_of(part: Part) -> dict[frozenset[str], int]:
     """How many raters judged each pair."""
     rows = part.rows
     pairs = [frozenset(pair) for pair in zip(rows["left"], rows["right"], strict=True)]
-    return rows["rater"].groupby(pd.Series(pairs, rows.index)).nunique().to_dict()
+    counts = rows["rater"].groupby(pd.Series(pairs, rows.index)).nunique()
+    return {pair: int(counts[pair]) for pair in counts.index}
 
 
 def _jod_cells(pair: inference.PairTest | None) -> dict[str, float]:

@@ -82,11 +82,11 @@ class Acceptance:
         said = []
         named = {planned.kind for planned in self._design.acceptance}
         for kind in ("gold", "repeats"):
-            n, usual = counts[_NAMED[kind].items], self._usual[kind]
-            if kind not in named and 0 < n < usual.least:
+            n, default = counts[_NAMED[kind].items], self._usual[kind]
+            if kind not in named and 0 < n < default.least:
                 said.append(
-                    f"The rule {kind!r} of a screening judges nobody: it needs {usual.least} "
-                    f"{usual.items}, and a rater's plan holds {n}."
+                    f"The rule {kind!r} of a screening judges nobody: it needs {default.least} "
+                    f"{default.items}, and a rater's plan holds {n}."
                 )
         for planned in self._design.acceptance:
             if planned.kind not in _NAMED:

@@ -264,7 +264,9 @@ GOLD = {"dataset": "Set5", "method": "hr", "images": 5, "low": 4, "high": 5}
 MISSED = {"kind": "gold", "limit": 0.4, "paid": False, "reason": "gold"}
 
 
-def with_gold(design: StudyDesign, manifest: Manifest, slot: int, rater: int) -> tuple[Item, ...]:
+def with_gold(
+    design: StudyDesign, manifest: Manifest, slot: int, rater: int, _judged: object = None
+) -> tuple[Item, ...]:
     """Twelve items; every second from the second to the tenth is gold."""
     items = plain_plan(design, manifest, slot, 0)
     hr = [item for item in items if item.method == "hr"]
