@@ -79,7 +79,7 @@ def test_pairs_are_exchanged_and_answered_by_keyboard(tmp_path: Path, browser: F
     with served(tmp_path / "study", plain(task=task, viewing=viewing)) as site:
         to_rating(browser, site.link())
         for position in range(1, 7):
-            count = f"document.getElementById('count')?.innerText == 'Image {position} of 6'"
+            count = f"document.getElementById('count')?.innerText == 'Comparison {position} of 6'"
             hint = "document.getElementById('hint').innerText"
             browser.wait(f"{count} && {hint}.startsWith('Look at B, too.')")
             browser.press("2")
@@ -142,8 +142,9 @@ def test_an_operator_beside_a_rater_disturbs_nobody(brief: Served, browser: Fire
     assert browser.value("location.pathname") == "/operator/"
 
 
-LOADED = """(({ image, next }) => Promise.all(
-  [image, ...next].map(({ url }) => Object.assign(new Image(), { src: url }).decode())
+LOADED = """(({ pictures, next }) => Promise.all(
+  [pictures, ...next.map((item) => item.pictures)].flat()
+    .map(({ url }) => Object.assign(new Image(), { src: url }).decode())
 ))(JSON.parse(document.getElementById("page").textContent).current)"""
 """A promise that resolves when every image that the page loads ahead can be shown."""
 
