@@ -149,7 +149,7 @@ def test_raters_go_the_whole_way_and_no_vote_is_lost(
             assert (won[side].map(METHODS.index) > won[other].map(METHODS.index)).all()
 
 
-@pytest.mark.parametrize("ratio", [1, 1.5])
+@pytest.mark.parametrize("ratio", [1.5, pytest.param(1, marks=pytest.mark.evidence)])
 def test_every_picture_stands_pixel_for_pixel_and_toggled_ones_on_the_same(
     site: Served, window: Window, tmp_path: Path, kind: str, ratio: float
 ) -> None:

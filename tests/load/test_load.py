@@ -24,6 +24,7 @@ def elsewhere(work: Callable[[], Result]) -> Result:
         return pool.submit(work).result()
 
 
+@pytest.mark.evidence
 @pytest.mark.slow
 def test_a_small_load_is_served_without_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -650,8 +650,8 @@ def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
     [
         "srresnet-mse",
         "srresnet-vgg22",
-        "srgan-mse",
-        "srgan-vgg22",
+        pytest.param("srgan-mse", marks=pytest.mark.evidence),
+        pytest.param("srgan-vgg22", marks=pytest.mark.evidence),
         "srgan-vgg54",
         "srcnn",
         "espcn",
