@@ -120,7 +120,7 @@ def test_a_parameter_after_the_name_is_of_the_step_that_has_it() -> None:
         ("bd:size=4", "size = 4: it must be an odd number from 1 to 101"),
         ("bd:sigma=0", "sigma = 0: it must be a number from 0.01 to 255"),
         ("bd:sigma=nan", "sigma = nan: it must be a number"),
-        ("bd:sigma=true", "sigma = True: it must be a number"),
+        ("bd:sigma=true", "sigma = true: it must be a number"),
         ("jpeg:quality=101", "quality = 101: it must be a whole number from 1 to 100"),
         ("jpeg:quality=40.5", "quality = 40.5: it must be a whole number"),
         ("jpeg:quality=[90,30]", r"a range begins with its smaller end: \[30, 90\]"),

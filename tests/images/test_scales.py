@@ -176,5 +176,7 @@ def test_a_record_writes_a_scale_as_it_is_printed() -> None:
         record = Record.checked({**given, "scale": scale}, "")
         assert text in record.model_dump_json()
     for scale in (1, 16.5, 2.33333, True):
-        with pytest.raises(UsageError, match=f"scale = {scale}: it isn't a valid scale. A scale"):
+        with pytest.raises(
+            UsageError, match=f"scale = {str(scale).lower()}: it isn't a valid scale. A scale"
+        ):
             Record.checked({**given, "scale": scale}, "")
