@@ -9,7 +9,7 @@ import functools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, cast, get_args
+from typing import Annotated, Any, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -265,13 +265,15 @@ def _as_typed(given: object) -> str:
 def _resolved(model: type[BaseModel], loc: Place) -> tuple[Place, list[str]]:
     """A fault's place in the file, and the keys of the table that it is in.
 
-    pydantic puts the name of a union's member into the place, which stands in no file.
+    pydantic puts the name of a union's member into the place, which stands in no file. Below a
+    field that is a dictionary stands a key of the file's own.
     """
-    models, place = [model], list[str | int]()
+    models, place, named = [model], list[str | int](), False
     for part in loc[:-1]:
-        inside = [m.model_fields[part] for m in models if part in m.model_fields]
-        if inside or isinstance(part, int):
+        inside = [m.model_fields[part] for m in models if part in m.model_fields and not named]
+        if inside or named or isinstance(part, int):
             place.append(part)
+        named = any(get_origin(field.annotation) is dict for field in inside)
         if inside:
             models = [found for field in inside for found in _models(field.annotation)] or models
     return (*place, *loc[-1:]), [name for m in models for name in m.model_fields]

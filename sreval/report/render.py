@@ -16,7 +16,7 @@ from sreval.opinions.cells import guarded
 from sreval.report import paper
 from sreval.report.latex import latex_escape, longtable, to_latex
 from sreval.report.table import Cell, Column, Row, Table, parts_of, spans
-from sreval.report.text import cells_wide, one_line, padded
+from sreval.report.text import cells_wide, language_name, one_line, padded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -203,6 +203,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["code"] = _code
     environment.filters["label"] = paper.label
+    environment.filters["language"] = language_name
     environment.filters["latex"] = latex_escape
     environment.filters["spans"] = spans
     environment.globals["pad_right"] = pad_right

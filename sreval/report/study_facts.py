@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from sreval.errors import StatisticsError, attempted, counted, numbered
+from sreval.errors import StatisticsError, attempted, counted, listed, numbered
 from sreval.files import sha256_bytes
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import Comparison, compare_methods
@@ -37,7 +37,7 @@ from sreval.report.scores import score_table
 from sreval.report.study_methods import of_votes
 from sreval.report.style import figure_svg, house_style
 from sreval.report.table import Table
-from sreval.report.text import TESTS
+from sreval.report.text import TESTS, language_name
 from sreval.study import charts
 from sreval.study.data import StudyData
 from sreval.study.design import Question
@@ -131,6 +131,18 @@ class Facts:
             return ""
         first, last = min(days), max(days)
         return f"on {first}" if first == last else f"from {first} to {last}"
+
+    @property
+    def raters_by_language(self) -> str:
+        """How many raters whose votes count read each language, '' in a study of one language."""
+        own, design = self.data.sessions, self.data.design
+        if not design.texts or "language" not in own or self.data.opinions.empty:
+            return ""
+        read = own.loc[own["rater"].isin(set(self.data.opinions["rater"])), "language"]
+        counts = Counter(read.fillna(""))
+        told = [(language_name(code), counts.pop(code, 0)) for code in design.languages]
+        told += [("a language that isn't known", counts.total())] if counts.total() else []
+        return listed([f"{name} ({counted(n, 'rater')})" for name, n in told], len(told))
 
     @property
     def python(self) -> str:

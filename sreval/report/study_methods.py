@@ -27,7 +27,7 @@ def of_votes(facts: StudyFacts) -> list[str]:
         f"Opinion study {design.name}: {design.task}, {design.scale}, on "
         f"×{design.images.scale:g}. Rated: {_rated(facts)}. "
         f"{counted(facts.counts['votes'], 'vote')} of {counted(facts.counts['raters'], 'rater')} "
-        f"count. {_tests(facts)}"
+        f"count. {_languages(facts)}{_tests(facts)}"
     )
 
 
@@ -51,9 +51,9 @@ def of_pairs(facts: PairFacts) -> list[str]:
         f"{design.answers}. Compared: {_rated(facts)}; "
         f"{counted(len(facts.data.trials), 'pair')} of pictures, {facts.plan_words}. "
         f"{counted(facts.counts['votes'], 'judgement')} of "
-        f"{counted(facts.counts['raters'], 'rater')} count. Scale values are those of {model}, in "
-        f"JOD (Perez-Ortiz and Mantiuk 2017) those of {normal}, by maximum likelihood. Intervals "
-        f"and tests take {errors}. {_tests(facts)}"
+        f"{counted(facts.counts['raters'], 'rater')} count. {_languages(facts)}"
+        f"Scale values are those of {model}, in JOD (Perez-Ortiz and Mantiuk 2017) those of "
+        f"{normal}, by maximum likelihood. Intervals and tests take {errors}. {_tests(facts)}"
     )
 
 
@@ -64,6 +64,11 @@ def _rated(facts: StudyFacts | PairFacts) -> str:
         f"{counted(len(methods_of(name)), 'method')})"
         for name in facts.by_paper
     )
+
+
+def _languages(facts: StudyFacts | PairFacts) -> str:
+    """In which languages raters read the study, where it has several."""
+    return f"Texts were in {by}. " if (by := facts.raters_by_language) else ""
 
 
 def _tests(facts: StudyFacts | PairFacts) -> str:

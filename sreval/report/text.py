@@ -18,6 +18,16 @@ TESTS = {
 """How the test of a unit is printed."""
 
 
+def language_name(code: str) -> str:
+    """What a language's two letters stand for, in English; the letters where nobody knows."""
+    from babel import Locale, UnknownLocaleError  # only studies of several languages need it
+
+    try:
+        return Locale.parse(code).get_display_name("en") or code
+    except (UnknownLocaleError, ValueError):
+        return code
+
+
 def one_line(text: str) -> str:
     """Text in one line, without characters that control a printer or have no width."""
     plain = (char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")

@@ -33,7 +33,7 @@ from sreval.errors import DataError
 from sreval.files import sha256_bytes
 from sreval.site.api import api
 from sreval.site.config import Rates, SiteConfig, body_limit, origin
-from sreval.site.current import Site, Stimuli, own, site
+from sreval.site.current import Site, Stimuli, StudyView, design_as_read, own, site
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.identity import Cookies, refuse_foreign
 from sreval.site.logs import LOG, where
@@ -116,7 +116,8 @@ def create_app(config: SiteConfig) -> Flask:
     store = open_store(config.database, create=True)
     Studies(store).register(design, manifest)
     found = catalogues(web / "translations")
-    languages = own_names(found)
+    names = own_names(found)
+    languages = {code: names[code] for code in design.languages if code in names}
     app.extensions["sreval"] = Site(config, store, design, manifest, stimuli, languages)
     Compiled(app, found, locale_selector=_language)
     answer_errors(app, form_again)
@@ -145,12 +146,21 @@ def _add_pages(app: Flask) -> None:
     @app.context_processor
     def shared() -> dict[str, Any]:
         here = own("rater.study") if "place" in session else None
-        view, languages = site().view, site().languages
-        return {"study": view, "lang": str(get_locale()), "languages": languages, "here": here}
+        language = get_locale()
+        return {
+            "study": StudyView.of(design_as_read()),
+            "lang": str(language),
+            "direction": language.text_direction,
+            "languages": site().languages,
+            "here": here,
+        }
 
 
 def _language() -> str:
-    """As asked for by ?lang=, else before, else by the browser, else that of the design."""
+    """As asked for by ?lang=, else before, else by the browser, else that of the design.
+
+    Only a language that the study has: no page is half in another.
+    """
     known = site().languages
     header = request.headers.get("Accept-Language", "")[:_HEADER_LETTERS]
     accepted = parse_accept_header(header, LanguageAccept).values()

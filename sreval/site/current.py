@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from flask import current_app, session, url_for
+from flask import current_app, request, session, url_for
+from flask_babel import get_locale, refresh
 from markupsafe import Markup
 
 from sreval.errors import StoreError
@@ -18,7 +20,7 @@ from sreval.site.errors import PageError, StimulusError
 from sreval.site.identity import session_id
 from sreval.store.database import Store
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, SessionState
-from sreval.study.design import StudyDesign
+from sreval.study.design import Question, StudyDesign
 from sreval.study.manifest import STIMULI, Manifest
 from sreval.study.task import GAP, LEFT, RIGHT, TIE, Choice, Place, Scale, Task
 
@@ -31,13 +33,27 @@ _HEADINGS = {"calibration": "examples", "warm-up": "practice"}
 
 @dataclass(frozen=True)
 class StudyView:
-    """What pages may know of a study."""
+    """What pages may know of a study, in the language of ``language``."""
 
     title: str
     instructions: str
     language: str
     task: Task
     answers: Scale | Choice
+    asked: Mapping[str, Question]
+    """The questions by their keys, to be read; answers are sent in the design's own language."""
+
+    @classmethod
+    def of(cls, design: StudyDesign) -> StudyView:
+        """What pages may know of a design, in the language that it is in."""
+        return cls(
+            title=design.title,
+            instructions=design.instructions,
+            language=design.language,
+            task=design.task,
+            answers=design.answers,
+            asked={question.key: question for question in design.questions},
+        )
 
     @property
     def controls(self) -> str:
@@ -153,24 +169,23 @@ class Site:
     manifest: Manifest
     stimuli: Stimuli
     languages: dict[str, str]
+    """What raters may choose: the languages that the study and the pages have, by code to name."""
 
     @property
     def room(self) -> tuple[int, int]:
         """Width and height of the largest item, in device pixels: what a window must hold."""
         return self.design.task.room(*self.manifest.largest)
 
-    @property
-    def view(self) -> StudyView:
-        """The study as pages may know it."""
-        design = self.design
-        return StudyView(
-            design.title, design.instructions, design.language, design.task, design.answers
-        )
-
 
 def site() -> Site:
     """The site that answers the present request."""
     return cast(Site, current_app.extensions["sreval"])
+
+
+def design_as_read() -> StudyDesign:
+    """The design in the language of the present request, or in its own."""
+    design, language = site().design, str(get_locale())
+    return design.in_language(language) if language in design.languages else design
 
 
 def rater_session() -> RaterSession:
@@ -189,7 +204,18 @@ def open_state() -> SessionState:
     """
     state = rater_session().state()
     refuse_unless_open(state)
+    asked = request.args.get("lang")
+    if asked in site().languages and state.language not in (None, asked) and not state.done:
+        state = rater_session().read_in(asked) if state.outcome is None else state
+    keep_language(state)
     return state
+
+
+def keep_language(state: SessionState) -> None:
+    """Let this request's page be in the language of the session, whatever the browser asks for."""
+    if state.language in site().languages and session.get("lang") != state.language:
+        session["lang"] = state.language
+        refresh()
 
 
 def refuse_unless_open(state: SessionState) -> None:

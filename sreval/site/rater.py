@@ -19,7 +19,16 @@ from sreval.errors import DataError, SrevalError, StoreError
 from sreval.files import sha256_bytes
 from sreval.site.api import Facts, Report, keep_report
 from sreval.site.config import EXPLAINED
-from sreval.site.current import as_told, minutes_left, open_state, own, rater_session, site
+from sreval.site.current import (
+    as_told,
+    design_as_read,
+    keep_language,
+    minutes_left,
+    open_state,
+    own,
+    rater_session,
+    site,
+)
 from sreval.site.errors import Message, PageError
 from sreval.site.identity import HERE, enter, visit_name
 from sreval.site.logs import LOG, where
@@ -172,7 +181,7 @@ def study(study: str, place: str) -> Page:
     """The page of the stage that the session is at."""
     if "token" in session:
         _refuse_newcomers(session["token"])
-        return _page("consent", None, consent=site().design.consent)
+        return _page("consent", None, consent=design_as_read().consent)
     if "left" in session:
         return _done(None, session["left"])
     state = open_state()
@@ -188,7 +197,7 @@ def _more(state: SessionState) -> dict[str, Any]:
     room = {"largest": here.room, "phones": here.design.viewing.phones}
     match state.stage:
         case "consent":
-            return {"consent": here.design.consent}
+            return {"consent": design_as_read().consent}
         case "device":
             return room
         case "questions" | "closing":
@@ -225,6 +234,8 @@ def form_again(message: Message) -> str | None:
         return None
     except StoreError:
         pass  # the database can't be asked
+    if state:
+        keep_language(state)
     if state and state.stage != stage:
         return None
     return _page(stage, state, problem=message, **_form(stage, typed))
@@ -280,7 +291,7 @@ def step(study: str, place: str, stage: str) -> Page:
         return _to_study()
     match stage:
         case "consent":
-            rated.agree(site().design.consent.version)
+            rated.agree(stands, design_as_read().language)
         case "device":
             _report()
         case "instructions":

@@ -64,6 +64,7 @@ STORED: Mapping[str, Columns] = {
         "sitting": Session.sitting,
         "pause_until": Session.pause_until,
         "consent_version": Session.consent_version,
+        "language": Session.language,
         "decided": Session.accepted,
         "decided_reason": Session.accepted_reason,
         "created_at": Session.created_at,
@@ -435,6 +436,7 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
             "seen_at": frame["seen_at"],
             "sittings": frame["sitting"],
             "simulated": frame["simulated"].astype(bool),
+            "language": frame["language"],
             "device": frame["session"].map(device),
         }
     )

@@ -254,7 +254,8 @@ class Session(Base):
 
     `done` votes are stored, so `done` + 1 is the current position. `sitting_ends` holds the last
     position of every sitting. While `holds_slot`, no other rater has the slot. `accepted` is the
-    operator's decision, None where there is none.
+    operator's decision, None where there is none. `language` is that of the texts which the rater
+    reads, None before the consent and in sessions of older versions.
     """
 
     __tablename__ = "session"
@@ -281,6 +282,7 @@ class Session(Base):
     sitting_ends: Mapped[str]
     pause_until: Mapped[dt.datetime | None]
     consent_version: Mapped[str | None]
+    language: Mapped[str | None] = mapped_column(String(2))
     accepted: Mapped[bool | None]
     accepted_reason: Mapped[str] = mapped_column(FreeText, default="")
     created_at: Mapped[dt.datetime]

@@ -23,6 +23,7 @@ class RaterRow:
 
     ``holds_slot``: no other rater takes the place; ``given_on``: another one has it. ``finished``:
     every item is rated. ``used``: whether the votes count, None while nothing is decided.
+    ``language``: of the texts that the rater reads, None where that isn't known.
     """
 
     rater: str
@@ -40,6 +41,7 @@ class RaterRow:
     finished: bool
     used: bool | None
     given_on: bool
+    language: str | None
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:
             finished=session.finished,
             used=_used(tx, session, study),
             given_on=not session.holds_slot and session.slot in held,
+            language=session.language,
         )
         for rater, session in found
     )

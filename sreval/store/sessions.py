@@ -132,6 +132,7 @@ class SessionState:
     """Where a session stands. Positions and sittings count from 1.
 
     ``position`` is the lowest position without a vote, None outside the stage 'rating'.
+    ``language`` is that of the texts which the rater reads, None before the consent.
     ``break_until`` and ``rest_until`` are never further away than a break or rest is long.
     ``outcome`` is None, 'complete', 'screened_out', 'failed_check', 'withdrew' or 'expired' (the
     slot was given to somebody else); a session with an outcome takes no more votes. ``items`` are
@@ -151,6 +152,7 @@ class SessionState:
     break_until: dt.datetime | None
     rest_until: dt.datetime | None
     consent_version: str | None
+    language: str | None
     outcome: str | None
     simulated: bool
     study_state: str
@@ -267,8 +269,11 @@ class RaterSession:
             tx.flush()
             return Receipt(position, score, stored_at, repeated=False, state=found.state())
 
-    def agree(self, version: str) -> SessionState:
-        """Consent to the text of that version. Raises StateError when the text is another now."""
+    def agree(self, version: str, language: str | None = None) -> SessionState:
+        """Consent to the text of that version, read in ``language`` (by default the design's own).
+
+        Raises StateError when the text is another now, or the study doesn't have that language.
+        """
         with self.store.begin() as tx:
             found = self._step(tx)
             if found.row.stage == "consent":
@@ -278,9 +283,24 @@ class RaterSession:
                         f"The consent text has version {stands!r}, not {version!r}.",
                         "Reload the page and read it again.",
                     )
+                found.row.language = found.language_of(language or found.study.design.language)
                 found.row.consent_version = version
                 found.note("consent", version=version)
                 found.advance()
+            return found.state()
+
+    def read_in(self, language: str) -> SessionState:
+        """Go on in another language of the study, as long as the session has no vote.
+
+        Afterwards the language stands: the words of the scale must not change between two votes.
+        Raises StateError for a language that the study doesn't have.
+        """
+        with self.store.begin() as tx:
+            found = self._step(tx)
+            before = found.row.language
+            if before not in (None, found.language_of(language)) and not found.row.done:
+                found.row.language = language
+                found.note("language", before=before, now=language)
             return found.state()
 
     def device(self, facts: Mapping[str, Any], fits: bool) -> SessionState:
@@ -414,6 +434,12 @@ class OpenedSession:
         if self.study.state == "paused":
             raise VoteError("paused", "The study is paused.", "Come back later; nothing is lost.")
 
+    def language_of(self, language: str) -> str:
+        """The language, if the study has it. Raises StateError otherwise."""
+        if language not in self.study.design.languages:
+            raise StateError(f"The study has no texts in {language!r}.", "Choose another language.")
+        return language
+
     def refuse_rest(self) -> None:
         """Raise VoteError ('rest') while a break or rest isn't over."""
         until = self.row.pause_until
@@ -541,6 +567,7 @@ class OpenedSession:
             break_until=until if stage == "break" else None,
             rest_until=until if stage == "rest" else None,
             consent_version=session.consent_version,
+            language=session.language,
             outcome=session.outcome,
             simulated=self.simulated,
             study_state=self.study.state,

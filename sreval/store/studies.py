@@ -55,8 +55,9 @@ class Studies:
         """The id of the study with that design; a new one if no study has its name.
 
         Until the first rater enrols, another design or manifest of that name replaces it.
-        Raises StateError afterwards.
+        Raises StateError afterwards, UsageError for a design that lacks texts.
         """
+        design.require_texts()
         try:
             return self._register(design, manifest)
         except IntegrityError:  # another process registered it first

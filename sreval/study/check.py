@@ -40,6 +40,7 @@ from sreval.study.plan import showings, votes_of
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
 from sreval.study.task import DEGRADATION, Task
+from sreval.study.texts import IMPAIRMENT, QUALITY, Published
 
 _CONTROLS = 260
 """Device pixels of a screen's height that the page's controls and the browser's bars take, about:
@@ -444,7 +445,7 @@ def check(
         scenes, has, held = found.scenes, found.has, {key[2] for key in found.scored}
     stimuli = StimulusSet.of(design, scenes, found.unopened if found else {})
     missing = tuple(key for key in stimuli.shown if not has(key))
-    problems = [*_of_language(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
+    problems = [*_of_languages(design), *_of_forms(design), *stimuli.unmet, *_of_rules(design)]
     problems += unfit(stimuli, manifest) if manifest else []
     known = {*COMPUTED, *content.names("models"), *held}
     problems += _of_unknown_methods(design, missing, known)
@@ -469,6 +470,7 @@ def check(
             *_misspelt(design, missing, known),
             *_of_texts(design),
             *_of_range(design),
+            *_of_words(design),
             *_of_question(design),
             *_of_outcomes(design),
             *_notes(stimuli, scenes, counts),
@@ -508,20 +510,36 @@ def _line(constraint: str, toml: str) -> int | None:
     return line_of(toml, table) if table and not line_of(toml, (*table, 1)) else None
 
 
-def _of_language(design: StudyDesign) -> Iterator[Unmet]:
+def _of_languages(design: StudyDesign) -> Iterator[Unmet]:
     known = content.languages()
-    if design.language not in known:
-        what = f"the pages have no translation into {design.language!r}"
-        remedy = f"Set language to one of {', '.join(known)}; web/README.md says how to add one."
-        yield Unmet("language", what, remedy)
+    for language in design.languages:
+        if language not in known:
+            own = language == design.language
+            what = f"the pages have no translation into {language!r}"
+            do = "Set language to one of" if own else "Leave it out; they speak"
+            remedy = f"{do} {', '.join(known)}; web/README.md says how to add one."
+            yield Unmet("language" if own else f"texts.{language}", what, remedy)
+    for place in design.missing_texts:
+        language = place.split(".")[1]
+        yield Unmet(place, "it is missing", f"Write it, or leave [texts.{language}] out.")
+
+
+def _in_each_language(design: StudyDesign) -> Iterator[tuple[str, StudyDesign]]:
+    """The design in each of its languages that lacks nothing, and what stands before its keys."""
+    lacking = {place.split(".")[1] for place in design.missing_texts}
+    for language in design.languages:
+        if language not in lacking:
+            before = "" if language == design.language else f"texts.{language}."
+            yield before, design.in_language(language)
 
 
 def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
     """What raters would read, but nobody could answer."""
     words = [word.strip().casefold() for word in design.scale.words]
     given = [word for word in words if word]
-    if len(set(given)) < len(given):
-        yield Unmet("scale", "two of its words are alike", "Give each its own.")
+    alike = list(_alike(design))
+    if alike:
+        yield from alike
     elif design.scale.line and len(given) < len(words):
         yield Unmet("scale", "a part of the line has no word", "Give every part a word.")
     elif not (words[0] and words[-1]):  # nobody could tell which end is which
@@ -539,6 +557,41 @@ def _of_forms(design: StudyDesign) -> Iterator[Unmet]:
             yield Unmet(name, what, "Exchange them.")
         if question.options and set(question.screens_out) == set(question.options):
             yield Unmet(name, "every answer ends the session", "Leave one out of screens_out.")
+
+
+def _alike(design: StudyDesign) -> Iterator[Unmet]:
+    for place, told in _in_each_language(design):
+        given = [word.strip().casefold() for word in told.scale.words if word.strip()]
+        if len(set(given)) < len(given):
+            name = f"{place}words" if place else "scale"
+            yield Unmet(name, "two of its words are alike", "Give each its own.")
+
+
+def _of_words(design: StudyDesign) -> Iterator[str]:
+    """A note where the words of a scale aren't those that were published in their language.
+
+    Of the words that are usual in the study's own language: who takes others there has a scale
+    of their own.
+    """
+    published = IMPAIRMENT if design.task.kind == "dcr" else QUALITY
+    if design.task.pair or not _same(design.scale.words, published.get(design.language)):
+        return
+    for language, texts in sorted(design.texts.items()):
+        if not texts.words or _same(texts.words, published.get(language)):
+            continue
+        if known := published.get(language):
+            what = f"aren't the published ones: {', '.join(known.words)} ({known.source})"
+        else:
+            what = "can't be compared with published ones: sreval knows none in this language"
+        yield f"The words of texts.{language} {what}."
+
+
+def _same(words: Iterable[str], published: Published | None) -> bool:
+    if published is None:
+        return False
+    return [word.strip().casefold() for word in words] == [
+        word.casefold() for word in published.words
+    ]
 
 
 _ADDRESS = re.compile(r"//|\w\.\w+/")
@@ -605,7 +658,14 @@ def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
 
 
 def _of_texts(design: StudyDesign) -> Iterator[str]:
-    texts = {"instructions": design.instructions, "consent.text": design.consent.text}
+    texts = {
+        f"{place}{name}": text
+        for place, told in _in_each_language(design)
+        for name, text in (
+            ("instructions", told.instructions),
+            ("consent" if place else "consent.text", told.consent.text),
+        )
+    }
     for name, text in texts.items():
         if found := shown_as_typed(text):
             yield (
@@ -638,7 +698,7 @@ def _of_question(design: StudyDesign) -> Iterator[str]:
 
 _RANGE = re.compile(
     r"(?<![\w.,])([01])\s*(?:\([^)]*\)|（[^）]*）)?\s*"
-    r"(?:to|bis|\u5230|\u81f3|-|\u2013|\.\.)\s*(\d{1,3})(?![\w%]|[.,:]\d)"
+    r"(?:to|bis|\u5230|\u81f3|\u00e0|al?|\u0625\u0644\u0649|-|\u2013|\.\.)\s*(\d{1,3})(?![\w%]|[.,:]\d)"
 )
 """Numbers from 0 or 1 to another, in the languages of the pages; a word may follow in brackets."""
 
@@ -650,10 +710,12 @@ def _of_range(design: StudyDesign) -> Iterator[str]:
     if scale.categories:
         digits = [int(key) for key in scale.keys.values() if key.isdigit()]
         allowed.add((scale.low, max(digits)))
-    said = {(int(low), int(high)) for low, high in _RANGE.findall(design.instructions)}
-    if other := sorted(said - allowed):
+    for place, told in _in_each_language(design):
+        said = {(int(low), int(high)) for low, high in _RANGE.findall(told.instructions)}
+        if not (other := sorted(said - allowed)):
+            continue
         yield (
-            f"instructions speak of {listed([f'{low} to {high}' for low, high in other])}; the "
+            f"{place}instructions speak of {listed([f'{low} to {high}' for low, high in other])}; the "
             f"scale is {scale.numbers}. Raters may be told of another scale than they see."
         )
 

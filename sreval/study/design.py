@@ -20,7 +20,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from sreval import content
 from sreval.config import Config, FieldError, config_text
-from sreval.errors import UsageError, listed, shown, suggestion
+from sreval.errors import UsageError, counted, listed, shown, suggestion
 from sreval.files import sha256_bytes, write_atomic
 from sreval.frames import unit_name, unit_of
 from sreval.images.scales import UpscalingFactor
@@ -28,6 +28,7 @@ from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 from sreval.study.task import DEGRADATION, REFERENCE, Choice, Scale, Task
+from sreval.study.texts import LANGUAGE, Texts, in_language, missing, refuse_misfits
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LETTERS = 200
@@ -37,6 +38,8 @@ _OF_A_PAIR = 2
 _TASK_AND_SCALE = ("task", "scale")
 _APART = 2
 """The least `order.scene_distance` with which no image stands next to itself."""
+_NAMED_TEXTS = 8
+"""How many missing texts an error names; `study check` names all."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold", "same"]
@@ -415,8 +418,11 @@ class StudyDesign(Config):
     """What raters and operators read above their pages."""
     instructions: str = Field(min_length=1)
     """What raters read before the first item. Markdown's paragraphs, lists, emphasis and links."""
-    language: str = Field(default="en", pattern=r"^[a-z]{2}$")
-    """Language of the pages; `study check` refuses one without a file in web/translations."""
+    language: str = Field(default="en", pattern=LANGUAGE)
+    """Language of the design's own texts, in which answers are stored; `study check` refuses one
+    without a file in web/translations."""
+    texts: dict[str, Texts] = {}  # noqa: RUF012 - pydantic copies it
+    """What raters of further languages read, by the two letters of each."""
     raters: int = Field(ge=1, le=1_000_000)
     """How many raters are wanted; exposures are balanced for them."""
     seed: int = Field(ge=0, lt=2**63)
@@ -469,6 +475,32 @@ class StudyDesign(Config):
         """What a rater's answer may be."""
         return Choice(self.task.third) if self.task.pair else self.scale
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The two letters of every language of its texts, the design's own first."""
+        return (self.language, *sorted(self.texts))
+
+    def in_language(self, language: str) -> StudyDesign:
+        """The design as raters of one of its languages read it; answers stay those of its own.
+
+        A text that is missing is the design's own. Raises KeyError for another language.
+        """
+        return in_language(self, language)
+
+    @property
+    def missing_texts(self) -> tuple[str, ...]:
+        """The place of every text that one of its languages lacks, as in `texts.ar.consent`."""
+        return tuple(missing(self))
+
+    def require_texts(self) -> None:
+        """Raise UsageError naming every text that one of its languages lacks."""
+        if lacking := self.missing_texts:
+            raise UsageError(
+                f"Study {self.name!r} lacks {counted(len(lacking), 'text')}: "
+                f"{listed(lacking, _NAMED_TEXTS)}.",
+                "Write them in study.toml, or leave out the tables of those languages.",
+            )
+
     @model_validator(mode="before")
     @classmethod
     def _has_the_words_of_its_task(cls, given: Any) -> Any:
@@ -483,6 +515,10 @@ class StudyDesign(Config):
         if self.task.question == "photograph":
             self._refuse_without_reference('the question "photograph"')
         self._refuse_what_is_not_rated()
+        for code in self.texts:
+            if not re.fullmatch(LANGUAGE, code):
+                raise FieldError("it must be a language's two letters", "texts", code)
+        refuse_misfits(self)
         keys = [question.key for question in self.questions]
         _refuse_doubles(keys, "another question has this key", "questions", "key")
         what = "these two methods" if self.task.pair else "this method"

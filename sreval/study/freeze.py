@@ -58,8 +58,9 @@ def freeze(
 
     Raises DataError for a study that is frozen already (unless ``again``), for versions that are
     missing, for files other than those scored and for other sizes than the original's;
-    UsageError for a design that its data sets can't fill.
+    UsageError for a design that its data sets can't fill, or that lacks texts.
     """
+    design.require_texts()
     if (folder / MANIFEST).exists() and not again:
         raise DataError(
             f"{folder} is frozen already.",

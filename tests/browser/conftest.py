@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from sreval.store import enrolment
 from sreval.store.sessions import RaterSession
 from sreval.study.manifest import load_manifest
+from tests.site.conftest import LANGUAGES
+from tests.study.designs import in_languages
 
 from .study import Served, UInt8, design, plain, served
 
@@ -135,7 +137,8 @@ def window(browsers: Callable[[float], Browser]) -> Iterator[Window]:
 
 @pytest.fixture(scope="session")
 def _whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("whole") / "study", design()) as site:
+    content = in_languages(design(), *LANGUAGES)
+    with served(tmp_path_factory.mktemp("whole") / "study", content) as site:
         yield site
 
 
@@ -184,12 +187,12 @@ def submit(page: Page, stage: str) -> None:
     page.locator(f"form[data-stage={stage}] button:enabled").click()
 
 
-def begun(site: Served, votes: int = 0) -> str:
+def begun(site: Served, votes: int = 0, language: str | None = None) -> str:
     """The link of a rater who has given so many votes in a study without questions."""
     link = site.link()
     enrolled = enrolment.enrol(site.store, link.rpartition("/")[2], load_manifest(site.folder))
     rater = RaterSession(site.store, enrolled.session_id)
-    rater.agree("1")
+    rater.agree("1", language)
     rater.device({}, True)
     rater.start()
     for position in range(1, votes + 1):
@@ -205,9 +208,9 @@ def begun(site: Served, votes: int = 0) -> str:
     return link
 
 
-def to_rating(page: Page, site: Served) -> str:
+def to_rating(page: Page, site: Served, language: str | None = None) -> str:
     """Open a new rater's link at the first image of a study without questions; the link."""
-    link = begun(site)
+    link = begun(site, language=language)
     page.goto(link)
     page.wait_for_selector(READY)
     return link

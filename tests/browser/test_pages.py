@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from sreval.store.invitations import Links
 from tests.site.conftest import LANGUAGES
+from tests.study.designs import in_languages
 
 from .conftest import READY, Window, intercept, submit, to_rating
 from .study import Served, design, plain, served
@@ -144,7 +145,13 @@ def check_axe(page: Page, name: str) -> None:
         page.set_viewport_size(before)
 
 
-@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+@pytest.mark.parametrize(
+    "language",
+    [
+        code if code in ("en", "de", "ar") else pytest.param(code, marks=pytest.mark.evidence)
+        for code in ("en", *LANGUAGES)
+    ],
+)
 def test_every_page_of_a_whole_way(
     whole: Served, window: Window, tmp_path: Path, language: str
 ) -> None:
@@ -153,12 +160,13 @@ def test_every_page_of_a_whole_way(
     for name in walk(page, whole.link()):
         check_page(page, f"{language} {name}")
         assert page.get_attribute("html", "lang") == language
+        assert page.get_attribute("html", "dir") == ("rtl" if language == "ar" else "ltr")
         if name in ("device", "rating"):
             page.click("summary")
             check_page(page, f"{language} {name}, leaving")
             page.click("summary")
         page.screenshot(path=tmp_path / f"{language}-{name}.png".replace(" ", "-"))
-        if language == "en":
+        if language == "en" or (language, name) == ("ar", "rating"):
             check_axe(page, name)
         if name == "rating":
             page.wait_for_selector(READY)
@@ -374,7 +382,7 @@ def test_phones_show_all_of_the_rating_page(
         has_touch=True,
         locale=language,
     ).page
-    to_rating(page, phones)
+    to_rating(page, phones, language)
     told = page.evaluate(
         """() => {
           const root = document.documentElement;
@@ -401,6 +409,7 @@ def test_phones_show_all_of_the_rating_page(
 def phones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     words = ["schlecht", "dürftig", "ordentlich", "gut", "ausgezeichnet"]
     content = plain(scale={"words": words}, language="de", viewing={"phones": True})
+    content = in_languages(content, "en")
     with served(tmp_path_factory.mktemp("phones") / "study", content) as site:
         yield site
 

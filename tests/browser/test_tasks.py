@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from sreval.store.frames import study_data
 from sreval.study.manifest import load_manifest
 from sreval.study.task import GAP
+from tests.study.designs import in_languages
 
 from .conftest import Watched, Window, begun, submit, until
 from .study import Served, UInt8, plain, served
@@ -46,7 +47,7 @@ def _site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     viewing = {"least_ms": 20, "grey_ms": 20, "phones": True}
-    content = plain(task=TASKS[request.param], viewing=viewing)
+    content = in_languages(plain(task=TASKS[request.param], viewing=viewing), "ar", "de", "zh")
     with served(tmp_path_factory.mktemp(request.param) / "study", content) as site:
         yield site
 
@@ -246,7 +247,7 @@ def test_nothing_is_answered_before_all_pictures_were_seen(site: Served, window:
 
 @pytest.mark.parametrize(
     ("_site", "language"),
-    [("dcr-side", "de"), ("dcr-toggle", "en"), ("pair-side", "zh"), ("pair-toggle", "de")],
+    [("dcr-side", "de"), ("dcr-toggle", "ar"), ("pair-side", "zh"), ("pair-toggle", "de")],
     indirect=["_site"],
 )
 def test_telephones_show_all_of_the_page(
@@ -254,7 +255,7 @@ def test_telephones_show_all_of_the_page(
 ) -> None:
     """The smallest and a wide one, without anything cut, and a vote by finger."""
     page = window(site, size=(320, 640), device_scale_factor=4, locale=language, **TOUCH).page
-    page.goto(begun(site))
+    page.goto(begun(site, language=language))
     for width, height in ((320, 640), (640, 360)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function(f"innerWidth === {width}")

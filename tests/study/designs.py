@@ -118,3 +118,27 @@ def _around(draw: st.DrawFn, methods: list[str], datasets: list[str]) -> Content
     if len({(gold["dataset"], gold["method"]) for gold in made["gold"]}) < len(made["gold"]):
         made["gold"].pop()
     return made
+
+
+def in_languages(content: Content, *codes: str, told: str = "{text}") -> Content:
+    """A design's content with texts in further languages: its own, put into ``told``."""
+    design = StudyDesign.model_validate(content)
+
+    def texts(code: str) -> Content:
+        def say(text: str) -> str:
+            return told.format(text=text, code=code)
+
+        made: Content = {
+            "title": say(design.title),
+            "instructions": say(design.instructions),
+            "consent": say(design.consent.text),
+            "questions": {
+                question.key: {"text": say(question.text), "options": [*map(say, question.options)]}
+                for question in design.questions
+            },
+        }
+        if not design.task.pair:
+            made["words"] = [word and say(word) for word in design.scale.words]
+        return made
+
+    return {**content, "texts": {code: texts(code) for code in codes}}
