@@ -133,8 +133,9 @@ class SessionState:
 
     ``position`` is the lowest position without a vote, None outside the stage 'rating'.
     ``break_until`` and ``rest_until`` are never further away than a break or rest is long.
-    ``outcome`` is None, 'complete', 'screened_out', 'failed_check', 'withdrew' or 'expired' (the
-    slot was given to somebody else); a session with an outcome takes no more votes. ``items`` are
+    ``outcome`` is None, 'complete', 'screened_out', 'quota_full', 'failed_check', 'ended_early' (by
+    a rule, and paid), 'withdrew' or 'expired' (the slot was given to somebody else); a session with
+    an outcome takes no more votes. ``items`` are
     those that may be shown or fetched in advance, the current one first.
     """
 
@@ -483,7 +484,10 @@ class OpenedSession:
             session.stage = "rating"
             self.advance()
         elif self._is_lost():
-            self.end("failed_check")
+            from sreval.store.frames import judge_session
+
+            paid = judge_session(self.tx, session, self.study.design, ended=True).paid
+            self.end("ended_early" if paid else "failed_check")
         elif session.done == ends[session.sitting]:
             session.stage = "rest"
             session.pause_until = self.store.clock() + self.pause
@@ -494,12 +498,13 @@ class OpenedSession:
             self.note("break", seconds=pause.break_seconds)
 
     def _is_lost(self) -> bool:
-        """Whether, after a gold item, an unpaid rule is broken whatever the further votes are.
+        """Whether, after a gold item, a rule that ends sessions is broken whatever the further
+        votes are.
 
         Asked after gold items alone: nobody shall rate on for nothing, and votes must be fast.
         """
         design = self.study.design
-        if not design.gold or all(rule.paid for rule in design.acceptance):
+        if not design.gold or not any(rule.ends_early for rule in design.acceptance):
             return False
         if self._planned(self.row.done).kind != "gold":
             return False

@@ -602,6 +602,9 @@ def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
             what = f"the rule {rule.kind!r} has nothing to judge by"
             remedy = f"Add [[{rule.kind}]] to the design, or remove the rule."
             yield Unmet(f"acceptance.{number}", what, remedy)
+        if rule.ends and not design.gold:
+            what = "a session ends after a gold item, and the design has none"
+            yield Unmet(f"acceptance.{number}.ends", what, "Add [[gold]], or leave ends out.")
 
 
 def _of_texts(design: StudyDesign) -> Iterator[str]:

@@ -37,6 +37,8 @@ _OF_A_PAIR = 2
 _TASK_AND_SCALE = ("task", "scale")
 _APART = 2
 """The least `order.scene_distance` with which no image stands next to itself."""
+_ENDS_AFTER = 2
+"""A rule never ends a session at its first rated item."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold", "same"]
@@ -322,10 +324,33 @@ class Rule(Config):
     used: bool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: bool = True
-    """Whether such a session is paid. One that isn't ends at the gold item after which no further
-    vote can mend it."""
+    """Whether such a session is paid."""
+    ends: bool | None = None
+    """Whether such a session ends at the gold item after which no further vote can mend it.
+    Absent: if it isn't paid."""
+    ends_after: int = Field(default=_ENDS_AFTER, ge=2)
+    """How many items of the rating part are rated before the rule can end a session."""
     reason: str = Field(min_length=1)
     """What the export and the report say of it."""
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether the rule ends a session before its last item."""
+        return not self.paid if self.ends is None else self.ends
+
+    @model_validator(mode="after")
+    def _can_end(self) -> Rule:
+        if self.ends and self.kind == "incomplete":
+            raise FieldError(
+                "who is incomplete may go on, so this rule can't end a session", "ends",
+                remedy="Leave it out.",
+            )  # fmt: skip
+        if self.ends_after != _ENDS_AFTER and not self.ends_early:
+            raise FieldError(
+                "the rule ends no session", "ends_after",
+                remedy="Leave it out, or set ends = true.",
+            )  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _limit_fits(self) -> Rule:
@@ -344,8 +369,12 @@ class Outcomes(Config):
     """After the last item."""
     screened_out: str = ""
     """After an answer that ends the session."""
+    quota_full: str = ""
+    """After an answer of which the study has enough raters."""
     failed_check: str = ""
     """Where a rule says that the session isn't paid."""
+    ended_early: str = ""
+    """Where a rule ends a session that is paid."""
     withdrew: str = ""
     """After the rater has left the study."""
     declined: str = ""
