@@ -41,11 +41,12 @@ _ENDS_AFTER = 2
 """A rule never ends a session at its first rated item."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
-ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold", "same"]
+ItemKind = Literal["calibration", "warm-up", "stabilising", "vote", "repeat", "gold", "same"]
 RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
 """Names of the site's own fields: no answer can be called so."""
 RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold", "same")
-"""The kinds of the rating part; what goes before is calibration and warm-up."""
+"""The kinds of the rating part; what goes before is calibration, warm-up and, at the start of every
+sitting, stabilising items."""
 
 
 class DatasetPart(Config):
@@ -143,6 +144,30 @@ class WarmUp(Config):
     """How many of its images, drawn by the study's seed."""
     methods: tuple[str, ...] = Field(min_length=1)
     """The methods that take turns over these images; with `pair`, all pairs of them do."""
+
+
+class Stabilising(Config):
+    """Items at the start of every sitting that look like all others and don't count, one method an
+    image: judgements settle on them. (Dummy presentations, ITU-R BT.500.)
+    """
+
+    dataset: str
+    """Where the images come from; it needn't be rated."""
+    images: PositiveInt
+    """How many of its images, drawn by the study's seed, open the first sitting."""
+    later: PositiveInt | None = None
+    """How many of these open each later sitting; absent: all."""
+    methods: tuple[str, ...] = Field(min_length=1)
+    """The methods that take turns over these images; with `pair`, all pairs of them do."""
+
+    @model_validator(mode="after")
+    def _later_is_no_more(self) -> Stabilising:
+        if self.later is not None and self.later > self.images:
+            raise FieldError(
+                f"there are {self.images} images, so {self.later} can't open a sitting", "later",
+                remedy=f"Set it to {self.images} or less, or images to {self.later} or more.",
+            )  # fmt: skip
+        return self
 
 
 class Repeat(Config):
@@ -470,6 +495,8 @@ class StudyDesign(Config):
     """Examples with the score that is meant."""
     warm_up: WarmUp | None = None
     """Practice."""
+    stabilising: Stabilising | None = None
+    """Items at the start of every sitting that don't count."""
     repeats: tuple[Repeat, ...] = ()
     """Stimuli that come again."""
     gold: tuple[Gold, ...] = ()
@@ -533,6 +560,11 @@ class StudyDesign(Config):
             self._refuse_what_makes_no_pair()
         if self.task.with_reference:
             self._refuse_without_reference(f"the task {self.task.kind}")
+        if self.stabilising and self.stabilising.later and not self.sittings.items:
+            raise FieldError(
+                "the study has one sitting, so none is later", "stabilising", "later",
+                remedy="Leave it out, or set sittings.items.",
+            )  # fmt: skip
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
@@ -657,14 +689,15 @@ class StudyDesign(Config):
                     f"a pair needs two methods on {shown(part.name)}", "images", *place,
                     remedy="Name another method, or leave out fewer.",
                 )  # fmt: skip
-        if self.warm_up and len(set(self.warm_up.methods)) < len(self.warm_up.methods):
-            raise FieldError("a method is given twice", "warm_up", "methods")
-        if self.warm_up and not self.pairs_of(self.warm_up.methods):
-            needed = f", one of them {REFERENCE!r}" if len(self.warm_up.methods) > 1 else ""
-            raise FieldError(
-                f"a pair needs two methods{needed}", "warm_up", "methods",
-                remedy="Name another method.",
-            )  # fmt: skip
+        for name, turns in (("warm_up", self.warm_up), ("stabilising", self.stabilising)):
+            if turns and len(set(turns.methods)) < len(turns.methods):
+                raise FieldError("a method is given twice", name, "methods")
+            if turns and not self.pairs_of(turns.methods):
+                needed = f", one of them {REFERENCE!r}" if len(turns.methods) > 1 else ""
+                raise FieldError(
+                    f"a pair needs two methods{needed}", name, "methods",
+                    remedy="Name another method.",
+                )  # fmt: skip
         for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
                 asked = block.method if name == "gold" else {block.method, block.against}
@@ -751,6 +784,13 @@ class StudyDesign(Config):
             "gold": sum(gold.images for gold in self.gold),
             "same": sum(same.images for same in self.same),
         }
+
+    def stabilising_items(self, sitting: int) -> int:
+        """How many stabilising items open a sitting, counted from 0."""
+        if self.stabilising is None:
+            return 0
+        later = self.stabilising.later if sitting else None
+        return later or self.stabilising.images
 
     def as_json(self) -> str:
         """The design as one canonical line of JSON with all defaults: what databases keep."""

@@ -320,7 +320,7 @@ def test_a_session_ends_when_a_rule_is_broken_that_no_later_vote_mends(
         if state.stage != "rating":
             break
     own = frames.tables(store, study.name)["sessions"].iloc[0]
-    paid = bool(rules[0].get("paid", not own["reasons"]))
+    paid = bool(rules[0]["paid"] or not own["reasons"])
     if ends is None:
         assert len(stages) == 12
         assert (own["outcome"], own["paid"], own["holds_slot"]) == (
