@@ -148,7 +148,8 @@ class WarmUp(Config):
 
 class Stabilising(Config):
     """Items at the start of every sitting that look like all others and don't count, one method an
-    image: judgements settle on them. (Dummy presentations, ITU-R BT.500.)
+    image: judgements settle on them (dummy presentations, ITU-R BT.500-13 section 2.7; from memory
+    about five at first and about three later).
     """
 
     dataset: str
