@@ -119,7 +119,7 @@ class Anchor(Config):
 
 
 class Calibration(Config):
-    """Items shown first, with their intended score, and rated; they never count as votes."""
+    """Items shown first and rated, which show what scores are meant; they never count as votes."""
 
     dataset: str
     """Where the images come from; it needn't be rated."""
@@ -127,6 +127,8 @@ class Calibration(Config):
     """How many of its images, drawn by the study's seed."""
     anchors: tuple[Anchor, ...] = Field(min_length=1)
     """The versions in which every one of these images is shown."""
+    feedback: bool = False
+    """Whether the score that is meant is told after the rater's own, and not before."""
 
     @model_validator(mode="after")
     def _anchors_differ(self) -> Calibration:
@@ -144,6 +146,9 @@ class WarmUp(Config):
     """How many of its images, drawn by the study's seed."""
     methods: tuple[str, ...] = Field(min_length=1)
     """The methods that take turns over these images; with `pair`, all pairs of them do."""
+    feedback: bool = False
+    """Whether a rater is told after each answer which picture was the photograph, where the
+    question asks for it."""
 
 
 class Stabilising(Config):
@@ -561,6 +566,13 @@ class StudyDesign(Config):
             self._refuse_what_makes_no_pair()
         if self.task.with_reference:
             self._refuse_without_reference(f"the task {self.task.kind}")
+        if self.warm_up and self.warm_up.feedback and self.task.question != "photograph":
+            raise FieldError(
+                "no answer is right or wrong, so there is nothing to tell of it", "warm_up",
+                "feedback",
+                remedy='Leave it out, or ask for the "photograph". Scores are taught by '
+                "calibration.feedback.",
+            )  # fmt: skip
         if self.stabilising and self.stabilising.later and not self.sittings.items:
             raise FieldError(
                 "the study has one sitting, so none is later", "stabilising", "later",
@@ -785,6 +797,12 @@ class StudyDesign(Config):
             "gold": sum(gold.images for gold in self.gold),
             "same": sum(same.images for same in self.same),
         }
+
+    @property
+    def gives_feedback(self) -> bool:
+        """Whether raters are told after some of their answers what was meant."""
+        parts = (self.calibration, self.warm_up)
+        return any(part is not None and part.feedback for part in parts)
 
     def stabilising_items(self, sitting: int) -> int:
         """How many stabilising items open a sitting, counted from 0."""

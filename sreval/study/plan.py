@@ -12,7 +12,7 @@ from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet, sides
 from sreval.study.manifest import Manifest, Trial, exchanged, pictures, unsided
 from sreval.study.presentation import Showing, Stream, presentation_order
-from sreval.study.task import REFERENCE
+from sreval.study.task import LEFT, REFERENCE, RIGHT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ class Item:
     one's, and `right_method` and `right_sha256` the other's, else None. `reference_sha256` is the
     original's where it is in view, else None. `intended` is the score that a calibration item
     shows, else None; `low` and `high` are the range that a gold item passes, else None; of a pair
-    both are the answer. `reason` says in words why the item is shown here.
+    both are the answer, also to practice with feedback. `reason` says in words why the item is shown here.
     """
 
     position: int
@@ -121,8 +121,15 @@ def _calibration(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
 
 
 def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
-    shown = _in_turns(stimuli.warm_up, stimuli.design.task.pair, stream)
-    return [_Planned("warm-up", trial, "practice that doesn't count") for trial in shown]
+    design, why = stimuli.design, "practice that doesn't count"
+    shown = _in_turns(stimuli.warm_up, design.task.pair, stream)
+    if not (design.warm_up and design.warm_up.feedback):
+        return [_Planned("warm-up", trial, why) for trial in shown]
+    photograph = [LEFT if trial[2] == REFERENCE else RIGHT for trial in shown]
+    return [
+        _Planned("warm-up", trial, why, low=side, high=side)
+        for trial, side in zip(shown, photograph, strict=True)
+    ]
 
 
 def _in_turns(

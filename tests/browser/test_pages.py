@@ -433,3 +433,33 @@ def test_a_phone_is_turned_where_that_helps(phones: Served, window: Window) -> N
     page.set_viewport_size({"width": 320, "height": 300})
     expect(page.locator("#cover")).to_contain_text("this screen is too small for the study")
     assert "F11" not in page.inner_text("#cover")
+
+
+def test_feedback_stays_until_it_was_read(tmp_path: Path, window: Window) -> None:
+    """By keyboard alone; the keys of the scores do nothing meanwhile."""
+    content = plain(calibration={**design()["calibration"], "feedback": True})
+    with served(tmp_path / "study", content) as site:
+        page = window(site, size=(1280, 900)).page
+        to_rating(page, site)
+        meant = set()
+        for position in (1, 2):
+            expect(page.locator("#count")).to_contain_text(f"Image {position} of")
+            page.wait_for_selector(READY)
+            expect(page.locator("#hint")).not_to_contain_text("meant")
+            page.keyboard.press("3")
+            expect(page.locator("#next")).to_be_focused()
+            expect(page.locator("#hint")).to_contain_text("You gave: 3 fair.")
+            meant.add(page.locator("#hint bdi").last.inner_text())
+            expect(page.locator("#stage img")).to_be_visible()
+            expect(page.locator("#scores")).to_be_hidden()
+            check_axe(page, "feedback")
+            page.screenshot(path=tmp_path / f"feedback-{position}.png")
+            page.keyboard.press("5")
+            assert len(site.votes()) == position
+            page.keyboard.press("Enter")
+        expect(page.locator("#count")).to_contain_text("Image 3 of")
+        expect(page.locator("#next")).to_be_hidden()
+        page.wait_for_selector(READY)
+        page.keyboard.press("5")
+        expect(page.locator("#count")).to_contain_text("Image 4 of")
+        assert meant == {"1 bad", "5 excellent"}
