@@ -6,7 +6,7 @@ the same rules by the same function; a study's design gives some of them other l
 Methods 17(3)): votes that come too fast, one score throughout, unlike scores of like stimuli. The
 others find raters whose votes don't fit those of the rest. A rule counts, for each rater, the items
 that it looks at, and judges nobody on fewer than it needs. It proposes: nothing is dropped here.
-Items shown to learn the task (calibration, warm-up) are never looked at.
+Items shown to learn the task or to settle (calibration, warm-up, stabilising) are never looked at.
 
 Rules on one rater's own items look at all of them, whether or not the votes are accepted:
 what was decided afterwards changes nothing in what the rater did. Rules that compare raters

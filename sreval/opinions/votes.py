@@ -59,7 +59,7 @@ COLUMNS = (
 REPETITION = "repetition"
 """A column that numbers the votes of one rater on one stimulus: 1 is the vote, 2 its repeat."""
 
-KINDS = ("calibration", "warm-up", "vote", "repeat", "gold")
+KINDS = ("calibration", "warm-up", "stabilising", "vote", "repeat", "gold")
 STIMULUS = ("dataset", "image", "method")
 
 IDENTIFIERS = ("study", "rater", "session", "image", "scene", "dataset", "method")

@@ -153,7 +153,9 @@ def vote(study: str, place: str) -> Response:
         if error.why not in ("position", "unseen", "rest", "too-early"):
             raise
         return respond(error.why, current=as_told(open_state()))
-    return told(saved=receipt.position, current=_after_vote(receipt.state))
+    # what stands may be another score than the one that was sent again
+    feedback = {} if receipt.meant is None else {"given": receipt.score, "meant": receipt.meant}
+    return told(saved=receipt.position, current=_after_vote(receipt.state), **feedback)
 
 
 def _after_vote(state: SessionState) -> dict[str, Any]:

@@ -268,11 +268,13 @@ def as_told(state: SessionState) -> dict[str, Any]:
 
 
 def _item(item: PlanItemRow) -> dict[str, Any]:
-    """The heading of an item, and its pictures in the order of the task's places."""
+    """The heading of an item, whether its vote is answered by what was meant, and its pictures in
+    the order of the task's places."""
     places = site().design.task.places
     pictures = sorted(item.pictures, key=lambda picture: places.index(picture.place))
     return {
         "heading": _HEADINGS.get(item.kind, "rating"),
+        "feedback": item.meant is not None,
         "pictures": [_picture(picture) for picture in pictures],
     }
 

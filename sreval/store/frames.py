@@ -271,14 +271,16 @@ def _add_stimuli(frame: pd.DataFrame, manifest: Manifest, side: str) -> None:
     frame.insert(place + 1, f"{side}stand_in", [stimulus.stand_in for stimulus in shown])
 
 
-def judge_session(tx: Transaction, session: Session, design: StudyDesign) -> Verdict:
-    """The design's verdict on one session as it stands."""
-    votes = _votes_of(tx, session, design)
-    return Acceptance(design).verdicts(votes, {session.id: session.total})[session.id]
+def judge_session(
+    tx: Transaction, session: Session, design: StudyDesign, *, ended: bool = False
+) -> Verdict:
+    """The design's verdict on one session as it stands; on one that a rule has `ended` early."""
+    votes, planned = _votes_of(tx, session, design), {session.id: session.total}
+    return Acceptance(design).verdicts(votes, planned, planned if ended else ())[session.id]
 
 
 def is_lost(tx: Transaction, session: Session, design: StudyDesign) -> bool:
-    """Whether one session breaks an unpaid rule already, whatever its further votes are."""
+    """Whether one session breaks a rule that ends it already, whatever its further votes are."""
     counted = select(PlanItem.kind, func.count().label("n"))
     counted = counted.where(PlanItem.session_id == session.id)
     planned = {row.kind: row.n for row in tx.execute(counted.group_by(PlanItem.kind))}
@@ -302,7 +304,8 @@ def _judged_votes(
     accepted, reasons = {}, {}
     kept = {row.id: row for row in tx.execute(_decisions(study))}
     rated = list(votes["session"].unique())
-    found = Acceptance(design).verdicts(votes, {name: kept[name].total for name in rated})
+    ended = {name for name in rated if kept[name].outcome == "ended_early"}
+    found = Acceptance(design).verdicts(votes, {name: kept[name].total for name in rated}, ended)
     for name, verdict in found.items():
         session = kept[name]
         decided = session.accepted is not None
@@ -329,8 +332,10 @@ def judged_pairs(tx: Transaction, study: Study) -> pd.DataFrame:
     return votes[(votes["kind"] == "vote") & votes["accepted"]]
 
 
-def _decisions(study: Study) -> Select[str, int, bool | None, str]:
-    columns = (Session.id, Session.total, Session.accepted, Session.accepted_reason)
+def _decisions(study: Study) -> Select[str, int, str | None, bool | None, str]:
+    columns = (
+        Session.id, Session.total, Session.outcome, Session.accepted, Session.accepted_reason,
+    )  # fmt: skip
     return select(*columns).where(Session.study_id == study.id)
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -190,7 +191,8 @@ class Invitation(Base):
     """A link. Only its token's SHA-256 is kept.
 
     Every rater has one of kind personal, made beforehand or at enrolment through an open or
-    kiosk link, which then is its `parent_id`. `used` counts the enrolments through a link.
+    kiosk link, which then is its `parent_id`. `used` counts the enrolments through a link. `group` is
+    the group of the design that it leads to, None where any may be.
     """
 
     __tablename__ = "invitation"
@@ -207,6 +209,7 @@ class Invitation(Base):
     kind: Mapped[str] = mapped_column(String(10))
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     label: Mapped[str] = mapped_column(FreeText, default="")
+    group: Mapped[str | None] = mapped_column(String(200))
     quota: Mapped[int | None]
     used: Mapped[int] = mapped_column(default=0)
     simulated: Mapped[bool] = mapped_column(default=False)
@@ -246,16 +249,25 @@ STAGES = (
     "closing",
     "done",
 )
-OUTCOMES = ("complete", "screened_out", "failed_check", "withdrew", "expired")
+OUTCOMES = (
+    "complete",
+    "screened_out",
+    "quota_full",
+    "failed_check",
+    "ended_early",
+    "withdrew",
+    "expired",
+)
 
 
 class Session(Base):
     """A rater's way through a study, over all sittings.
 
     `done` votes are stored, so `done` + 1 is the current position. `sitting_ends` holds the last
-    position of every sitting. While `holds_slot`, no other rater has the slot. `accepted` is the
-    operator's decision, None where there is none. `language` is that of the texts which the rater
-    reads, None before the consent and in sessions of older versions.
+    position of every sitting. While `holds_slot`, no other rater of the `group`, "" in a design
+    without groups, has the slot. `accepted` is the operator's decision, None where there is none.
+    `language` is that of the texts which the rater reads, None before the consent and in sessions of
+    older versions.
     """
 
     __tablename__ = "session"
@@ -265,12 +277,13 @@ class Session(Base):
         CheckConstraint("done BETWEEN 0 AND total", name="done"),
         # In the database it holds WHERE holds_slot, as the migration has it. Said here, that would
         # import PostgreSQL's dialects with every use of the store.
-        Index("ix_session_slot", "study_id", "slot", unique=True),
+        Index("ix_session_slot", "study_id", "group", "slot", unique=True),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"), index=True)
     rater_id: Mapped[int] = mapped_column(ForeignKey("rater.id", ondelete="CASCADE"), unique=True)
+    group: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     slot: Mapped[int]
     holds_slot: Mapped[bool] = mapped_column(default=True)
     algorithm: Mapped[int]
@@ -305,7 +318,7 @@ class PlanItem(Base):
 
     __tablename__ = "plan_item"
     __table_args__ = (
-        _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold", "same"),
+        _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold", "same", "stabilising"),
         {"sqlite_with_rowid": False},
     )
 

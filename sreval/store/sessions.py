@@ -28,7 +28,7 @@ from sreval.store.answers import (
 from sreval.store.database import Store
 from sreval.store.errors import StateError, VoteError
 from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Vote
-from sreval.study.design import When
+from sreval.study.design import StudyDesign, When
 from sreval.study.task import Place
 
 # Built once: every vote asks these, and building a query takes longer than running it.
@@ -54,6 +54,7 @@ _ITEMS = (
         PlanItem.sitting,
         PlanItem.kind,
         PlanItem.intended,
+        PlanItem.low,
         *(column for columns in _PICTURES.values() for column in columns),
     )
     .where(
@@ -107,22 +108,27 @@ class Picture:
 class PlanItemRow:
     """What is shown at one position, without a word on image and method.
 
-    ``intended`` is the score of a calibration item; ``pictures`` are one to three.
+    ``intended`` is the score of a calibration item where it is told before the vote; ``meant`` is
+    that score, or the right answer, where it is told after it. ``pictures`` are one to three.
     """
 
     position: int
     sitting: int
     kind: str
     intended: int | None
+    meant: int | None
     pictures: tuple[Picture, ...]
 
     @classmethod
-    def of(cls, row: Row[Any]) -> PlanItemRow:
+    def of(cls, row: Row[Any], design: StudyDesign) -> PlanItemRow:
         """An item as _ITEMS finds it."""
-        position, sitting, kind, intended, *cells = tuple(row)
+        position, sitting, kind, intended, low, *cells = tuple(row)
+        meant = low if kind == "warm-up" else None
+        if design.calibration and design.calibration.feedback:
+            intended, meant = None, intended if kind == "calibration" else meant
         own = zip(_PICTURES, (cells[0:3], cells[3:6], cells[6:9]), strict=True)
         return cls(
-            position, sitting, kind, intended,
+            position, sitting, kind, intended, meant,
             tuple(Picture(position, place, *of) for place, of in own if of[0] is not None),
         )  # fmt: skip
 
@@ -134,8 +140,9 @@ class SessionState:
     ``position`` is the lowest position without a vote, None outside the stage 'rating'.
     ``language`` is that of the texts which the rater reads, None before the consent.
     ``break_until`` and ``rest_until`` are never further away than a break or rest is long.
-    ``outcome`` is None, 'complete', 'screened_out', 'failed_check', 'withdrew' or 'expired' (the
-    slot was given to somebody else); a session with an outcome takes no more votes. ``items`` are
+    ``outcome`` is None, 'complete', 'screened_out', 'quota_full', 'failed_check', 'ended_early' (by
+    a rule, and paid), 'withdrew' or 'expired' (the slot was given to somebody else); a session with
+    an outcome takes no more votes. ``items`` are
     those that may be shown or fetched in advance, the current one first.
     """
 
@@ -163,7 +170,7 @@ class SessionState:
 class Receipt:
     """A stored vote. ``repeated`` when it had been stored before, perhaps with another score.
 
-    ``state`` is the session right after it, read in the same transaction.
+    ``meant`` is what the rater is told of it, as in `PlanItemRow`. ``state`` is the session right after it, read in the same transaction.
     """
 
     position: int
@@ -171,6 +178,7 @@ class Receipt:
     stored_at: dt.datetime
     repeated: bool
     state: SessionState
+    meant: int | None = None
 
 
 class RaterSession:
@@ -254,7 +262,8 @@ class RaterSession:
             vote["score"] = score = score_on(found.study.design.answers, score)
             stands = tx.execute(_STANDING, asked).first()
             if stands is not None:
-                return Receipt(*stands, repeated=True, state=found.state())
+                meant = found.meant(stands.position)
+                return Receipt(*stands, repeated=True, state=found.state(), meant=meant)
             found.refuse_vote(position, response_ms, image)
             check_looks(found.study.design.task, vote)
             stored_at = self.store.clock()
@@ -267,7 +276,8 @@ class RaterSession:
             found.row.seen_at = stored_at
             found.go_on()
             tx.flush()
-            return Receipt(position, score, stored_at, repeated=False, state=found.state())
+            meant = found.meant(position)
+            return Receipt(position, score, stored_at, False, found.state(), meant)
 
     def agree(self, version: str, language: str | None = None) -> SessionState:
         """Consent to the text of that version, read in ``language`` (by default the design's own).
@@ -481,10 +491,14 @@ class OpenedSession:
                 f"Look at it for at least {least} ms.",
             )
 
+    def meant(self, position: int) -> int | None:
+        """What a rater is told of the vote on ``position``, if anything."""
+        return self._planned(position).meant if self.study.design.gives_feedback else None
+
     def _planned(self, position: int) -> PlanItemRow:
         """One item of the plan."""
         wanted = {"session_id": self.row.id, "first": position, "last": position}
-        return PlanItemRow.of(self.tx.execute(_ITEMS, wanted).one())
+        return PlanItemRow.of(self.tx.execute(_ITEMS, wanted).one(), self.study.design)
 
     def advance(self) -> None:
         """To the next stage that has content."""
@@ -509,7 +523,10 @@ class OpenedSession:
             session.stage = "rating"
             self.advance()
         elif self._is_lost():
-            self.end("failed_check")
+            from sreval.store.frames import judge_session
+
+            paid = judge_session(self.tx, session, self.study.design, ended=True).paid
+            self.end("ended_early" if paid else "failed_check")
         elif session.done == ends[session.sitting]:
             session.stage = "rest"
             session.pause_until = self.store.clock() + self.pause
@@ -520,12 +537,13 @@ class OpenedSession:
             self.note("break", seconds=pause.break_seconds)
 
     def _is_lost(self) -> bool:
-        """Whether, after a gold item, an unpaid rule is broken whatever the further votes are.
+        """Whether, after a gold item, a rule that ends sessions is broken whatever the further
+        votes are.
 
         Asked after gold items alone: nobody shall rate on for nothing, and votes must be fast.
         """
         design = self.study.design
-        if not design.gold or all(rule.paid for rule in design.acceptance):
+        if not design.gold or not any(rule.ends_early for rule in design.acceptance):
             return False
         if self._planned(self.row.done).kind != "gold":
             return False
@@ -587,7 +605,8 @@ class OpenedSession:
             last = min(last, before + ((session.done - before) // every + 1) * every)
         first, last = session.done + 1, min(session.done + 1 + _AHEAD, last)
         wanted = {"session_id": session.id, "first": first, "last": last}
-        return tuple(PlanItemRow.of(row) for row in self.tx.execute(_ITEMS, wanted))
+        found = self.tx.execute(_ITEMS, wanted)
+        return tuple(PlanItemRow.of(row, self.study.design) for row in found)
 
 
 def _canonical(facts: Mapping[str, Any]) -> str:

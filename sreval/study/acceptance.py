@@ -6,7 +6,7 @@ page, the report. So none of them can say of a rater what another denies.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import pandas as pd
 from sreval.opinions.pairs.screening import pair_rules
 from sreval.opinions.screening import Answer, Rule, apply, default_rules
 from sreval.study import design as designs
-from sreval.study.design import ItemKind, StudyDesign
+from sreval.study.design import RATING, ItemKind, StudyDesign
 
 MARGIN_MS = 200
 """A vote this soon after the image may be judged was decided before it was looked at."""
@@ -106,14 +106,18 @@ class Acceptance:
         return said
 
     def verdicts(
-        self, votes: pd.DataFrame, planned: Mapping[str, int | None]
+        self,
+        votes: pd.DataFrame,
+        planned: Mapping[str, int | None],
+        ended: Collection[str] = (),
     ) -> dict[str, Verdict]:
         """What every rule of the design says of each session.
 
         `votes` are of all kinds; `planned` by session is
         the number of items in its plan, of all kinds, without which the rule `incomplete` isn't
         applied. A rule that can't judge yet (too few items, no times) is not broken. A session is
-        used, and paid, unless a broken rule says otherwise.
+        used, and paid, unless a broken rule says otherwise. Sessions that a rule `ended` early
+        aren't paid less for being incomplete.
         """
         own = votes.assign(rater=votes["session"])
         by_rule = [(rule, self._breaking(rule, own, planned)) for rule in self._design.acceptance]
@@ -122,21 +126,25 @@ class Acceptance:
             broken = [rule for rule, breaking in by_rule if session in breaking]
             made[session] = Verdict(
                 used=all(rule.used for rule in broken),
-                paid=all(rule.paid for rule in broken),
+                paid=all(
+                    rule.paid or (rule.kind == "incomplete" and session in ended)
+                    for rule in broken
+                ),
                 reasons=tuple(rule.reason for rule in broken),
             )
         return made
 
     def is_lost(self, votes: pd.DataFrame, planned: Mapping[ItemKind, int]) -> bool:
-        """Whether one session breaks an unpaid rule already, whatever its further votes are.
+        """Whether one session breaks a rule that ends it already, whatever its further votes are.
 
         `votes` of that session as in `verdicts`; `planned` counts its plan's items by kind. The
         rule must judge the session by now, so that nobody can say otherwise of it later. A share
         is then taken over all planned items, as if the votes to come were without fault. A run
         that was too long stays so. Who stops is incomplete, and may go on: that is never lost.
         """
+        rated = int(votes["kind"].isin(RATING).sum())
         for rule in self._design.acceptance:
-            if rule.paid or rule.kind not in _NAMED:
+            if not rule.ends_early or rule.kind not in _NAMED or rated < rule.ends_after:
                 continue
             _, items, mean = _NAMED[rule.kind]
             found, _ = apply([self._named(rule)], votes)

@@ -635,6 +635,7 @@ def _of_unknown_methods(
     named: list[tuple[str, Drawn | None]] = [
         ("calibration", design.calibration),
         ("warm_up", design.warm_up),
+        ("stabilising", design.stabilising),
         *((f"gold.{number}", gold) for number, gold in enumerate(design.gold)),
         *((f"same.{number}", same) for number, same in enumerate(design.same)),
     ]
@@ -655,6 +656,9 @@ def _of_rules(design: StudyDesign) -> Iterator[Unmet]:
             what = f"the rule {rule.kind!r} has nothing to judge by"
             remedy = f"Add [[{rule.kind}]] to the design, or remove the rule."
             yield Unmet(f"acceptance.{number}", what, remedy)
+        if rule.ends and not design.gold:
+            what = "a session ends after a gold item, and the design has none"
+            yield Unmet(f"acceptance.{number}.ends", what, "Add [[gold]], or leave ends out.")
 
 
 def _of_texts(design: StudyDesign) -> Iterator[str]:
@@ -786,8 +790,12 @@ def _counts(stimuli: StimulusSet) -> dict[ItemKind, int]:
         "calibration": len(stimuli.calibration),
         "warm-up": len(stimuli.warm_up),
     }
-    rating = stimuli.design.rating_items(len(stimuli.voted))
-    return before | rating | {"gold": len(stimuli.gold)}
+    design = stimuli.design
+    rating = design.rating_items(len(stimuli.voted)) | {"gold": len(stimuli.gold)}
+    rated = sum(rating.values())
+    sittings = -(-rated // design.sittings.items) if design.sittings.items else 1
+    opening = sum(map(design.stabilising_items, range(sittings)))
+    return before | {"stabilising": opening} | rating
 
 
 def _exposures(stimuli: StimulusSet) -> tuple[int, int]:
@@ -802,11 +810,12 @@ def _exposures(stimuli: StimulusSet) -> tuple[int, int]:
 
 def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[Sitting]:
     rated = sum(counts[kind] for kind in RATING)
-    before = sum(counts.values()) - rated
+    before = counts["calibration"] + counts["warm-up"]
     each = design.sittings.items or max(rated, 1)
     every = design.sittings.break_every
-    for start in range(0, max(rated, 1), each):
-        items = min(each, rated - start) + (0 if start else before)
+    for sitting, start in enumerate(range(0, max(rated, 1), each)):
+        opening = design.stabilising_items(sitting) + (0 if sitting else before)
+        items = min(each, rated - start) + opening
         breaks = max(items - 1, 0) // every if every else 0
         seconds = items * design.viewing.seconds_an_item + breaks * design.sittings.break_seconds
         yield Sitting(items, breaks, seconds / 60)
@@ -856,5 +865,8 @@ def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int])
         sittings = rated_items // each + 1
         even = -(-rated_items // sittings)
         yield f"The last sitting has only {last} items; {even} per sitting would make all equal."
+    opens = {scenes[trials[0][0]][trials[0][1]] for trials in stimuli.stabilising}
+    if opens & rated:
+        yield "Stabilising items show scenes that are rated, too."
     if every and not any(sitting.breaks for sitting in _sittings(design, counts)):
         yield f"There will be no break: break_every is {every}, and no sitting has more items."

@@ -256,7 +256,10 @@ class Monitoring:
         """How many raters were invited, enrolled and ended, by outcome, in a session's order."""
         data = self.data
         ends = data.sessions["outcome"].fillna(UNDER_WAY).astype(str)
-        known = ("complete", UNDER_WAY, "screened_out", "failed_check", "withdrew", "expired")
+        known = (
+            "complete", UNDER_WAY, "screened_out", "quota_full", "failed_check", "ended_early",
+            "withdrew", "expired",
+        )  # fmt: skip
         counts = {} if data.invited is None else {"invited": data.invited}
         counts |= {"enrolled": len(ends) + data.deleted}
         counts |= {name: int((ends == name).sum()) for name in known}

@@ -40,13 +40,16 @@ _APART = 2
 """The least `order.scene_distance` with which no image stands next to itself."""
 _NAMED_TEXTS = 8
 """How many missing texts an error names; `study check` names all."""
+_ENDS_AFTER = 2
+"""A rule never ends a session at its first rated item."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
 When = Literal["before", "after"]
-ItemKind = Literal["calibration", "warm-up", "vote", "repeat", "gold", "same"]
+ItemKind = Literal["calibration", "warm-up", "stabilising", "vote", "repeat", "gold", "same"]
 RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
 """Names of the site's own fields: no answer can be called so."""
 RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold", "same")
-"""The kinds of the rating part; what goes before is calibration and warm-up."""
+"""The kinds of the rating part; what goes before is calibration, warm-up and, at the start of every
+sitting, stabilising items."""
 
 
 class DatasetPart(Config):
@@ -119,7 +122,7 @@ class Anchor(Config):
 
 
 class Calibration(Config):
-    """Items shown first, with their intended score, and rated; they never count as votes."""
+    """Items shown first and rated, which show what scores are meant; they never count as votes."""
 
     dataset: str
     """Where the images come from; it needn't be rated."""
@@ -127,6 +130,8 @@ class Calibration(Config):
     """How many of its images, drawn by the study's seed."""
     anchors: tuple[Anchor, ...] = Field(min_length=1)
     """The versions in which every one of these images is shown."""
+    feedback: bool = False
+    """Whether the score that is meant is told after the rater's own, and not before."""
 
     @model_validator(mode="after")
     def _anchors_differ(self) -> Calibration:
@@ -144,6 +149,34 @@ class WarmUp(Config):
     """How many of its images, drawn by the study's seed."""
     methods: tuple[str, ...] = Field(min_length=1)
     """The methods that take turns over these images; with `pair`, all pairs of them do."""
+    feedback: bool = False
+    """Whether a rater is told after each answer which picture was the photograph, where the
+    question asks for it."""
+
+
+class Stabilising(Config):
+    """Items at the start of every sitting that look like all others and don't count, one method an
+    image: judgements settle on them (dummy presentations, ITU-R BT.500-13 section 2.7; from memory
+    about five at first and about three later).
+    """
+
+    dataset: str
+    """Where the images come from; it needn't be rated."""
+    images: PositiveInt
+    """How many of its images, drawn by the study's seed, open the first sitting."""
+    later: PositiveInt | None = None
+    """How many of these open each later sitting; absent: all."""
+    methods: tuple[str, ...] = Field(min_length=1)
+    """The methods that take turns over these images; with `pair`, all pairs of them do."""
+
+    @model_validator(mode="after")
+    def _later_is_no_more(self) -> Stabilising:
+        if self.later is not None and self.later > self.images:
+            raise FieldError(
+                f"there are {self.images} images, so {self.later} can't open a sitting", "later",
+                remedy=f"Set it to {self.images} or less, or images to {self.later} or more.",
+            )  # fmt: skip
+        return self
 
 
 class Repeat(Config):
@@ -325,10 +358,33 @@ class Rule(Config):
     used: bool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: bool = True
-    """Whether such a session is paid. One that isn't ends at the gold item after which no further
-    vote can mend it."""
+    """Whether such a session is paid."""
+    ends: bool | None = None
+    """Whether such a session ends at the gold item after which no further vote can mend it.
+    Absent: if it isn't paid."""
+    ends_after: int = Field(default=_ENDS_AFTER, ge=2)
+    """How many items of the rating part are rated before the rule can end a session."""
     reason: str = Field(min_length=1)
     """What the export and the report say of it."""
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether the rule ends a session before its last item."""
+        return not self.paid if self.ends is None else self.ends
+
+    @model_validator(mode="after")
+    def _can_end(self) -> Rule:
+        if self.ends and self.kind == "incomplete":
+            raise FieldError(
+                "who is incomplete may go on, so this rule can't end a session", "ends",
+                remedy="Leave it out.",
+            )  # fmt: skip
+        if self.ends_after != _ENDS_AFTER and not self.ends_early:
+            raise FieldError(
+                "the rule ends no session", "ends_after",
+                remedy="Leave it out, or set ends = true.",
+            )  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _limit_fits(self) -> Rule:
@@ -347,8 +403,12 @@ class Outcomes(Config):
     """After the last item."""
     screened_out: str = ""
     """After an answer that ends the session."""
+    quota_full: str = ""
+    """After an answer of which the study has enough raters."""
     failed_check: str = ""
     """Where a rule says that the session isn't paid."""
+    ended_early: str = ""
+    """Where a rule ends a session that is paid."""
     withdrew: str = ""
     """After the rater has left the study."""
     declined: str = ""
@@ -447,6 +507,8 @@ class StudyDesign(Config):
     """Examples with the score that is meant."""
     warm_up: WarmUp | None = None
     """Practice."""
+    stabilising: Stabilising | None = None
+    """Items at the start of every sitting that don't count."""
     repeats: tuple[Repeat, ...] = ()
     """Stimuli that come again."""
     gold: tuple[Gold, ...] = ()
@@ -540,6 +602,18 @@ class StudyDesign(Config):
             self._refuse_what_makes_no_pair()
         if self.task.with_reference:
             self._refuse_without_reference(f"the task {self.task.kind}")
+        if self.warm_up and self.warm_up.feedback and self.task.question != "photograph":
+            raise FieldError(
+                "no answer is right or wrong, so there is nothing to tell of it", "warm_up",
+                "feedback",
+                remedy='Leave it out, or ask for the "photograph". Scores are taught by '
+                "calibration.feedback.",
+            )  # fmt: skip
+        if self.stabilising and self.stabilising.later and not self.sittings.items:
+            raise FieldError(
+                "the study has one sitting, so none is later", "stabilising", "later",
+                remedy="Leave it out, or set sittings.items.",
+            )  # fmt: skip
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
@@ -664,14 +738,15 @@ class StudyDesign(Config):
                     f"a pair needs two methods on {shown(part.name)}", "images", *place,
                     remedy="Name another method, or leave out fewer.",
                 )  # fmt: skip
-        if self.warm_up and len(set(self.warm_up.methods)) < len(self.warm_up.methods):
-            raise FieldError("a method is given twice", "warm_up", "methods")
-        if self.warm_up and not self.pairs_of(self.warm_up.methods):
-            needed = f", one of them {REFERENCE!r}" if len(self.warm_up.methods) > 1 else ""
-            raise FieldError(
-                f"a pair needs two methods{needed}", "warm_up", "methods",
-                remedy="Name another method.",
-            )  # fmt: skip
+        for name, turns in (("warm_up", self.warm_up), ("stabilising", self.stabilising)):
+            if turns and len(set(turns.methods)) < len(turns.methods):
+                raise FieldError("a method is given twice", name, "methods")
+            if turns and not self.pairs_of(turns.methods):
+                needed = f", one of them {REFERENCE!r}" if len(turns.methods) > 1 else ""
+                raise FieldError(
+                    f"a pair needs two methods{needed}", name, "methods",
+                    remedy="Name another method.",
+                )  # fmt: skip
         for name, blocks in self._with_a_second_method:
             for number, block in enumerate(blocks):
                 asked = block.method if name == "gold" else {block.method, block.against}
@@ -758,6 +833,19 @@ class StudyDesign(Config):
             "gold": sum(gold.images for gold in self.gold),
             "same": sum(same.images for same in self.same),
         }
+
+    @property
+    def gives_feedback(self) -> bool:
+        """Whether raters are told after some of their answers what was meant."""
+        parts = (self.calibration, self.warm_up)
+        return any(part is not None and part.feedback for part in parts)
+
+    def stabilising_items(self, sitting: int) -> int:
+        """How many stabilising items open a sitting, counted from 0."""
+        if self.stabilising is None:
+            return 0
+        later = self.stabilising.later if sitting else None
+        return later or self.stabilising.images
 
     def as_json(self) -> str:
         """The design as one canonical line of JSON with all defaults: what databases keep."""

@@ -37,6 +37,7 @@ from sreval.study.design import (
     Gold,
     Repeat,
     Same,
+    Stabilising,
     StudyDesign,
     WarmUp,
 )
@@ -47,7 +48,7 @@ from sreval.study.task import LEFT, REFERENCE
 Scenes = Mapping[str, Mapping[str, str]]
 """The images of each data set, in order, and the scene that each shows."""
 
-Drawn = Calibration | WarmUp | Gold | Same
+Drawn = Calibration | WarmUp | Gold | Same | Stabilising
 """Items of a design whose images are drawn by its seed from a data set that need not be rated."""
 Block = Drawn | Repeat
 """Items of a design whose images are drawn by its seed."""
@@ -57,8 +58,8 @@ Block = Drawn | Repeat
 class StimulusSet:
     """The keys of everything that a study may show, and which of them a slot sees.
 
-    `rated` by data set; `calibration` with the intended score; `warm_up`: for each image the trials
-    of which a rater sees one; `gold` with the range that passes, a pair with the better one at the
+    `rated` by data set; `calibration` with the intended score; `warm_up` and
+    `stabilising`: for each image the trials of which a rater sees one; `gold` with the range that passes, a pair with the better one at the
     left; `same`: two identical pictures; `unmet` is what the design can't show of the images that
     there are.
     """
@@ -67,6 +68,7 @@ class StimulusSet:
     rated: Mapping[str, tuple[Key, ...]]
     calibration: tuple[tuple[Key, int], ...]
     warm_up: tuple[tuple[Trial, ...], ...]
+    stabilising: tuple[tuple[Trial, ...], ...]
     gold: tuple[tuple[Trial, int, int], ...]
     same: tuple[Trial, ...]
     unmet: tuple[Unmet, ...]
@@ -113,6 +115,7 @@ class StimulusSet:
         anchors = design.calibration.anchors if design.calibration else ()
         calibration = drawn("calibration", design.calibration) if design.calibration else []
         warm_up = drawn("warm_up", design.warm_up) if design.warm_up else []
+        settling = drawn("stabilising", design.stabilising) if design.stabilising else []
         gold = [
             (trials[0], *_passing(block))
             for number, block in enumerate(design.gold)
@@ -134,6 +137,7 @@ class StimulusSet:
                 for key in pictures(trial)
             ),
             tuple(map(tuple, warm_up)),
+            tuple(map(tuple, settling)),
             tuple(gold),
             tuple(same),
             tuple(unmet),
@@ -162,9 +166,9 @@ class StimulusSet:
         """Every key that some rater may be shown, once each: what has to be frozen."""
         rated = (key for keys in self.rated.values() for key in keys)
         calibration = (key for key, _ in self.calibration)
-        warm_up = (trial for trials in self.warm_up for trial in trials)
+        turns = (trial for trials in (*self.warm_up, *self.stabilising) for trial in trials)
         gold = (trial for trial, _, _ in self.gold)
-        others = (key for trial in (*warm_up, *gold, *self.same) for key in pictures(trial))
+        others = (key for trial in (*turns, *gold, *self.same) for key in pictures(trial))
         shown = dict.fromkeys([*rated, *calibration, *others])
         if self.design.task.shows_reference:
             shown |= dict.fromkeys((*key[:2], REFERENCE) for key in shown)
@@ -377,7 +381,7 @@ def drawn_images(design: StudyDesign, block: Block, names: Iterable[str]) -> tup
     For `repeats` the names are the rated images of the data set, else all of its images. Images
     stand in an order that the seed decides, those not rated before those that are. Blocks of one
     data set take theirs one after the other, so that they differ as long as there are enough:
-    calibration, warm-up, gold, then same; repeats among themselves. Drawing again among what was
+    calibration, warm-up, gold, same, then stabilising; repeats among themselves. Drawing again among what was
     frozen gives the same images, because what is not drawn never changes the order.
     Raises UsageError when there are fewer names than images.
     """
@@ -398,7 +402,9 @@ def drawn_images(design: StudyDesign, block: Block, names: Iterable[str]) -> tup
 
 def drawn_blocks(design: StudyDesign) -> tuple[Drawn, ...]:
     """The blocks whose images are drawn from a data set that need not be rated."""
-    blocks = (design.calibration, design.warm_up, *design.gold, *design.same)
+    blocks = (
+        design.calibration, design.warm_up, *design.gold, *design.same, design.stabilising,
+    )  # fmt: skip
     return tuple(block for block in blocks if block is not None)
 
 
@@ -415,11 +421,11 @@ def _trials_of(design: StudyDesign, block: Block) -> tuple[tuple[str, ...], ...]
         return ((block.method, block.method),)
     if isinstance(block, Gold | Repeat):
         return ((block.method, block.against) if design.task.pair else (block.method,),)
-    if isinstance(block, WarmUp) and design.task.pair:
+    if isinstance(block, WarmUp | Stabilising) and design.task.pair:
         return design.pairs_of(block.methods)
     methods = (
         block.methods
-        if isinstance(block, WarmUp)
+        if isinstance(block, WarmUp | Stabilising)
         else dict.fromkeys(anchor.method for anchor in block.anchors)
     )
     return tuple((method,) for method in methods)
@@ -444,6 +450,7 @@ def _kind(block: Block) -> str:
     names = {
         Calibration: "calibration",
         WarmUp: "warm_up",
+        Stabilising: "stabilising",
         Gold: "gold",
         Same: "same",
         Repeat: "repeats",

@@ -12,7 +12,7 @@ from sreval.study.design import RATING, ItemKind, StudyDesign
 from sreval.study.exposure import Scenes, StimulusSet, sides
 from sreval.study.manifest import Manifest, Trial, exchanged, pictures, unsided
 from sreval.study.presentation import Showing, Stream, presentation_order
-from sreval.study.task import REFERENCE
+from sreval.study.task import LEFT, REFERENCE, RIGHT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ class Item:
     one's, and `right_method` and `right_sha256` the other's, else None. `reference_sha256` is the
     original's where it is in view, else None. `intended` is the score that a calibration item
     shows, else None; `low` and `high` are the range that a gold item passes, else None; of a pair
-    both are the answer. `reason` says in words why the item is shown here.
+    both are the answer, also to practice with feedback. `reason` says in words why the item is shown here.
     """
 
     position: int
@@ -56,7 +56,8 @@ def make_plan(
     rater: int,
     judged: pd.DataFrame | None = None,
 ) -> tuple[Item, ...]:
-    """The plan of one rater: calibration, warm-up, then the rating part.
+    """The plan of one rater: calibration, warm-up, then the rating part, of which every sitting
+    opens with stabilising items where the design has them.
 
     `slot`, from 0, decides which stimuli are seen: slots are balanced against each other, and a
     rater who replaces a drop-out takes over the slot. `rater`, from 0 and never used
@@ -88,8 +89,12 @@ def make_plan(
     stream = Stream(design.seed, "order", ALGORITHM, rater)
     before = [_calibration(stimuli, stream), _warm_up(stimuli, stream)]
     planned = _rating(manifest, stimuli, votes_of(stimuli, slot, rater, judged), slot, stream)
+    planned = _stabilised(stimuli, planned, manifest.scenes, rater)
     for part in reversed(before):
-        planned = [*_apart_from(planned, part, stimuli, manifest.scenes), *planned]
+        # plans of single pictures stay as they were before there were others
+        if len(design.task.places) > 1:
+            part = _apart_from(planned, part, stimuli, manifest.scenes)
+        planned = [*part, *planned]
     return tuple(_numbered(design, manifest, planned))
 
 
@@ -116,12 +121,43 @@ def _calibration(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
 
 
 def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
-    images = stream.shuffle(list(stimuli.warm_up))
+    design, why = stimuli.design, "practice that doesn't count"
+    shown = _in_turns(stimuli.warm_up, design.task.pair, stream)
+    if not (design.warm_up and design.warm_up.feedback):
+        return [_Planned("warm-up", trial, why) for trial in shown]
+    photograph = [LEFT if trial[2] == REFERENCE else RIGHT for trial in shown]
+    return [
+        _Planned("warm-up", trial, why, low=side, high=side)
+        for trial, side in zip(shown, photograph, strict=True)
+    ]
+
+
+def _in_turns(
+    trials_of: Sequence[tuple[Trial, ...]], pair: bool, stream: Stream
+) -> list[Trial]:
+    """One trial of each image, whose methods, or pairs, take turns; a pair's sides by chance."""
+    images = stream.shuffle(list(trials_of))
     turns = stream.shuffle(list(range(len(images[0])))) if images else []
     shown = [trials[turns[i % len(turns)]] for i, trials in enumerate(images)]
-    if stimuli.design.task.pair:
-        shown = [trial if stream.below(2) else exchanged(trial) for trial in shown]
-    return [_Planned("warm-up", trial, "practice that doesn't count") for trial in shown]
+    return [exchanged(one) if pair and not stream.below(2) else one for one in shown]
+
+
+def _stabilised(
+    stimuli: StimulusSet, rating: Sequence[_Planned], scenes: Scenes, rater: int
+) -> list[_Planned]:
+    """The rating part with the items that open each of its sittings."""
+    design, stream = stimuli.design, Stream(stimuli.design.seed, "stabilising", ALGORITHM, rater)
+    each = design.sittings.items or max(len(rating), 1)
+    planned: list[_Planned] = []
+    for sitting, first in enumerate(range(0, len(rating), each)):
+        part = rating[first : first + each]
+        shown = _in_turns(stimuli.stabilising, design.task.pair, stream)
+        opening = [
+            _Planned("stabilising", trial, "it opens a sitting and doesn't count")
+            for trial in shown[: design.stabilising_items(sitting)]
+        ]
+        planned += [*_apart_from(part, opening, stimuli, scenes), *part]
+    return planned
 
 
 def _apart_from(
@@ -130,10 +166,10 @@ def _apart_from(
     """What goes before, in an order that keeps the distance of scenes wherever they admit one.
 
     From its end on an item is taken whose scene isn't near, first one whose scene is left most
-    often. Plans of single pictures stay as they were before there were others.
+    often.
     """
     row, near = list(part), stimuli.design.order.scene_distance - 1
-    if len(stimuli.design.task.places) == 1 or not near:
+    if not near:
         return row
 
     def scene(item: _Planned) -> str:
@@ -233,11 +269,14 @@ def _named(
         checks.setdefault(unsided(item.trial), []).append(item)
     sided = {unsided(trial): trial for trial in votes}
     before = len(stimuli.calibration) + len(stimuli.warm_up)
+    each = stimuli.design.sittings.items or max(len(row), 1)
     first: dict[Trial, int] = {}
     seen: dict[Trial, int] = {}
     planned = []
-    for position, showing in enumerate(row, before + 1):
-        key = showing.key
+    for number, showing in enumerate(row):
+        if number % each == 0:
+            before += stimuli.design.stabilising_items(number // each)
+        key, position = showing.key, before + number + 1
         if showing.gold:
             planned.append(checks[key].pop())
         elif key not in sided:
@@ -280,9 +319,10 @@ def _numbered(
         if item.kind in RATING:
             rated += 1
         in_sitting = design.sittings.items
+        ended = rated if item.kind == "stabilising" else max(rated - 1, 0)
         yield Item(
             position=position,
-            sitting=1 + max(rated - 1, 0) // in_sitting if in_sitting else 1,
+            sitting=1 + ended // in_sitting if in_sitting else 1,
             kind=item.kind,
             dataset=stimulus.dataset,
             image=stimulus.image,

@@ -183,8 +183,8 @@ def respondents(
 
 def _judged(stimuli: StimulusSet) -> set[Key]:
     """What some rater may judge: not an original that is only in view."""
-    warm_up = (trial for trials in stimuli.warm_up for trial in trials)
-    trials = (*stimuli.voted, *warm_up, *(trial for trial, _, _ in stimuli.gold), *stimuli.same)
+    turns = (trial for trials in (*stimuli.warm_up, *stimuli.stabilising) for trial in trials)
+    trials = (*stimuli.voted, *turns, *(trial for trial, _, _ in stimuli.gold), *stimuli.same)
     examples = {key for key, _ in stimuli.calibration}
     return examples | {key for trial in trials for key in pictures(trial)}
 

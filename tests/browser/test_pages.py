@@ -79,6 +79,10 @@ def walk(page: Page, link: str) -> Iterator[str]:
     page.locator("input[name=sight]").first.check()
     page.fill("input[name=distance]", "60")
     page.locator("input[name=light]").first.check()
+    page.locator("#guide summary").press("Enter")
+    expect(page.locator("#guide ol")).to_be_visible()
+    yield "questions with the instructions"
+    expect(page.locator("input[name=distance]")).to_have_value("60")
     submit(page, "questions")
     arrive(page, "form[data-stage=instructions]")
     yield "instructions"
@@ -91,6 +95,7 @@ def walk(page: Page, link: str) -> Iterator[str]:
         page.keyboard.press("3")
         if position == 6:
             arrive(page, "form[data-stage=break]")
+            expect(page.locator("#guide")).to_be_visible()
             yield "break"
             submit(page, "break")
     arrive(page, "form[data-stage=closing]")
@@ -113,7 +118,9 @@ def check_page(page: Page, name: str) -> None:
     assert page.locator(unnamed).count() == 0, name
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids)), name
-    styled = "[style]:not(#image, #stage), style, [onclick], script:not([src], [type$=json])"
+    # a screenshot leaves empty attributes behind
+    styled = "[style]:not([style=''], #image, #stage), style, [onclick]"
+    styled += ", script:not([src], [type$=json])"
     assert page.locator(styled).count() == 0, name
     low = [text for text in page.evaluate(CONTRASTS) if text[0] < 4.5]
     assert not low, (name, low)
@@ -162,9 +169,9 @@ def test_every_page_of_a_whole_way(
         assert page.get_attribute("html", "lang") == language
         assert page.get_attribute("html", "dir") == ("rtl" if language == "ar" else "ltr")
         if name in ("device", "rating"):
-            page.click("summary")
+            page.click("#leave summary")
             check_page(page, f"{language} {name}, leaving")
-            page.click("summary")
+            page.click("#leave summary")
         page.screenshot(path=tmp_path / f"{language}-{name}.png".replace(" ", "-"))
         if language == "en" or (language, name) == ("ar", "rating"):
             check_axe(page, name)
@@ -332,7 +339,7 @@ def test_the_last_page_leads_back_by_itself_without_script(tmp_path: Path, windo
 def test_instructions_are_read_again_without_a_vote(brief: Served, window: Window) -> None:
     page = window(brief).page
     to_rating(page, brief)
-    page.click("summary")
+    page.click("#leave summary")
     page.get_by_role("link", name="Read the instructions again").click()
     expect(page.locator("h1")).to_have_text("What you will do")
     expect(page.locator("form")).to_have_count(0)  # what waits is sent by the page of the images
@@ -350,9 +357,9 @@ def test_the_rating_pages_states(tmp_path: Path, window: Window) -> None:
         page = window(site, size=(1280, 900)).page
         to_rating(page, site)
         check_axe(page, "rating")
-        page.click("summary")
+        page.click("#leave summary")
         check_axe(page, "leaving")
-        page.click("summary")
+        page.click("#leave summary")
         intercept(page, "**/api/vote", lambda route: route.fulfill(body="<h1>Log in</h1>"))
         page.wait_for_selector(READY)
         page.keyboard.press("3")
@@ -435,3 +442,33 @@ def test_a_phone_is_turned_where_that_helps(phones: Served, window: Window) -> N
     page.set_viewport_size({"width": 320, "height": 300})
     expect(page.locator("#cover")).to_contain_text("this screen is too small for the study")
     assert "F11" not in page.inner_text("#cover")
+
+
+def test_feedback_stays_until_it_was_read(tmp_path: Path, window: Window) -> None:
+    """By keyboard alone; the keys of the scores do nothing meanwhile."""
+    content = plain(calibration={**design()["calibration"], "feedback": True})
+    with served(tmp_path / "study", content) as site:
+        page = window(site, size=(1280, 900)).page
+        to_rating(page, site)
+        meant = set()
+        for position in (1, 2):
+            expect(page.locator("#count")).to_contain_text(f"Image {position} of")
+            page.wait_for_selector(READY)
+            expect(page.locator("#hint")).not_to_contain_text("meant")
+            page.keyboard.press("3")
+            expect(page.locator("#next")).to_be_focused()
+            expect(page.locator("#hint")).to_contain_text("You gave: 3 fair.")
+            meant.add(page.locator("#hint bdi").last.inner_text())
+            expect(page.locator("#stage img")).to_be_visible()
+            expect(page.locator("#scores")).to_be_hidden()
+            check_axe(page, "feedback")
+            page.screenshot(path=tmp_path / f"feedback-{position}.png")
+            page.keyboard.press("5")
+            assert len(site.votes()) == position
+            page.keyboard.press("Enter")
+        expect(page.locator("#count")).to_contain_text("Image 3 of")
+        expect(page.locator("#next")).to_be_hidden()
+        page.wait_for_selector(READY)
+        page.keyboard.press("5")
+        expect(page.locator("#count")).to_contain_text("Image 4 of")
+        assert meant == {"1 bad", "5 excellent"}

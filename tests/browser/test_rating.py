@@ -392,7 +392,7 @@ KEEP, DELETE = "Keep them", "Delete them; this can't be undone"
 
 def leave(page: Page, choice: str) -> None:
     """Leave the study by its button."""
-    page.locator("summary").click()
+    page.locator("#leave summary").click()
     page.get_by_label(choice).check()
     page.get_by_role("button", name="Leave the study now").click()
 

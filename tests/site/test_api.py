@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import hashlib
+import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text, update
 
+from sreval.store import frames
 from sreval.store.database import open_store
 from sreval.store.frames import study_data
 from sreval.store.models import PlanItem, Vote
 from sreval.store.overview import Overview
 from sreval.store.studies import Studies
-from tests.site.conftest import DCR, PAIR, PNG_BYTES, MakeSite, Visitor, pictures
+from sreval.study.design import StudyDesign
+from tests.site.conftest import DCR, PAIR, PNG_BYTES, MakeSite, Visitor, design, pictures
 from tests.site.operator_desk import Clock
 
 CURRENT = {
@@ -27,6 +30,7 @@ CURRENT = {
     "position",
     "intended",
     "heading",
+    "feedback",
     "pictures",
     "next",
     "done",
@@ -503,3 +507,48 @@ def test_an_original_is_sent_before_its_version_is_scored(make_site: MakeSite) -
     assert visitor.post_vote(1, 5).status_code == 409
     visitor.client.get(reference["url"])
     assert visitor.post_vote(1, 5).status_code == 200
+
+
+def test_what_was_meant_is_told_after_the_vote_alone(make_site: MakeSite) -> None:
+    visitor = make_site(calibration={**design()["calibration"], "feedback": True})
+    first = visitor.to_rating()
+    assert (first["intended"], first["feedback"], first["heading"]) == (None, True, "examples")
+    assert "meant" not in json.dumps(first)
+    answer = visitor.vote(1, 2).get_json()
+    assert answer["given"] == 2
+    again = visitor.vote(1, 4, key="another-key-for-1").get_json()
+    assert (again["given"], again["meant"]) == (2, answer["meant"])
+    second = visitor.vote(2, 3).get_json()
+    assert {answer["meant"], second["meant"]} == {1, 5}
+    assert second["current"]["feedback"] is False
+    assert "meant" not in visitor.vote(3).get_json()
+
+
+def test_practice_tells_which_picture_was_the_photograph(make_site: MakeSite) -> None:
+    changes = PAIR | {"task": {"kind": "pair", "question": "photograph", "third": "not sure"}}
+    practice = {"dataset": "Set5", "images": 2, "methods": ["hr", "bicubic"], "feedback": True}
+    visitor = make_site(**changes | {"warm_up": practice})
+    current = visitor.to_rating()
+    with visitor.store.read() as tx:
+        items = tx.scalars(select(PlanItem).order_by(PlanItem.position)).all()
+    for item in items:
+        assert current["feedback"] == (item.kind == "warm-up")
+        answer = visitor.vote(item.position, 0).get_json()
+        if item.kind == "warm-up":
+            side = -1 if item.method == "hr" else 1
+            assert (answer["given"], answer["meant"]) == (0, side)
+        else:
+            assert "meant" not in answer
+        if answer["current"]["stage"] != "rating":
+            break
+        current = answer["current"]
+    votes = frames.tables(visitor.store, "small")["votes"]
+    assert list(votes["kind"][:2]) == ["warm-up"] * 2
+    assert set(votes["correct"][:2]) <= {"left", "right"}
+
+
+def test_feedback_needs_a_right_answer() -> None:
+    practice = {"dataset": "Set5", "images": 1, "methods": ["hr", "bicubic"], "feedback": True}
+    for changes in ({}, PAIR):
+        with pytest.raises(ValueError, match="no answer is right or wrong"):
+            StudyDesign.model_validate(design(**changes | {"warm_up": practice}))

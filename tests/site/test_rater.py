@@ -82,7 +82,10 @@ def test_whole_way_from_link_to_code(on_both: Visitor) -> None:
     ]
     for following, send in steps:
         assert send().status_code == 303
+        page = visitor.page().get_data(as_text=True)
         assert visitor.stage(visitor.page()) == following
+        # the instructions are within reach, and what was typed on the page stays
+        assert ("Look, then say." in page) == (following != "rating")
     seen = visitor.vote_all()
     assert [item["position"] for item in seen] == list(range(1, 14))
     assert [item["done"] for item in seen] == list(range(13))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -225,7 +225,9 @@ def test_the_rules_decide_how_a_session_ends(
 ) -> None:
     seen: list[tuple[int, int]] = []
 
-    def verdicts(_: Acceptance, votes: pd.DataFrame, planned: dict[str, int]) -> dict[str, Verdict]:
+    def verdicts(
+        _: Acceptance, votes: pd.DataFrame, planned: dict[str, int], ended: Collection[str] = ()
+    ) -> dict[str, Verdict]:
         seen.extend((len(votes), items) for items in planned.values())
         return dict.fromkeys(planned, verdict)
 
@@ -262,6 +264,7 @@ def test_design_s_own_rules_are_held_against_a_session_as_it_ends(store: Store) 
 
 GOLD = {"dataset": "Set5", "method": "hr", "images": 5, "low": 4, "high": 5}
 MISSED = {"kind": "gold", "limit": 0.4, "paid": False, "reason": "gold"}
+WHOLE = {"kind": "incomplete", "limit": 0.9, "paid": False, "reason": "not all"}
 
 
 def with_gold(
@@ -286,6 +289,9 @@ def with_gold(
         ("15151", [MISSED], 10),
         ("11555", [MISSED], None),  # two of four are too many, two of five are not
         ("11111", [{**MISSED, "paid": True}], None),
+        ("11111", [{**MISSED, "paid": True, "ends": True}, WHOLE], 8),
+        ("11111", [{**MISSED, "ends_after": 9}], 10),
+        ("11111", [{**MISSED, "ends": False}], None),
         ("55555", [{"kind": "straight-lining", "limit": 2, "paid": False, "reason": "one"}], 6),
         ("55555", [{"kind": "too-fast", "limit": 0.5, "paid": False, "reason": "fast"}], 10),
     ],
@@ -314,16 +320,31 @@ def test_a_session_ends_when_a_rule_is_broken_that_no_later_vote_mends(
         if state.stage != "rating":
             break
     own = frames.tables(store, study.name)["sessions"].iloc[0]
+    paid = bool(rules[0]["paid"] or not own["reasons"])
     if ends is None:
         assert len(stages) == 12
         assert (own["outcome"], own["paid"], own["holds_slot"]) == (
-            "complete", True, not own["reasons"],
+            "complete" if paid else "failed_check", paid, not own["reasons"],
         )  # fmt: skip
         return
-    assert (len(stages), stages[-1], state.outcome) == (ends, "done", "failed_check")
+    outcome = "ended_early" if paid else "failed_check"
+    assert (len(stages), stages[-1], state.outcome) == (ends, "done", outcome)
     # whoever judges the votes again says the same
-    assert (own["used"], own["paid"], own["holds_slot"]) == (False, False, False)
-    assert own["reasons"] == rules[0]["reason"]
+    assert (own["used"], own["paid"], own["holds_slot"]) == (False, paid, False)
+    assert own["reasons"] == "; ".join(rule["reason"] for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({"kind": "incomplete", "limit": 0.9, "ends": True}, "who is incomplete may go on"),
+        ({"kind": "gold", "limit": 0.4, "ends_after": 6}, "the rule ends no session"),
+        ({"kind": "gold", "limit": 0.4, "ends": True, "ends_after": 1}, "ends_after"),
+    ],
+)
+def test_a_rule_that_can_not_end_a_session_is_refused(rule: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        design(gold=[GOLD], acceptance=[{**rule, "reason": "r"}])
 
 
 def window(study: Study, session: str) -> list[int]:

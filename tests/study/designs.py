@@ -85,15 +85,19 @@ def studies(draw: st.DrawFn) -> tuple[StudyDesign, Manifest]:
             "scene_distance": draw(st.integers(1, 5)),
             "methods_alternate": draw(st.booleans()),
         },
-        sittings={"items": draw(st.integers(0, 15))},
+        sittings={"items": draw(st.integers(1 if _later(extra) else 0, 15))},
         **extra,
     )
     return design, manifest_of(pool, methods)
 
 
+def _later(extra: Content) -> bool:
+    return "later" in extra.get("stabilising", {})
+
+
 @st.composite
 def _around(draw: st.DrawFn, methods: list[str], datasets: list[str]) -> Content:
-    """Calibration, warm-up and gold of an arbitrary design."""
+    """Calibration, warm-up, stabilising items and gold of an arbitrary design."""
     one, name = st.integers(1, 4), st.sampled_from(datasets)
     made: Content = {}
     if draw(st.booleans()):
@@ -105,6 +109,10 @@ def _around(draw: st.DrawFn, methods: list[str], datasets: list[str]) -> Content
         }
     if draw(st.booleans()):
         made["warm_up"] = {"dataset": draw(name), "images": draw(one), "methods": methods[:2]}
+    if draw(st.booleans()):
+        images, later = draw(one), draw(st.none() | st.just(1))
+        opening = {"dataset": draw(name), "images": images, "methods": methods[:2]}
+        made["stabilising"] = opening | ({"later": later} if later else {})
     made["gold"] = [
         {
             "dataset": draw(name),

@@ -123,6 +123,7 @@ def test_items_are_counted_by_kind_and_votes_by_stimulus() -> None:
     assert made.counts == {
         "calibration": 6,
         "warm-up": 2,
+        "stabilising": 0,
         "vote": 10,
         "repeat": 0,
         "gold": 1,

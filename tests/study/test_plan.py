@@ -83,13 +83,20 @@ def refusal(design: StudyDesign, manifest: Manifest, slot: int) -> UsageError | 
 
 def hold_positions(design: StudyDesign, items: Sequence[Item]) -> None:
     assert [item.position for item in items] == list(range(1, len(items) + 1))
-    order = ["calibration", "warm-up", "rating"]
-    stages = [item.kind if item.kind in order else "rating" for item in items]
-    assert stages == sorted(stages, key=order.index)
+    order = ["calibration", "warm-up", "stabilising", "rating"]
+    for _, sitting in itertools.groupby(items, lambda item: item.sitting):
+        stages = [item.kind if item.kind in order else "rating" for item in sitting]
+        assert stages == sorted(stages, key=order.index)
     each = design.sittings.items or len(items)
     for number, item in enumerate(rating(items)):
         assert item.sitting == 1 + number // each
-    assert all(item.sitting == 1 for item in items if item.kind in order)
+    assert all(item.sitting == 1 for item in items if item.kind in order[:2])
+    opens = design.stabilising
+    assert Counter(item.sitting for item in items if item.kind == "stabilising") == {
+        sitting: (sitting > 1 and opens.later) or opens.images
+        for sitting in {item.sitting for item in rating(items)}
+        if opens
+    }
     assert all(item.reason for item in items)
 
 
@@ -134,6 +141,23 @@ def hold_kinds(design: StudyDesign, items: Sequence[Item]) -> None:
             shown[item.image].append((item.method, item.intended))
     for versions in shown.values():
         assert sorted(versions) == sorted((a.method, a.score) for a in anchors)
+
+
+def test_stabilising_items_open_every_sitting_and_change_nothing_else() -> None:
+    """Their number is that of ITU-R BT.500: about five at first, about three later."""
+    design, manifest = full_size()
+    opening = {"dataset": "train", "images": 5, "later": 3, "methods": ["bicubic", "srgan-vgg54"]}
+    changed = StudyDesign.model_validate({**design.model_dump(), "stabilising": opening})
+    assert changed.sha256 != design.sha256
+    items, before = make_plan(changed, manifest, 0, 0), make_plan(design, manifest, 0, 0)
+    hold_positions(changed, items)
+    added = [item for item in items if item.kind == "stabilising"]
+    assert [len([i for i in added if i.sitting == n]) for n in (1, 2, 3, 4)] == [5, 3, 3, 3]
+    assert [stimulus(i) for i in items if i.kind != "stabilising"] == list(map(stimulus, before))
+    assert {item.method for item in added} == set(opening["methods"])
+    repeat = next(item for item in items if item.kind == "repeat" and item.sitting > 1)
+    first = next(item for item in items if stimulus(item) == stimulus(repeat))
+    assert repeat.reason == f"second showing of position {first.position}"
 
 
 @settings(max_examples=60, deadline=None)

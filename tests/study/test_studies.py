@@ -90,8 +90,8 @@ def test_pairs_of_the_template_are_balanced() -> None:
     found = check(load("pairs"), None)
     assert not found.problems
     assert [note for note in found.notes if "once the study is frozen" not in note] == []
-    counts = {"calibration": 0, "warm-up": 3, "vote": 30, "repeat": 4, "gold": 4, "same": 2}
-    assert found.counts == counts
+    counts = {"warm-up": 3, "vote": 30, "repeat": 4, "gold": 4, "same": 2}
+    assert {kind: count for kind, count in found.counts.items() if count} == counts
     assert found.exposures == (10, 10)
 
 

@@ -53,6 +53,11 @@ export class Buttons {
     return this.#scale.words[score - this.#scale.first];
   }
 
+  /** An answer as its button has it. */
+  name(score) {
+    return this.#buttons.find(({ dataset }) => Number(dataset.score) === score).textContent.trim();
+  }
+
   /** The key of a score. */
   key(score) {
     return this.#scale.keys[score].toUpperCase();
@@ -174,6 +179,11 @@ export class Line {
   /** The word of the part in which a score lies. */
   word(score) {
     return this.#words[Math.min(Math.floor((score * this.#words.length) / TOP), this.#words.length - 1)];
+  }
+
+  /** Raters see no numbers. */
+  name(score) {
+    return this.word(score);
   }
 
   /** No score has a key. */

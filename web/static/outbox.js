@@ -18,9 +18,9 @@ export class Outbox {
   #sending = false;
   #wake = () => {};
 
-  /** `listener` has told(state) with "saved", "saving", "refused" or a `meaning`; answered(current)
-   * with the server's current item, if it named it, after each vote, which is false when nothing
-   * more is to be sent; and refused(), which is false when the page isn't loaded anew. */
+  /** `listener` has told(state) with "saved", "saving", "refused" or a `meaning`; answered(current,
+   * feedback) with the server's current item, if it named it, and with the vote's feedback, if there
+   * is any, after each vote, which is false when nothing more is to be sent; and refused(), which is false when the page isn't loaded anew. */
   constructor(page, listener) {
     this.#prefix = `sreval-vote-${page.session}-`;
     this.#page = page;
@@ -57,7 +57,7 @@ export class Outbox {
     for (let failures = 0, vote; (vote = this.pending()[0]); ) {
       this.#listener.told("saving");
       const answer = await ask(this.#page, "vote", vote);
-      const { settled, current, anew } = fate(answer, vote);
+      const { settled, current, feedback, anew } = fate(answer, vote);
       if (settled) localStorage.removeItem(this.#prefix + vote.position);
       if ((anew || meaning(answer) === "page") && this.#listener.refused()) break;
       if (!settled && !current) {
@@ -67,7 +67,7 @@ export class Outbox {
         continue;
       }
       failures = 0;
-      if (this.#listener.answered(current) === false || !settled) break;
+      if (this.#listener.answered(current, feedback) === false || !settled) break;
     }
     this.#sending = false;
     if (this.pending().length === 0) this.#listener.told("saved");
@@ -90,7 +90,11 @@ function read(kept) {
 /** Whether the site's answer settles a vote, what it says is current, and whether the page must be
  * loaded anew before the image is rated again. A foreign answer says nothing. */
 function fate({ ok, body }, vote) {
-  if (ok && body?.saved === vote.position) return { settled: true, current: body.current };
+  if (ok && body?.saved === vote.position) {
+    const { current, given, meant } = body;
+    const feedback = meant === undefined ? undefined : { position: vote.position, given, meant };
+    return { settled: true, current, feedback };
+  }
   if (ok || !body) return { settled: false };
   const { kind, current } = body;
   // a position that already has its vote takes no other, and none on an image that isn't its own

@@ -30,13 +30,16 @@ let looked = false; // whether the item was seen for long enough
 let shownAt = 0; // performance.now() at its first paint
 let shownOn = ""; // the same moment by the calendar
 let greyUntil = 0;
+let lesson = false; // whether the rater is being told what was meant, until they go on
+let ahead = null; // what the server said is current meanwhile
 let leaving = null; // the form of a rater who leaves and keeps votes that still wait
 
 const outbox = new Outbox(page, {
   told: tell,
   refused: () => leave(true),
-  answered(current) {
+  answered(current, feedback) {
     sessionStorage.removeItem(RELOADED);
+    if (feedback && item?.voted && item.position === feedback.position) teach(feedback);
     return current ? follow(current) : refresh();
   },
 });
@@ -71,6 +74,8 @@ function leave(refused) {
 
 /** Take over the server's current item. False when this page has nothing more to show. */
 function follow(current) {
+  ahead = current;
+  if (lesson) return true;
   if (current.stage !== "rating") return !leave(false);
   known.set(current.position, current);
   current.next.forEach((next, n) => known.set(current.position + 1 + n, next));
@@ -223,9 +228,38 @@ function vote(score) {
     tell("storage");
     return;
   }
+  if (voted.feedback) return; // the picture stays until the rater has read what was meant
   clear(voted);
   hint();
   setTimeout(() => goOn(voted), voted.grey_ms);
+}
+
+/** Tell what was meant beside what was given. */
+function teach({ given, meant }) {
+  lesson = true;
+  const names = { given: answer(given), meant: answer(meant) };
+  const parts = page.say[names.given === names.meant ? "right" : "meant"].split(/\{(\w+)\}/);
+  const word = (name) =>
+    Object.assign(element("word").content.firstElementChild.cloneNode(), { textContent: names[name] });
+  element("hint").replaceChildren(...parts.map((part, n) => (n % 2 ? (page.pair ? names[part] : word(part)) : part)));
+  element("scores").hidden = true;
+  element("next").hidden = false;
+  element("next").focus({ preventScroll: true });
+}
+
+/** An answer in words; of a pair by the picture's own name. */
+function answer(score) {
+  const place = page.pair && { [-1]: "left", 1: "right" }[score];
+  return (place && page.view.names[place].caption) || control.name(score);
+}
+
+function learnt() {
+  lesson = false;
+  element("next").hidden = true;
+  element("scores").hidden = false;
+  element("scores").focus({ preventScroll: true });
+  if (ahead) follow(ahead);
+  else refresh();
 }
 
 /** Without an answer from the server by the end of the grey: the next image, if it is loaded.
@@ -236,9 +270,9 @@ function goOn(voted) {
   const next = known.get(position);
   const loaded = next?.pictures.every(({ url }) => images.ready(url)) && !outbox.holds(position);
   if (loaded && next.heading !== "examples") {
-    const { heading, pictures } = next;
+    const { heading, feedback, pictures } = next;
     const done = voted.done + 1;
-    show({ ...voted, position, heading, pictures, done, intended: null, voted: false, late: false });
+    show({ ...voted, position, heading, feedback, pictures, done, intended: null, voted: false, late: false });
     return;
   }
   control.forget();
@@ -280,6 +314,7 @@ function report() {
 function changed() {
   const fit = fits();
   report();
+  if (lesson && fit) element("next").focus({ preventScroll: true }); // the cover took it away
   if (!item || item.voted) return;
   // a look that was interrupted or moved begins anew
   clear(item);
@@ -297,6 +332,9 @@ function listen() {
     event.preventDefault();
     element("leaving").textContent = say("leaving");
   });
+  element("next").addEventListener("click", learnt);
+  // a key that is held down has not read anything
+  element("next").addEventListener("keydown", (event) => event.repeat && event.preventDefault());
   element("leave").addEventListener("change", stay);
   element("leave").addEventListener("toggle", stay);
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());

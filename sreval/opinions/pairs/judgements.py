@@ -34,7 +34,11 @@ from sreval.opinions.votes import Place, flags, mapped, refuse, refuse_case
 KINDS = ("real", "repeat", "trap", "same", "training")
 """What a trial was for; only ``real`` ones are opinions on a pair."""
 
-_KIND_OF = {"vote": "real", "gold": "trap", "calibration": "training", "warm-up": "training"}
+_KIND_OF = {
+    "vote": "real",
+    "gold": "trap",
+    **dict.fromkeys(("calibration", "warm-up", "stabilising"), "training"),
+}
 """What an export of a study calls them."""
 
 LEFT, RIGHT, TIE = "left", "right", "tie"
