@@ -181,6 +181,7 @@ FORMS = {
     r"^[a-z0-9][a-z0-9._-]*$": "it may hold a-z, 0-9, '.', '_' and '-', and begins with none of "
     "the signs",
     r"^[a-z][a-z0-9_]*$": "it may hold a-z, 0-9 and '_', and begins with a letter",
+    r"^[A-Za-z][A-Za-z0-9_-]*$": "it may hold A-Z, a-z, 0-9, '_' and '-', and begins with a letter",
     r"^[a-z]{2}$": "it must be a language's two letters",
     r"^[\w.-]+$": "it may hold letters, digits, '.', '_' and '-'",
 }

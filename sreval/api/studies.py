@@ -555,6 +555,41 @@ class Study:
         with self._store() as store:
             Raters(store, self.name).delete(rater)
 
+    def payments(self) -> pd.DataFrame:
+        """Who is to be paid: a row for each participant whom a panel sent, or who has a code.
+
+        Columns: participant, the parameters that `[panel]` keeps, code, outcome, paid (by the
+        design's rules, of who came to the end), reasons, began and ended (UTC, to the minute),
+        minutes, rated items, of how many. It names no rater and no session; keep it apart from
+        exports. The audit log keeps that it was seen. Raises UsageError for a study with neither
+        a panel nor codes.
+        """
+        from sreval.store.participants import payments
+
+        with self._store() as store:
+            return payments(store, self.name)
+
+    def rated_by(self, participant: str) -> int:
+        """How many items the rater whom a panel sent under this id has rated.
+
+        Raises UsageError when nobody in this study came under it.
+        """
+        from sreval.store.participants import rated
+
+        with self._store() as store:
+            return rated(store, self.name, participant)
+
+    def delete_participant(self, participant: str) -> None:
+        """Delete all that is stored of the rater whom a panel sent under this id, for good.
+
+        A count stays; who comes again under the id begins anew. Raises UsageError when nobody in
+        this study came under it.
+        """
+        from sreval.store.raters import Raters
+
+        with self._store() as store:
+            Raters(store, self.name).delete_participant(participant)
+
     def purge(self) -> int:
         """Delete all raters' data once the design's retention date has come, for good.
 

@@ -52,6 +52,7 @@ COMMANDS = {
     "release": ("sreval.cli.study_run:release", "Free the places of raters who dropped out."),
     "revoke": ("sreval.cli.study_run:revoke", "Disable a link; votes cast through it stay."),
     "delete-rater": ("sreval.cli.study_run:delete_rater", "Delete all data of one rater."),
+    "payments": ("sreval.cli.study_run:payments", "List who is to be paid."),
     "purge": ("sreval.cli.study_run:purge", "Delete all raters' data after the retention date."),
     "close": ("sreval.cli.study_run:close", "End the study: no vote is accepted afterwards."),
     "export": ("sreval.cli.study_run:export", "Write a study's data as CSV files."),

@@ -14,6 +14,7 @@ import click
 from sreval.api import Study
 from sreval.cli.shared import PATH, json_option, on_study, print_json
 from sreval.errors import UsageError, counted
+from sreval.report.text import columns
 
 LINK = click.argument("link", type=int)
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
@@ -163,17 +164,65 @@ def release(study: Study, rater: tuple[str, ...], idle_days: float) -> None:
 
 @click.command("delete-rater", epilog="Example: sreval study delete-rater ledig2017 r-7kq2mf")
 @on_study
-@click.argument("rater")
+@click.argument("rater", required=False)
+@click.option("--participant", metavar="ID", help="Whom a panel sent under this id, in RATER's place.")
 @YES
-def delete_rater(study: Study, rater: str, yes: bool) -> None:
+def delete_rater(study: Study, rater: str | None, participant: str | None, yes: bool) -> None:
     """Delete all that is stored of a rater, for good; a count stays.
 
     Backups and exports made before still hold it: delete them too.
     """
-    if not yes:
-        done = study.status().overview.rater(rater).done
-        _confirm(study.name, f"{rater} and the {done} items that they rated")
-    study.delete_rater(rater)
+    if (rater is None) == (participant is None):
+        raise UsageError("Whose data?", "Name either RATER or --participant ID.")
+    if participant is not None:
+        if not yes:
+            done = counted(study.rated_by(participant), "item")
+            _confirm(study.name, f"participant {participant} and the {done} that they rated")
+        study.delete_participant(participant)
+    elif rater is not None:
+        if not yes:
+            done = counted(study.status().overview.rater(rater).done, "item")
+            _confirm(study.name, f"{rater} and the {done} that they rated")
+        study.delete_rater(rater)
+
+
+@click.command(epilog="Example: sreval study payments ledig2017 --out payments.csv")
+@on_study
+@click.option("--out", type=PATH, help="A new .csv file, for you alone to read.")
+@json_option()
+def payments(study: Study, out: Path | None, as_json: bool) -> None:
+    """List who is to be paid: participants by their panel's ids, or by their codes.
+
+    It names no rater and no session. Keep it apart from exports: side by side, their times could
+    tell whose votes are whose. The audit log keeps that it was seen.
+    """
+    if out and out.exists():
+        raise UsageError(f"{out} exists already.", "Name a new file.")
+    found = study.payments()
+    if as_json:
+        times = {name: found[name].map(_iso) for name in ("began", "ended")}
+        print_json(found.assign(**times).to_dict("records"))
+    elif out is None:
+        click.echo(columns([list(found), *([_told(cell) for cell in row] for row in found.to_numpy())]))
+    if out:
+        from sreval.files import write_atomic
+        from sreval.store.csvs import to_csv
+
+        write_atomic(out, to_csv(found), private=True)
+        click.echo(str(out), err=as_json)
+
+
+def _iso(time: dt.datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _told(cell: object) -> str:
+    """A cell as a terminal shows it."""
+    if isinstance(cell, dt.datetime):
+        return f"{cell:%Y-%m-%d %H:%M}"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return "-" if cell is None else str(cell)
 
 
 @click.command(epilog="Example: sreval study purge ledig2017")

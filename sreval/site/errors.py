@@ -77,6 +77,21 @@ MESSAGES = {
     ),
     "revoked": Message(410, _("This link has been withdrawn"), _ASK, back=False),
     "expired": Message(410, _("This link has expired"), _ASK, back=False),
+    "participant": Message(
+        400,
+        _("Please open the study from the page that offers it"),
+        _("This address doesn't say which participant you are, or not in a way that can be read. "
+          "Nothing is stored. Go back to the page that offers the study and open it from there. If "
+          "that doesn't help, tell the people who offer it."),
+        back=False,
+    ),
+    "again": Message(
+        409,
+        _("You have begun this study before"),
+        _("Everyone may take part once. If you aren't done, go on in the browser in which you "
+          "began. What was saved there is safe."),
+        back=False,
+    ),
     "paused": Message(
         503,
         _("The study is paused"),

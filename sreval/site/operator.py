@@ -39,6 +39,7 @@ Page = str | Answer | tuple[str, int]
 
 _FOR_ANYBODY = ("operator.login", "operator.enter", "operator.link_page", "operator.use_link")
 _FOR_VIEWERS = ("operator.logout",)
+_FOR_OWNERS = ("operator.payments",)
 _READING = ("GET", "HEAD")
 _TOKEN = "operator"
 
@@ -87,6 +88,8 @@ def guard() -> Answer | None:
         )
     if not reading and g.operator.role != "owner" and request.endpoint not in _FOR_VIEWERS:
         raise RefusalError(403, "Viewers change nothing", "An owner of the study can do this.")
+    if request.endpoint in _FOR_OWNERS and g.operator.role != "owner":
+        raise RefusalError(403, "Viewers see no participants", "An owner of the study does.")
     if "name" in (request.view_args or {}):
         # a name in the address is looked up here, before anything takes it for a folder's
         Studies(site().store).get(cast(dict[str, Any], request.view_args)["name"])

@@ -13,7 +13,14 @@ from sreval import content
 from sreval.errors import UsageError
 from sreval.site.current import site
 from sreval.site.operator import Page, RefusalError, done, operator, refused, who
-from sreval.site.operator_pages import links_page, manifest_of, rater_page, steer_page
+from sreval.site.operator_pages import (
+    links_page,
+    manifest_of,
+    payments_page,
+    rater_page,
+    steer_page,
+)
+from sreval.store import participants
 from sreval.store.csvs import to_csv
 from sreval.store.errors import StaleError
 from sreval.store.invitations import InvitationKind, Links, last_moment
@@ -104,6 +111,29 @@ def delete(name: str, pseudonym: str) -> Page:
         return rater_page(name, pseudonym, wrong), 422
     _raters(name).delete(pseudonym)
     return done("The rater's data are deleted; a count stays.", "operator.study", name=name)
+
+
+@operator.post("/studies/<name>/payments")
+def download_payments(name: str) -> Page:
+    """Who is to be paid, as a CSV file; recorded."""
+    found = participants.payments(site().store, name, who().name)
+    moment = f"{site().store.clock():%Y%m%d-%H%M%S}"
+    return _download(to_csv(found), "text/csv; charset=utf-8", f"{name}-payments-{moment}.csv")
+
+
+@operator.post("/studies/<name>/payments/delete")
+def delete_participant(name: str) -> Page:
+    """Delete all that is stored of the rater whom a panel sent under an id; a count stays."""
+    participant = request.form.get("participant", "")
+    if wrong := _wrong_name(name):
+        return payments_page(name, wrong, request.form), 422
+    try:
+        Raters(site().store, name, who().name).delete_participant(participant)
+    except UsageError as error:
+        return payments_page(name, str(error), request.form), 422
+    return done(
+        "The participant's data are deleted; a count stays.", "operator.payments", name=name
+    )
 
 
 @operator.post("/studies/<name>/purge")

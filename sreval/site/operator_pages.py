@@ -22,7 +22,7 @@ from sreval.opinions.units import interval_of
 from sreval.site.current import Site, site
 from sreval.site.errors import StimulusError
 from sreval.site.operator import Page, RefusalError, operator, who
-from sreval.store import frames
+from sreval.store import frames, participants
 from sreval.store.audit import AuditLog
 from sreval.store.invitations import Links
 from sreval.store.models import Study
@@ -328,6 +328,30 @@ def links_page(
         row=row,
         links=found[::-1],
         now=site().store.clock(),
+        error=error,
+        typed=typed,
+    )
+
+
+@operator.get("/studies/<name>/payments")
+def payments(name: str) -> Page:
+    """Who is to be paid, for owners; recorded."""
+    return payments_page(name)
+
+
+def payments_page(
+    name: str, error: str = "", typed: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The list of participants; ``error`` and what was ``typed`` where a form was refused."""
+    found = participants.payments(site().store, name, who().name)
+    design = Studies(site().store).get(name).design
+    return render_template(
+        "operator/payments.html",
+        name=name,
+        rows=found.to_dict("records"),
+        keep=design.panel.keep if design.panel else (),
+        codes=design.outcomes.has_codes,
+        ids=design.panel is not None,
         error=error,
         typed=typed,
     )

@@ -32,7 +32,7 @@ from sreval.site.current import (
 from sreval.site.errors import Message, PageError
 from sreval.site.identity import HERE, enter, visit_name
 from sreval.site.logs import LOG, where
-from sreval.store import enrolment, invitations, raters
+from sreval.store import enrolment, invitations, participants, raters
 from sreval.store.answers import LONGEST, cleaned
 from sreval.store.errors import AnswerError, Fault, StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
@@ -40,6 +40,7 @@ from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
 from sreval.study.design import Question, When, load_design
 from sreval.study.manifest import load_manifest
+from sreval.study.panel import Arrival, filled, is_address, placeholders
 
 rater = Blueprint("rater", __name__)
 _STAY_SECONDS = 5
@@ -69,8 +70,12 @@ def _page(name: str, state: SessionState | None, **context: Any) -> str:
 def link(token: str) -> Page:
     """The one link. A kiosk's shows its first page; any other leads to the rater's own place."""
     via = sha256_bytes(token.encode())
-    if session.get("via") == via and "token" not in session and _known_state():
+    begun = session.get("via") == via and "token" not in session and _known_state()
+    if begun and _is_of(_arrival()):
         return _to_study()  # a link that is used up meanwhile still leads back in this browser
+    arrival = _sent_by_panel(token)
+    if arrival and (known := _begun_by(arrival)):
+        return _again(known, via)
     invitation = _invitation(token)
     if invitation.kind == "kiosk":
         begun = _known_state()
@@ -79,14 +84,57 @@ def link(token: str) -> Page:
         return _page("kiosk", None, under_way=session.get("kiosk") == token)
     if invitation.session_id and invitation.session_id == session.get("place"):
         return _to_study()
-    _begin(token, via if invitation.kind == "open" else "")
+    _begin(token, via if invitation.kind == "open" else "", arrival)
     if invitation.session_id:
         _enrol()
     return _to_study(begin="")
 
 
-def _invitation(token: str) -> InvitationRow:
-    found = invitations.lookup(site().store, token)
+def _arrival() -> Arrival | None:
+    """Whom a panel sent with the present request. Raises PageError for what can't be an id."""
+    panel = site().design.panel
+    try:
+        return panel.arrival(request.args.to_dict(flat=False)) if panel else None
+    except ValueError:
+        raise PageError("participant") from None
+
+
+def _is_of(arrival: Arrival | None) -> bool:
+    """Whether this browser's session is the participant's; who comes without an id goes on, too."""
+    return arrival is None or _begun_by(arrival) == session["place"]
+
+
+def _begun_by(arrival: Arrival) -> str | None:
+    return participants.find_session(site().store, site().design.name, arrival.participant)
+
+
+def _sent_by_panel(token: str) -> Arrival | None:
+    """Whom a panel sent by an open link; None of others, which are for people known otherwise.
+
+    Raises PageError for an open link without the id that the design requires.
+    """
+    panel = site().design.panel
+    if panel is None or _invitation(token, begun=True).kind != "open":
+        return None
+    arrival = _arrival()
+    if arrival is None and panel.required:
+        raise PageError("participant")
+    return arrival
+
+
+def _again(known: str, via: str) -> Response:
+    """A second go of a participant, in whatever browser."""
+    panel = site().design.panel
+    if known == session.get("place"):
+        return _to_study()
+    if panel is not None and panel.again == "refuse":
+        raise PageError("again")
+    enter(known, via=via)
+    return _to_study(begin="")
+
+
+def _invitation(token: str, *, begun: bool = False) -> InvitationRow:
+    found = invitations.lookup(site().store, token, begun=begun)
     if found.study != site().design.name:
         raise TokenError("unknown", "This link belongs to another study.")
     return found
@@ -128,13 +176,14 @@ def next_rater(token: str) -> Page:
     return _to_study()
 
 
-def _begin(token: str, via: str, **kept: str) -> None:
+def _begin(token: str, via: str, arrival: Arrival | None = None, **kept: str) -> None:
     """Remember the link until its visitor agrees; only then is a rater enrolled, so that a mail
-    program's preview of a link takes nobody's place. Who opens it again is the same visitor."""
-    again = session.get("token") == token
-    visit = session["visit"] if again else invitations.new_token()
-    if not again:
-        enter(visit_name(visit), token=token, via=via, visit=visit, **kept)
+    program's preview of a link takes nobody's place. Who opens it again is the same visitor, and
+    whom a panel sent is one participant."""
+    sent = None if arrival is None else [arrival.participant, dict(arrival.kept)]
+    if session.get("token") != token or session.get("arrival") != sent:
+        visit = invitations.new_token()
+        enter(visit_name(visit), token=token, via=via, visit=visit, arrival=sent, **kept)
 
 
 def _known_state() -> SessionState | None:
@@ -154,6 +203,7 @@ def _enrol() -> None:
             here.manifest,
             design=here.design,
             visit=session["visit"],
+            arrival=_remembered(),
         )
     except StateError:
         state = Studies(here.store).get(here.design.name).state
@@ -166,6 +216,11 @@ def _enrol() -> None:
     if enrolled.resume_token:
         kept["resume"] = enrolled.resume_token
     enter(enrolled.session_id, **kept)
+
+
+def _remembered() -> Arrival | None:
+    """Whom a panel sent, as the cookie has it until the visitor agrees."""
+    return Arrival(*session["arrival"]) if session.get("arrival") else None
 
 
 @rater.get("/study")
@@ -181,12 +236,14 @@ def study(study: str, place: str) -> Page:
     """The page of the stage that the session is at."""
     if "token" in session:
         _refuse_newcomers(session["token"])
-        return _page("consent", None, consent=design_as_read().consent)
+        sent = _remembered() is not None
+        return _page("consent", None, consent=design_as_read().consent, sent=sent)
     if "left" in session:
-        return _done(None, session["left"])
+        return _done(None, session["left"], session.get("values", {}))
     state = open_state()
     if state.stage == "done":
-        return _done(state, state.outcome or "complete")
+        values = participants.placeholder_values(site().store, state.session_id)
+        return _done(state, state.outcome or "complete", values)
     name = "rate" if state.stage == "rating" else state.stage
     return _page(name, state, **_more(state))
 
@@ -253,11 +310,18 @@ def _seconds_to(moment: datetime | None) -> int:
     return max(0, math.ceil(left))
 
 
-def _done(state: SessionState | None, outcome: str) -> Response:
-    """The last page. It leads back to where the rater came from; nobody came to a kiosk so."""
+def _end_text(outcome: str) -> str:
+    """The code or URL of an outcome as the design has it, with its placeholders."""
     way = "withdrew" if outcome == "deleted" else outcome
-    told = getattr(site().design.outcomes, way, "")
-    url = iri_to_uri(told) if told.startswith(("http://", "https://")) else ""
+    return str(getattr(site().design.outcomes, way, ""))
+
+
+def _done(state: SessionState | None, outcome: str, values: Mapping[str, str]) -> Response:
+    """The last page, with ``values`` for placeholders. It leads back to where the rater came from;
+    nobody came to a kiosk so."""
+    text = _end_text(outcome)
+    told = filled(text, values)
+    url = iri_to_uri(told) if is_address(text) else ""
     kiosk = session.get("kiosk")
     next_rater = url_for("rater.link", token=kiosk) if kiosk else None
     code = "" if url else told
@@ -364,19 +428,25 @@ def withdraw(study: str, place: str) -> Page:
     if "token" in session:
         return decline(study, place)
     delete = request.form.get("delete") == "yes"
-    last = raters.withdraw(site().store, rater_session().id, delete=delete)
+    store, own = site().store, rater_session().id
+    values = participants.placeholder_values(store, own)
+    last = raters.withdraw(store, own, delete=delete)
     # who leaves at the last questions has come to an end before, and is told that
-    return _left(place, "deleted" if delete else last.outcome or "withdrew")
+    return _left(place, "deleted" if delete else last.outcome or "withdrew", values)
 
 
 @rater.post(f"{HERE}/decline")
 def decline(study: str, place: str) -> Page:
     """Don't agree: nothing of the visitor stays, and their link works as before."""
+    panel, arrival = site().design.panel, _remembered()
     if "token" not in session and not raters.decline(site().store, rater_session().id):
         return _to_study()
-    return _left(place, "declined")
+    return _left(place, "declined", panel.values(arrival) if panel and arrival else {})
 
 
-def _left(place: str, outcome: str) -> Response:
-    enter(place, left=outcome, **{name: session[name] for name in ("kiosk",) if name in session})
+def _left(place: str, outcome: str, values: Mapping[str, str]) -> Response:
+    """The last page of who leaves; of ``values`` the cookie keeps those that it shows."""
+    kept = {name: session[name] for name in ("kiosk",) if name in session}
+    shown = {name: values[name] for name in placeholders(_end_text(outcome)) if name in values}
+    enter(place, left=outcome, **kept, **({"values": shown} if shown else {}))
     return _to_study()

@@ -20,7 +20,10 @@ COMMAND_LINE = "command line"
 LOOK = "look"
 """The action under which a look at results before the study was closed is kept."""
 
-_READING = (LOOK, "export", "backup")
+PAYMENTS = "payments"
+"""The action under which a look at the list of participants is kept."""
+
+_READING = (LOOK, PAYMENTS, "export", "backup")
 """Actions that change nothing."""
 
 DELETED = "(deleted)"

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError, listed
 from sreval.files import sha256_bytes
+from sreval.store import participants
 from sreval.store.database import Store
 from sreval.store.errors import StateError, TokenError
 from sreval.store.frames import judged_pairs
@@ -20,6 +21,7 @@ from sreval.store.studies import by_name
 from sreval.study import plan as plans
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
+from sreval.study.panel import Arrival
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 _TRIES = 3
@@ -40,22 +42,25 @@ def enrol(
     *,
     design: StudyDesign | None = None,
     visit: str | None = None,
+    arrival: Arrival | None = None,
 ) -> Enrolled:
     """The session that a link opens: a personal link's own, a new one for open and kiosk links.
 
     A new rater takes the lowest free slot and a rater index that was never used. ``visit``, a
     secret of the visitor's browser, becomes the token of the new rater's own link: one visit
-    enrols one rater, however often and through however many processes it asks. Raises TokenError
-    for a link that opens nothing, StateError while the study isn't open, DataError when
-    ``manifest`` or ``design`` isn't what the study was registered with.
+    enrols one rater, however often and through however many processes it asks. ``arrival`` is whom
+    a panel sent by an open link: a participant has one session, whatever link and browser ask.
+    Raises TokenError for a link that opens nothing and for a second go that the design refuses
+    ('again'), StateError while the study isn't open, DataError when ``manifest`` or ``design``
+    isn't what the study was registered with.
     """
     made: tuple[plans.Item, ...] = ()
     planned: tuple[int, int] | None = None
     for attempt in range(_TRIES):
         with store.begin() as tx:
-            invitation, study, session_id = _admit(tx, store, token, visit)
-            if session_id is not None:
-                return Enrolled(session_id, visit if invitation.kind == "open" else None)
+            invitation, study, enrolled = _admit(tx, store, token, visit, arrival)
+            if enrolled is not None:
+                return enrolled
             _refuse_changed(study, manifest, design)
             wanted = (_free_slot(tx, study.id), study.next_rater)
             # A plan takes a while to make and votes would wait for it: it is made outside the
@@ -63,7 +68,9 @@ def enrol(
             if attempt == _TRIES - 1 and wanted != planned:
                 made, planned = _plan(tx, study, manifest, *wanted), wanted
             if wanted == planned:
-                return _begin_session(tx, store, study, invitation, wanted, made, visit)
+                enrolled = _begin_session(tx, store, study, invitation, wanted, made, visit)
+                participants.add(tx, study, enrolled.session_id, arrival)
+                return enrolled
             name = study.name
         with store.read() as tx:
             made, planned = _plan(tx, by_name(tx, name), manifest, *wanted), wanted
@@ -79,23 +86,37 @@ def _plan(
 
 
 def _admit(
-    tx: Transaction, store: Store, token: str, visit: str | None
-) -> tuple[Invitation, Study, str | None]:
+    tx: Transaction, store: Store, token: str, visit: str | None, arrival: Arrival | None
+) -> tuple[Invitation, Study, Enrolled | None]:
     study_id = find(tx, token).study.id
     # Enrolments in one study queue here. What was read before may have changed meanwhile.
     tx.execute(select(Study.id).where(Study.id == study_id).with_for_update(key_share=True))
     tx.expire_all()
     found = find(tx, token)
     if visit and (again := _entered(tx, visit)):
-        return found.invitation, found.study, again
+        resume = visit if found.invitation.kind == "open" else None
+        return found.invitation, found.study, Enrolled(again, resume)
+    if arrival and (known := participants.session_of(tx, found.study.id, arrival.participant)):
+        _refuse_second_go(found.study)
+        return found.invitation, found.study, Enrolled(known, None)
     admissible(found, store.clock())
     if found.row.session_id is not None:
-        return found.invitation, found.study, found.row.session_id
+        return found.invitation, found.study, Enrolled(found.row.session_id, None)
     if found.study.state != "open":
         raise StateError(
             f"Study {found.study.name!r} is {found.study.state}.", "No new rater can begin now."
         )
     return found.invitation, found.study, None
+
+
+def _refuse_second_go(study: Study) -> None:
+    """Raise TokenError where the design lets no participant go on in another browser."""
+    if study.design.panel is not None and study.design.panel.again == "refuse":
+        raise TokenError(
+            "again",
+            "This participant has begun the study before.",
+            "Go on in the browser in which it was begun.",
+        )
 
 
 def _entered(tx: Transaction, visit: str) -> str | None:
@@ -157,6 +178,8 @@ def _begin_session(
         pseudonym=_pseudonym(tx, study),
         simulated=link.simulated,
         created_at=now,
+        link_number=link.id,
+        link_label=link.label,
     )
     tx.add(rater)
     tx.flush()

@@ -53,6 +53,8 @@ STORED: Mapping[str, Columns] = {
     "sessions": {
         **_WHO,
         "rater_index": Rater.number,
+        "link_number": Rater.link_number,
+        "link_label": Rater.link_label,
         "slot": Session.slot,
         "holds_slot": Session.holds_slot,
         "simulated": Rater.simulated,

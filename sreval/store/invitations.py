@@ -242,11 +242,14 @@ def token_hash(token: str) -> str:
     return sha256_bytes(token.encode(errors="replace"))
 
 
-def lookup(store: Store, token: str) -> InvitationRow:
-    """The link that a token opens. Raises TokenError, whose `why` says what is wrong with it."""
+def lookup(store: Store, token: str, *, begun: bool = False) -> InvitationRow:
+    """The link that a token opens. Raises TokenError, whose `why` says what is wrong with it.
+
+    For who has ``begun`` by it before, quota and last day don't matter.
+    """
     with store.read() as tx:
         found = find(tx, token)
-        admissible(found, store.clock())
+        admissible(found, store.clock(), begun=begun)
         return found.row
 
 
@@ -272,13 +275,13 @@ def find(tx: Transaction, token: str) -> Found:
     return Found(invitation, study, _row(invitation, study.name, pseudonym, session_id))
 
 
-def admissible(found: Found, now: dt.datetime) -> None:
+def admissible(found: Found, now: dt.datetime, *, begun: bool = False) -> None:
     """Raise TokenError unless the link can begin or resume a session now."""
     row = found.row
     ask = "Ask whoever invited you for a new one."
     if row.revoked_at is not None:
         raise TokenError("revoked", "This link was revoked.", ask)
-    if row.session_id is not None:
+    if begun or row.session_id is not None:
         return
     if row.quota is not None and row.used >= row.quota:
         raise TokenError("used-up", "This link has been used as often as it can be.", ask)

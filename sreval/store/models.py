@@ -219,7 +219,11 @@ class Invitation(Base):
 
 
 class Rater(Base):
-    """A person, known by a random pseudonym. `number` is the index that the plan was made from."""
+    """A person, known by a random pseudonym. `number` is the index that the plan was made from.
+
+    `link_number` and `link_label` are the number and the note of the link that they came by, which
+    of an imported rater is one of another database; None where nobody knows.
+    """
 
     __tablename__ = "rater"
     __table_args__ = (
@@ -236,6 +240,8 @@ class Rater(Base):
     pseudonym: Mapped[str] = mapped_column(String(20))
     simulated: Mapped[bool]
     created_at: Mapped[dt.datetime]
+    link_number: Mapped[int | None]
+    link_label: Mapped[str | None] = mapped_column(FreeText)
 
 
 STAGES = (
@@ -414,6 +420,25 @@ class Event(Base):
     kind: Mapped[str] = mapped_column(String(30))
     facts: Mapped[str] = mapped_column(FreeText, default="{}")
     at: Mapped[dt.datetime]
+
+
+class Participant(Base):
+    """Whom a panel sent, for payment alone: no export and no page of votes holds any of it.
+
+    `participant` is the panel's id, None of a rater who came without one; `kept` is one canonical
+    line of JSON of the further parameters, `code` the completion code that is theirs alone.
+    """
+
+    __tablename__ = "participant"
+    __table_args__ = (UniqueConstraint("study_id", "participant"),)
+
+    session_id: Mapped[str] = mapped_column(
+        ForeignKey("session.id", ondelete="CASCADE"), primary_key=True
+    )
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id", ondelete="CASCADE"))
+    participant: Mapped[str | None]
+    kept: Mapped[str] = mapped_column(default="{}")
+    code: Mapped[str | None] = mapped_column(String(20))
 
 
 class Tombstone(Base):

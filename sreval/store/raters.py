@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError
-from sreval.store import audit
+from sreval.store import audit, participants
 from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.enrolment import tombstone_hash
@@ -124,6 +124,16 @@ class Raters:
         with self.store.erasing() as tx:
             study, rater = self._found(tx, pseudonym)
             bury(tx, study, rater, self.store.clock())
+            self._audit.record(tx, "delete-rater", study.id)
+
+    def delete_participant(self, participant: str) -> None:
+        """`delete` the rater whom a panel sent under that id.
+
+        Raises UsageError when none of that id is in this study.
+        """
+        with self.store.erasing() as tx:
+            study = by_name(tx, self.study, lock=True)
+            bury(tx, study, participants.rater_of(tx, study, participant), self.store.clock())
             self._audit.record(tx, "delete-rater", study.id)
 
     def purge(self, today: dt.date) -> int:

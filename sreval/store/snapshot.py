@@ -21,7 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Boolean, Column, Connection, Float, Integer, func, insert, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    Select,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
@@ -48,6 +58,7 @@ from sreval.store.models import (
     Invitation,
     Operator,
     OperatorEvent,
+    Participant,
     PlanItem,
     Rater,
     Score,
@@ -88,6 +99,14 @@ _PRIVATE: Mapping[str, frames.Columns] = {
     "deleted": {"study": Study.name},
 }
 """The columns that only a backup has."""
+
+_PARTICIPANTS: frames.Columns = {
+    "session": Session.id,
+    "participant": Participant.participant,
+    "kept": Participant.kept,
+    "code": Participant.code,
+}
+"""Whom panels sent: a file of a backup alone, which those by older versions lack."""
 
 Row = dict[str, Any]
 """A row of a file, each cell as its column in the database holds it."""
@@ -253,7 +272,15 @@ def _whole(tx: Transaction) -> dict[str, bytes]:
     for name, columns in frames.STORED.items():
         query = frames.stored(name, {**columns, **_PRIVATE.get(name, {})})
         tables[name] = frames.frame(tx, query)
+    tables["participants"] = frames.frame(tx, _participants())
     return _with_manifest(tables, {}, {"revision": revisions()[-1]})
+
+
+def _participants() -> Select[*tuple[object, ...]]:
+    columns = (column.label(label) for label, column in _PARTICIPANTS.items())
+    query = select(*columns).select_from(Participant)
+    query = query.join(Session, Session.id == Participant.session_id)
+    return query.join(Rater, Rater.id == Session.rater_id).order_by(Rater.study_id, Rater.number)
 
 
 def _with_manifest(
@@ -317,6 +344,7 @@ def restore(
             studies = {row.name: row for row in tx.scalars(select(Study))}
             _tombstones(tx, studies, snapshot.tables["deleted"])
             _store_sessions(tx, studies, snapshot.tables, snapshot.tables["sessions"])
+            _store_participants(tx, studies, snapshot.tables)
             tx.flush()
             _set_sequences(connection)
             kept = erased.again(tx, studies)
@@ -443,6 +471,8 @@ def _read(path: Path) -> _Snapshot:
             raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
         whole = manifest.study is None
         names = [f"{name}.csv" for name in (*frames.STORED, *(_WHOLE if whole else ()))]
+        if whole and "participants.csv" in manifest.sha256:
+            names.append("participants.csv")
         for name in (*names, *(() if whole else (DESIGN,))):
             if sha256_bytes(_part(files, name)) != manifest.sha256.get(name):
                 raise DataError(
@@ -452,6 +482,8 @@ def _read(path: Path) -> _Snapshot:
         columns = {name: _columns(name, task) for name in frames.STORED}
         if whole:
             columns |= {name: _own_columns(model) for name, model in _WHOLE.items()}
+        if "participants.csv" in names:
+            columns["participants"] = _columns_of(_PARTICIPANTS)
         tables = {name: _rows(name, files[f"{name}.csv"], own) for name, own in columns.items()}
         if task is not None and task.pair:
             tables |= {name: frames.by_stored_names(tables[name]) for name in ("plan", "votes")}
@@ -487,7 +519,7 @@ def _require_whole(studies: list[Row], tables: Mapping[str, list[Row]]) -> None:
             raise ValueError(f"the design of {row['name']!r} is that of {design.name!r}")
     names, sessions = set(designs), {r["session"] for r in tables["sessions"]}
     for name, rows in tables.items():
-        for row in rows if name in frames.STORED else ():
+        for row in rows if name in (*frames.STORED, "participants") else ():
             if row.get("session", None) not in (sessions if name != "deleted" else {None}):
                 raise ValueError(f"{name}.csv names a session that isn't in sessions.csv")
             if "study" in row and row["study"] not in names:
@@ -549,7 +581,8 @@ def _vote_fault(design: StudyDesign, row: Row, item: Row) -> tuple[str, str] | N
 
 
 def _files(path: Path) -> dict[str, bytes]:
-    known = {MANIFEST, DESIGN, *(f"{name}.csv" for name in (*frames.STORED, *_WHOLE))}
+    tables = (*frames.STORED, *_WHOLE, "participants")
+    known = {MANIFEST, DESIGN, *(f"{name}.csv" for name in tables)}
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in known if (path / name).exists()}
     with path.open("rb") as file:
@@ -594,6 +627,8 @@ def _load_rows(store: Store, path: Path, files: Mapping[str, bytes]) -> None:
         raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
     with store.begin() as tx:
         for table in Base.metadata.sorted_tables:
+            if table.name == Participant.__tablename__:
+                continue  # later than version 0.1
             rows = [json.loads(line) for line in _part(files, f"{table.name}.jsonl").splitlines()]
             for column in (column for column in table.c if isinstance(column.type, Utc)):
                 for row in rows:
@@ -752,6 +787,19 @@ def _store_sessions(
         _insert(tx, table, made)
 
 
+def _store_participants(
+    tx: Transaction, studies: Mapping[str, Study], tables: Mapping[str, list[Row]]
+) -> None:
+    """Whom panels sent, beside the sessions that are stored by now."""
+    of = {row["session"]: _study_of(row, studies).id for row in tables["sessions"]}
+    rows = [
+        {"session_id": row["session"], "study_id": of[row["session"]]}
+        | {name: row[name] for name in ("participant", "kept", "code")}
+        for row in tables.get("participants", [])
+    ]
+    _insert(tx, Participant.__table__, rows)
+
+
 def _insert(tx: Transaction, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
         tx.execute(insert(table), rows)
@@ -769,6 +817,10 @@ def _columns(name: str, task: Task | None) -> dict[str, Column[Any]]:
         own = {**frames.STORED[name], **_PRIVATE.get(name, {})}
     else:
         own = dict(frames.exported(name, task))
+    return _columns_of(own)
+
+
+def _columns_of(own: frames.Columns) -> dict[str, Column[Any]]:
     return {label: column.property.columns[0] for label, column in own.items()}
 
 

@@ -27,6 +27,7 @@ from sreval.images.scales import UpscalingFactor
 from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
+from sreval.study.panel import CODE, Panel, placeholders, refuse_placeholders
 from sreval.study.task import DEGRADATION, REFERENCE, Choice, Scale, Task
 from sreval.study.texts import LANGUAGE, Texts, in_language, missing, refuse_misfits
 
@@ -397,7 +398,11 @@ class Rule(Config):
 
 
 class Outcomes(Config):
-    """What a rater is shown at the end, one for each way it can end: a code, or an http(s) URL."""
+    """What a rater is shown at the end, one for each way it can end: a code, or an http(s) URL.
+
+    `{code}` in it is a code that each rater has alone, and `{PARAMETER}` a parameter of `[panel]`.
+    In a URL they stand behind the host.
+    """
 
     complete: str = ""
     """After the last item."""
@@ -413,6 +418,11 @@ class Outcomes(Config):
     """After the rater has left the study."""
     declined: str = ""
     """After the rater has not agreed; nothing is stored of them."""
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether raters have codes of their own."""
+        return any(CODE in placeholders(text) for _, text in self)
 
 
 class Analysis(Config):
@@ -527,6 +537,8 @@ class StudyDesign(Config):
     """The questionnaire."""
     acceptance: tuple[Rule, ...] = ()
     """Rules by which a session is set aside."""
+    panel: Panel | None = None
+    """The panel that sends participants."""
     outcomes: Outcomes = Outcomes()
     """What a rater is shown at the end."""
     analysis: Analysis = Analysis()
@@ -563,6 +575,11 @@ class StudyDesign(Config):
                 "Write them in study.toml, or leave out the tables of those languages.",
             )
 
+    @property
+    def pays(self) -> bool:
+        """Whether raters are known apart from their votes: by a panel's ids, or codes of theirs."""
+        return self.panel is not None or self.outcomes.has_codes
+
     @model_validator(mode="before")
     @classmethod
     def _has_the_words_of_its_task(cls, given: Any) -> Any:
@@ -574,6 +591,7 @@ class StudyDesign(Config):
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:
         self._refuse_keys_of_other_tasks()
+        refuse_placeholders(self.outcomes, self.panel)
         if self.task.question == "photograph":
             self._refuse_without_reference('the question "photograph"')
         self._refuse_what_is_not_rated()

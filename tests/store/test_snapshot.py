@@ -643,6 +643,7 @@ def test_a_restored_backup_is_every_row_of_the_database(
     """Also what no export holds: links, keys, addresses, accounts and the log; but no login."""
     Operators(filled.store).add("ada", "owner", "four random words")
     Operators(filled.store).log_in("ada", "four random words")
+    enrol(filled.store, filled.token("open"), filled.manifest, arrival=Arrival("=p", {"a": "+b"}))
     assert any(model.parent_id for model in links(filled.store))
     path = backup(url_of(filled.store), tmp_path / "backup")
     restore(path, url_of(other), "small")
