@@ -76,6 +76,7 @@ _RATE_OF = {
     "api.device": "device",
     "api.vote": "vote",
     "api.image": "image",
+    "rater.plate": "image",
 }
 
 

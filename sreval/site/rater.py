@@ -34,11 +34,12 @@ from sreval.site.identity import HERE, enter, visit_name
 from sreval.site.logs import LOG, where
 from sreval.store import enrolment, invitations, participants, raters
 from sreval.store.answers import LONGEST, cleaned
-from sreval.store.errors import AnswerError, Fault, StateError, TokenError, VoteError
+from sreval.store.errors import AnswerError, CheckError, Fault, StateError, TokenError, VoteError
 from sreval.store.invitations import InvitationRow
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
 from sreval.study.design import Question, When, load_design
+from sreval.study import viewing
 from sreval.study.manifest import load_manifest
 from sreval.study.panel import Arrival, filled, is_address, placeholders
 
@@ -244,6 +245,8 @@ def study(study: str, place: str) -> Page:
     if state.stage == "done":
         values = participants.placeholder_values(site().store, state.session_id)
         return _done(state, state.outcome or "complete", values)
+    if state.check:
+        return _check(state)
     name = "rate" if state.stage == "rating" else state.stage
     return _page(name, state, **_more(state))
 
@@ -265,6 +268,35 @@ def _more(state: SessionState) -> dict[str, Any]:
             return {"seconds_left": _seconds_to(state.break_until or state.rest_until)}
         case _:
             return {}
+
+
+def _check(state: SessionState, **more: object) -> str:
+    """The page of the viewing check that comes next."""
+    known = {name: value for facts in state.checks.values() for name, value in facts.items()}
+    more |= {"known": known, "required": site().design.viewing.checks.required}
+    match state.check:
+        case "distance":
+            more |= {"runs": viewing.RUNS}
+        case "patches":
+            more |= {"steps": viewing.STEPS}
+        case "colour":
+            numbers = range(len(viewing.PLATES))
+            more |= {"plates": [own("rater.plate", number=number) for number in numbers]}
+        case "acuity":
+            gaps = viewing.gaps(known["pixels_per_degree"] / 60)
+            more |= {"gaps": gaps, "rings": viewing.RINGS, "enough": viewing.ENOUGH}
+    return _page(f"check_{state.check}", state, **more)
+
+
+@rater.get(f"{HERE}/plate/<int:number>")
+def plate(study: str, place: str, number: int) -> Page:
+    """A plate of coloured dots; 404 outside the check of colour vision."""
+    state = open_state()
+    if state.check != "colour" or number >= len(viewing.PLATES):
+        raise PageError("404")
+    made = make_response(viewing.plate(number, state.plates))
+    made.mimetype = "image/svg+xml"
+    return made
 
 
 def _form(stage: str, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -341,7 +373,7 @@ def instructions(study: str, place: str) -> Page:
     return _page("instructions", state) if state.stage == "rating" else _to_study()
 
 
-@rater.post(f"{HERE}/<any(consent, device, questions, instructions, closing, break):stage>")
+@rater.post(f"{HERE}/<any(consent, device, checks, questions, instructions, closing, break):stage>")
 def step(study: str, place: str, stage: str) -> Page:
     """A form of one stage. Sent twice or from an old page, it leads to the present one."""
     stands = site().design.consent.version
@@ -358,6 +390,8 @@ def step(study: str, place: str, stage: str) -> Page:
             rated.agree(stands, design_as_read().language)
         case "device":
             _report()
+        case "checks":
+            return _checked(rated, state)
         case "instructions":
             rated.start()
         case "break":
@@ -372,6 +406,17 @@ def step(study: str, place: str, stage: str) -> Page:
                     if fault := error.faults.get(q.key):
                         form["errors"][q.key] = _told(q, values[q.key], fault)
                 return _page(stage, state, **form), 422
+    return _to_study()
+
+
+def _checked(rated: RaterSession, state: SessionState) -> Page:
+    """Keep a viewing check, or that it was left out; one of an old page changes nothing."""
+    if state.check and request.form.get("check") == state.check:
+        skipped = "skip" in request.form
+        try:
+            rated.check(state.check, None if skipped else request.form.get("facts", ""))
+        except CheckError:
+            return _check(state, implausible=True), 422
     return _to_study()
 
 

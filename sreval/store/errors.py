@@ -55,6 +55,10 @@ class VoteError(StoreError):
         self.why: VoteWhy = why
 
 
+class CheckError(StoreError):
+    """A viewing check whose result can't be true; nothing was stored."""
+
+
 class AnswerError(StoreError):
     """Answers that don't fit their questions: `faults` says what is wrong, by question key."""
 

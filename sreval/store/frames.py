@@ -7,7 +7,7 @@ otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from sreval.store.models import (
     Session,
     Study,
     Tombstone,
+    ViewingCheck,
     Vote,
 )
 from sreval.store.studies import by_name
@@ -39,6 +40,7 @@ from sreval.study.data import Look, StudyData
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 from sreval.study.task import LEFT, RIGHT, TIE, Place, Task
+from sreval.study.viewing import RESULTS, Check, results
 
 Columns = Mapping[str, InstrumentedAttribute[Any]]
 
@@ -127,6 +129,12 @@ STORED: Mapping[str, Columns] = {
         "value": Answer.value,
         "at": Answer.at,
     },
+    "checks": {
+        **_WHO,
+        "kind": ViewingCheck.kind,
+        "facts": ViewingCheck.facts,
+        "at": ViewingCheck.at,
+    },
     "events": {**_WHO, "kind": Event.kind, "facts": Event.facts, "at": Event.at},
     "deleted": {
         "pseudonym_sha256": Tombstone.pseudonym_sha256,
@@ -154,7 +162,13 @@ PICTURES: Mapping[Place, tuple[str, ...]] = {
 }
 """The columns of STORED that say what stands at a place."""
 
-MODELS: Mapping[str, Any] = {"plan": PlanItem, "votes": Vote, "answers": Answer, "events": Event}
+MODELS: Mapping[str, Any] = {
+    "plan": PlanItem,
+    "votes": Vote,
+    "answers": Answer,
+    "checks": ViewingCheck,
+    "events": Event,
+}
 """The tables of which a session has many rows."""
 
 _TIMES = (*_SENT, "shown_at", "received_at")
@@ -254,6 +268,7 @@ def tables_of(
     sessions["used"] = [None if v is None else v.used for v in judged]
     sessions["paid"] = [None if v is None else v.paid for v in judged]
     sessions["reasons"] = ["; ".join(v.reasons) if v else "" for v in judged]
+    _add_results(sessions, own["checks"], study.design.viewing.checks.kinds)
     if task.pair:
         own["plan"]["correct"] = own["plan"]["correct"].map(CHOICES).astype(object)
     if manifest is not None:
@@ -261,6 +276,16 @@ def tables_of(
             for side in ("left_", "right_") if task.pair else ("",):
                 _add_stimuli(own[name], manifest, side)
     return own
+
+
+def _add_results(sessions: pd.DataFrame, checks: pd.DataFrame, kinds: Sequence[Check]) -> None:
+    """The columns of what the design's viewing checks found."""
+    facts: dict[str, dict[Check, Any]] = {}
+    for row in checks.to_dict("records"):
+        facts.setdefault(row["session"], {})[row["kind"]] = json.loads(row["facts"])
+    found = [results(facts.get(session, {}), kinds) for session in sessions["session"]]
+    for name in results({}, kinds):
+        sessions[name] = pd.Series([row[name] for row in found], sessions.index, object)
 
 
 def _add_stimuli(frame: pd.DataFrame, manifest: Manifest, side: str) -> None:
@@ -445,5 +470,6 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
             "simulated": frame["simulated"].astype(bool),
             "language": frame["language"],
             "device": frame["session"].map(device),
+            **{name: frame[name] for name in RESULTS if name in frame},
         }
     )

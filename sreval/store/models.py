@@ -247,6 +247,7 @@ class Rater(Base):
 STAGES = (
     "consent",
     "device",
+    "checks",
     "questions",
     "instructions",
     "rating",
@@ -405,6 +406,19 @@ class Answer(Base):
     when: Mapped[str] = mapped_column(String(10))
     key: Mapped[str] = mapped_column(String(200))
     value: Mapped[str] = mapped_column(FreeText)
+    at: Mapped[dt.datetime]
+
+
+class ViewingCheck(Base):
+    """What was found of a rater's screen or eyes; `facts` is one canonical line of JSON."""
+
+    __tablename__ = "viewing_check"
+    __table_args__ = (UniqueConstraint("session_id", "kind"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[str] = mapped_column(ForeignKey("session.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20))
+    facts: Mapped[str] = mapped_column(Text)
     at: Mapped[dt.datetime]
 
 

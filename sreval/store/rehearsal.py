@@ -23,6 +23,7 @@ from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, When, load_design
 from sreval.study.manifest import STIMULI, Manifest, load_manifest
 from sreval.study.respondent import Qualities, Respondent, quality_notes, respondents
+from sreval.study.viewing import SECONDS, plate_gaps, simulated
 
 _MARGIN_PIXELS = 400
 """By how much a simulated rater's window is larger than the largest image."""
@@ -140,6 +141,8 @@ class _Way:
                     state = session.agree(self.design.consent.version)
                 case "device":
                     state = session.device(self._device(), fits=True)
+                case "checks":
+                    state = self._check(session, state)
                 case "questions":
                     state = session.answer("before", self._answers("before"))
                 case "instructions":
@@ -159,6 +162,13 @@ class _Way:
         window = [pixels + _MARGIN_PIXELS for pixels in room]
         facts = {"window": window, "screen": window, "ratio": 1.0, "magnified": 1, "touch": False}
         return {**facts, "browser": "other"}
+
+    def _check(self, session: RaterSession, state: SessionState) -> SessionState:
+        """Make the next viewing check, in the time that is expected of it."""
+        kind = state.check
+        assert kind is not None
+        self.ahead += dt.timedelta(seconds=SECONDS[kind])
+        return session.check(kind, simulated(kind, state.checks, plate_gaps(state.plates)))
 
     def _answers(self, when: When) -> dict[str, str]:
         return {q.key: self.rater.answer(q) for q in self.design.questions if q.when == when}

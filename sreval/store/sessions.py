@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
@@ -26,10 +26,21 @@ from sreval.store.answers import (
     screened_out,
 )
 from sreval.store.database import Store
-from sreval.store.errors import StateError, VoteError
-from sreval.store.models import Answer, Event, PlanItem, Rater, Session, Study, Vote
+from sreval.store.errors import CheckError, StateError, VoteError
+from sreval.store.models import (
+    Answer,
+    Event,
+    PlanItem,
+    Rater,
+    Session,
+    Study,
+    ViewingCheck,
+    Vote,
+)
+from sreval.study import viewing
 from sreval.study.design import StudyDesign, When
 from sreval.study.task import Place
+from sreval.study.viewing import Check
 
 # Built once: every vote asks these, and building a query takes longer than running it.
 _SESSION = (
@@ -88,7 +99,9 @@ _SENT = {
     for place, (_, _, sent) in _PICTURES.items()
 }
 
-_STAGES = ("consent", "device", "questions", "instructions", "rating", "closing", "done")
+_STAGES = (
+    "consent", "device", "checks", "questions", "instructions", "rating", "closing", "done"
+)  # fmt: skip
 _AHEAD = 3
 """How many images beyond the current one may be fetched in advance."""
 
@@ -142,8 +155,9 @@ class SessionState:
     ``break_until`` and ``rest_until`` are never further away than a break or rest is long.
     ``outcome`` is None, 'complete', 'screened_out', 'quota_full', 'failed_check', 'ended_early' (by
     a rule, and paid), 'withdrew' or 'expired' (the slot was given to somebody else); a session with
-    an outcome takes no more votes. ``items`` are
-    those that may be shown or fetched in advance, the current one first.
+    an outcome takes no more votes. ``items`` are those that may be shown or fetched in advance, the
+    current one first. ``checks`` are the facts of the viewing checks made so far, and ``check`` is
+    the next, at the stage 'checks' alone; ``plates`` says where the gap of each plate's ring is.
     """
 
     session_id: str
@@ -164,6 +178,9 @@ class SessionState:
     simulated: bool
     study_state: str
     items: tuple[PlanItemRow, ...]
+    check: Check | None = None
+    checks: Mapping[Check, Mapping[str, Any]] = field(default_factory=dict)
+    plates: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -351,6 +368,38 @@ class RaterSession:
                     found.advance()
             return found.state()
 
+    def check(self, kind: Check, observed: str | None) -> SessionState:
+        """Keep what a viewing check's page observed, as JSON, and what follows; None: left out.
+
+        A check that was made or left out before stays as it was. With one that is left out go
+        those that can't be computed without. Some results end the session. Raises CheckError for
+        a result that can't be true.
+        """
+        with self.store.begin() as tx:
+            found = self._step(tx)
+            if found.next_check() != kind:
+                return found.state()
+            asked, now = found.study.design.viewing.checks, self.store.clock()
+            facts: Mapping[str, Any] = {"skipped": True}
+            if observed is not None:
+                try:
+                    right = viewing.plate_gaps(found.plates)
+                    facts = viewing.measured(kind, observed, found.checks(), right)
+                except ValueError as error:
+                    raise CheckError(
+                        f"The check {kind!r} can't be used: {error}.", "Make it again."
+                    ) from None
+            tx.add_all(
+                ViewingCheck(session_id=self.id, kind=one, facts=_canonical(facts), at=now)
+                for one in (asked.without(kind) if observed is None else (kind,))
+            )
+            tx.flush()
+            if asked.screens_out(kind, facts):
+                found.end("screened_out")
+            elif found.next_check() is None:
+                found.advance()
+            return found.state()
+
     def start(self) -> SessionState:
         """Leave the instructions for the first item."""
         with self.store.begin() as tx:
@@ -504,10 +553,30 @@ class OpenedSession:
         """To the next stage that has content."""
         asked = {question.when for question in self.study.design.questions}
         empty = {"questions"} if "before" not in asked else set()
+        if not self.study.design.viewing.checks.kinds:
+            empty.add("checks")
         if "after" not in asked:
             empty.add("closing")
         following = _STAGES[_STAGES.index(self.row.stage) + 1 :]
         self.row.stage = next(stage for stage in following if stage not in empty)
+
+    @property
+    def plates(self) -> str:
+        """What the plates of this session are drawn by: a rater's browser knows but a part."""
+        return f"{self.study.design.seed}/{self.row.id}"
+
+    def checks(self) -> dict[Check, dict[str, Any]]:
+        """The facts of the viewing checks that were made or left out."""
+        query = select(ViewingCheck.kind, ViewingCheck.facts)
+        own = self.tx.execute(query.where(ViewingCheck.session_id == self.row.id))
+        return {kind: json.loads(facts) for kind, facts in own.tuples()}
+
+    def next_check(self) -> Check | None:
+        """The viewing check that comes next; None outside their stage and after the last."""
+        if self.row.stage != "checks":
+            return None
+        made = self.checks()
+        return next((k for k in self.study.design.viewing.checks.kinds if k not in made), None)
 
     def go_on(self) -> None:
         """What follows the vote just stored: the next item, a break, a rest, or the end."""
@@ -590,6 +659,9 @@ class OpenedSession:
             simulated=self.simulated,
             study_state=self.study.state,
             items=self._items(before, last),
+            check=self.next_check(),
+            checks=self.checks() if stage == "checks" else {},
+            plates=self.plates if stage == "checks" else "",
         )
 
     def _items(self, before: int, last: int) -> tuple[PlanItemRow, ...]:

@@ -88,6 +88,10 @@ _WHOLE = {
 }
 """What only a backup holds, row by row as it stands."""
 
+_OF_BACKUPS = (*_WHOLE, "participants")
+_LATER = ("checks", "participants")
+"""Tables that older versions didn't have."""
+
 _PRIVATE: Mapping[str, frames.Columns] = {
     "sessions": {"study": Study.name, "link": Rater.invitation_id},
     "plan": {
@@ -470,9 +474,9 @@ def _read(path: Path) -> _Snapshot:
         if manifest.revision is not None and manifest.revision not in revisions():
             raise SchemaError(f"{path} was written by a newer sreval.", "Install that version.")
         whole = manifest.study is None
-        names = [f"{name}.csv" for name in (*frames.STORED, *(_WHOLE if whole else ()))]
-        if whole and "participants.csv" in manifest.sha256:
-            names.append("participants.csv")
+        names = [f"{name}.csv" for name in (*frames.STORED, *(_OF_BACKUPS if whole else ()))]
+        absent = {name for name in _LATER if f"{name}.csv" not in manifest.sha256}
+        names = [name for name in names if name.removesuffix(".csv") not in absent]
         for name in (*names, *(() if whole else (DESIGN,))):
             if sha256_bytes(_part(files, name)) != manifest.sha256.get(name):
                 raise DataError(
@@ -482,9 +486,11 @@ def _read(path: Path) -> _Snapshot:
         columns = {name: _columns(name, task) for name in frames.STORED}
         if whole:
             columns |= {name: _own_columns(model) for name, model in _WHOLE.items()}
-        if "participants.csv" in names:
             columns["participants"] = _columns_of(_PARTICIPANTS)
-        tables = {name: _rows(name, files[f"{name}.csv"], own) for name, own in columns.items()}
+        tables = {
+            name: [] if name in absent else _rows(name, files[f"{name}.csv"], own)
+            for name, own in columns.items()
+        }
         if task is not None and task.pair:
             tables |= {name: frames.by_stored_names(tables[name]) for name in ("plan", "votes")}
         studies = tables.get("studies", [])
@@ -777,7 +783,7 @@ def _store_sessions(
         )
     tx.flush()
     wanted = {row["session"] for row in sessions}
-    for name in ("plan", "votes", "answers", "events"):
+    for name in frames.MODELS:
         table = frames.MODELS[name].__table__
         rows = [row for row in tables[name] if row["session"] in wanted]
         made = [{"session_id": row["session"], **_stored(name, table, row)} for row in rows]

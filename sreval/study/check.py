@@ -818,6 +818,7 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
         items = min(each, rated - start) + opening
         breaks = max(items - 1, 0) // every if every else 0
         seconds = items * design.viewing.seconds_an_item + breaks * design.sittings.break_seconds
+        seconds += 0 if start else design.viewing.checks.seconds
         yield Sitting(items, breaks, seconds / 60)
 
 

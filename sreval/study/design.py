@@ -30,6 +30,7 @@ from sreval.study.manifest import DESIGN
 from sreval.study.panel import CODE, Panel, placeholders, refuse_placeholders
 from sreval.study.task import DEGRADATION, REFERENCE, Choice, Scale, Task
 from sreval.study.texts import LANGUAGE, Texts, in_language, missing, refuse_misfits
+from sreval.study.viewing import ViewingChecks
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _NAME_LETTERS = 200
@@ -284,6 +285,8 @@ class Viewing(Config):
     screen: tuple[PositiveInt, PositiveInt] = (1920, 1080)
     """Width and height of the smallest screen that raters are expected to have, in its pixels.
     Of a study that is frozen, `study check` refuses a `dcr` or `pair` whose pictures don't fit."""
+    checks: ViewingChecks = ViewingChecks()
+    """What is measured of a rater's screen and eyes first."""
 
 
 class Consent(Config):
