@@ -20,6 +20,7 @@ from sreval.store.database import Store
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import STIMULI, Manifest
+from sreval.study.questions import Comment
 from sreval.study.task import GAP, LEFT, RIGHT, TIE, Choice, Place, Scale, Task
 
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
@@ -38,6 +39,7 @@ class StudyView:
     language: str
     task: Task
     answers: Scale | Choice
+    comment: Comment | None
 
     @property
     def controls(self) -> str:
@@ -164,7 +166,12 @@ class Site:
         """The study as pages may know it."""
         design = self.design
         return StudyView(
-            design.title, design.instructions, design.language, design.task, design.answers
+            design.title,
+            design.instructions,
+            design.language,
+            design.task,
+            design.answers,
+            design.comment,
         )
 
 

@@ -20,8 +20,9 @@ from sreval.store.enrolment import enrol
 from sreval.store.invitations import Links
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
-from sreval.study.design import StudyDesign, When, load_design
+from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import STIMULI, Manifest, load_manifest
+from sreval.study.questions import When
 from sreval.study.respondent import Qualities, Respondent, quality_notes, respondents
 
 _MARGIN_PIXELS = 400
@@ -141,13 +142,13 @@ class _Way:
                 case "device":
                     state = session.device(self._device(), fits=True)
                 case "questions":
-                    state = session.answer("before", self._answers("before"))
+                    state = session.answer("before", self._answers(session, "before"))
                 case "instructions":
                     state = session.start()
                 case "rating":
                     state = self._rate(session, state, voted)
                 case "closing":
-                    state = session.answer("after", self._answers("after"))
+                    state = session.answer("after", self._answers(session, "after"))
                 case _:
                     until = state.break_until or state.rest_until
                     self.ahead += (until - store.clock()) if until else dt.timedelta()
@@ -160,8 +161,13 @@ class _Way:
         facts = {"window": window, "screen": window, "ratio": 1.0, "magnified": 1, "touch": False}
         return {**facts, "browser": "other"}
 
-    def _answers(self, when: When) -> dict[str, str]:
-        return {q.key: self.rater.answer(q) for q in self.design.questions if q.when == when}
+    def _answers(self, session: RaterSession, when: When) -> dict[str, str]:
+        """Answers to the questions that are asked of who gave those before."""
+        earlier, given = session.answers(), dict[str, str]()
+        for question in self.design.questions:
+            if question.when == when and question.applies({**earlier, **given}):
+                given |= self.rater.answer(question)
+        return given
 
     def _rate(
         self, session: RaterSession, state: SessionState, voted: Callable[[], object]
@@ -183,6 +189,7 @@ class _Way:
                 shown_at=self.store.clock() - took,
                 device=json.dumps({"ratio": 1}),
                 **response.looks,
+                comment=response.comment,
             ).state
             self.visit.votes[item.position] = response.score
             voted()
