@@ -22,7 +22,7 @@ VOTES = (
     "accepted", "simulated",
 )  # fmt: skip
 """The columns that are kept. Not among them: the session, times of day, what the browser told of
-the device, and why votes aren't accepted, which an operator may have put in words."""
+the device, comments, and why votes aren't accepted, which an operator may have put in words."""
 
 
 def anonymous_votes(data: StudyData) -> pd.DataFrame:

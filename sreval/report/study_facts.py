@@ -40,7 +40,7 @@ from sreval.report.table import Table
 from sreval.report.text import TESTS, language_name
 from sreval.study import charts
 from sreval.study.data import StudyData
-from sreval.study.design import Question
+from sreval.study.questions import Question
 
 T = TypeVar("T")
 

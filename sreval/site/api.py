@@ -116,6 +116,7 @@ class Ballot(BaseModel):
     left_ms: int | None = None
     right_ms: int | None = None
     reference_ms: int | None = None
+    comment: str = ""
 
 
 _Model = TypeVar("_Model", Report, Ballot)

@@ -219,7 +219,7 @@ class _Domain(Domain):  # type: ignore[misc]
 
 def _guard(app: Flask, config: SiteConfig, design: StudyDesign) -> None:
     """Put every guard in place. Raises DataError when the secret can't be used."""
-    study, longest = design.name, body_limit(len(design.questions))
+    study, longest = design.name, body_limit(design.questions)
     app.config.update(
         SECRET_KEY=config.secret_key(),
         # the prefix keeps neighbours under the same domain from planting a cookie

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -19,8 +20,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 from sreval import content
 from sreval.config import Config, UserPath
 from sreval.errors import DataError, UsageError
-from sreval.store.answers import LONGEST
+from sreval.store.answers import longest
 from sreval.store.database import default_url
+from sreval.study.questions import Question
 
 SECRET = "site.secret"
 _LEAST_SECRET = 32
@@ -31,9 +33,9 @@ _ENCODED = 12
 """Bytes of a form for a character of four bytes of UTF-8, as emoji have: %F0%9F%98%80."""
 
 
-def body_limit(questions: int) -> int:
-    """Bytes of the longest request: so many answers, each as long as an answer may be."""
-    return _PLAIN_BODY + questions * LONGEST * _ENCODED
+def body_limit(questions: Iterable[Question]) -> int:
+    """Bytes of the longest request: answers to all of these, each as long as an answer may be."""
+    return _PLAIN_BODY + longest(questions) * _ENCODED
 
 
 _PORTS = {"http": 80, "https": 443}

@@ -20,8 +20,9 @@ from sreval.site.errors import PageError, StimulusError
 from sreval.site.identity import session_id
 from sreval.store.database import Store
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, SessionState
-from sreval.study.design import Question, StudyDesign
+from sreval.study.design import StudyDesign
 from sreval.study.manifest import STIMULI, Manifest
+from sreval.study.questions import Comment, Question
 from sreval.study.task import GAP, LEFT, RIGHT, TIE, Choice, Place, Scale, Task
 
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
@@ -40,6 +41,7 @@ class StudyView:
     language: str
     task: Task
     answers: Scale | Choice
+    comment: Comment | None
     asked: Mapping[str, Question]
     """The questions by their keys, to be read; answers are sent in the design's own language."""
 
@@ -52,6 +54,7 @@ class StudyView:
             language=design.language,
             task=design.task,
             answers=design.answers,
+            comment=design.comment,
             asked={question.key: question for question in design.questions},
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
@@ -38,10 +40,11 @@ from sreval.store.errors import AnswerError, CheckError, Fault, StateError, Toke
 from sreval.store.invitations import InvitationRow
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
-from sreval.study.design import Question, When, load_design
 from sreval.study import viewing
+from sreval.study.design import load_design
 from sreval.study.manifest import load_manifest
 from sreval.study.panel import Arrival, filled, is_address, placeholders
+from sreval.study.questions import Answers, Question, When
 
 rater = Blueprint("rater", __name__)
 _STAY_SECONDS = 5
@@ -261,9 +264,9 @@ def _more(state: SessionState) -> dict[str, Any]:
         case "device":
             return room
         case "questions" | "closing":
-            return _form(state.stage)
+            return {"form": _form(state.stage, earlier=rater_session().answers())}
         case "rating":
-            return {"current": as_told(state), **room}
+            return {"current": as_told(state), "longest": LONGEST, **room}
         case "break" | "rest":
             return {"seconds_left": _seconds_to(state.break_until or state.rest_until)}
         case _:
@@ -299,11 +302,41 @@ def plate(study: str, place: str, number: int) -> Page:
     return made
 
 
-def _form(stage: str, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What the page of a questionnaire is given, filled in with what was typed."""
-    questions = [q for q in site().design.questions if q.when == _ASKED[stage]]
-    values = {q.key: cleaned(q, (typed or {}).get(q.key, "")) for q in questions}
-    return {"questions": questions, "values": values, "longest": LONGEST, "errors": {}}
+@dataclass
+class Form:
+    """A questionnaire's page: its questions, and what was typed by the names of their fields.
+
+    ``on_page`` are the keys of the questions, ``hints`` and ``errors`` are by key.
+    """
+
+    questions: list[Question]
+    values: dict[str, str]
+    on_page: set[str]
+    hints: dict[str, str]
+    errors: dict[str, str] = field(default_factory=dict)
+    longest: int = LONGEST
+
+
+def _form(
+    stage: str, typed: Mapping[str, str] = MappingProxyType({}), *, earlier: Answers | None
+) -> Form:
+    """The questionnaire of a stage, filled in with what was typed.
+
+    Questions that the ``earlier`` answers exclude aren't on it; where these can't be had, they are.
+    Those that depend on an answer of this page come and go there.
+    """
+    questions: list[Question] = []
+    on_page: set[str] = set()
+    for question in site().design.questions:
+        needs = question.only_if
+        if question.when == _ASKED[stage] and (
+            needs is None or needs.key in on_page or earlier is None or needs.holds(earlier)
+        ):
+            questions.append(question)
+            on_page.add(question.key)
+    values = {name: cleaned(q, typed.get(name, "")) for q in questions for name in q.fields}
+    hints = {q.key: _how_many(q) for q in questions if q.kind == "choices"}
+    return Form(questions, values, on_page, hints)
 
 
 def form_again(message: Message) -> str | None:
@@ -316,9 +349,10 @@ def form_again(message: Message) -> str | None:
     limit = EXPLAINED * (request.max_content_length or 0)
     request.max_content_length = request.max_form_memory_size = limit
     state: SessionState | None = None
+    earlier: Answers | None = None
     try:
         typed = request.form
-        state = rater_session().state()
+        state, earlier = rater_session().state(), rater_session().answers()
     except (PageError, VoteError, HTTPException):
         return None
     except StoreError:
@@ -327,7 +361,7 @@ def form_again(message: Message) -> str | None:
         keep_language(state)
     if state and state.stage != stage:
         return None
-    return _page(stage, state, problem=message, **_form(stage, typed))
+    return _page(stage, state, problem=message, form=_form(stage, typed, earlier=earlier))
 
 
 def _own_link() -> str | None:
@@ -397,15 +431,14 @@ def step(study: str, place: str, stage: str) -> Page:
         case "break":
             _resume(rated)
         case _:
-            form = _form(stage, request.form)
-            values = form["values"]
+            form = _form(stage, request.form, earlier=rated.answers())
             try:
-                rated.answer(_ASKED[stage], values)
+                rated.answer(_ASKED[stage], form.values)
             except AnswerError as error:
-                for q in form["questions"]:
+                for q in form.questions:
                     if fault := error.faults.get(q.key):
-                        form["errors"][q.key] = _told(q, values[q.key], fault)
-                return _page(stage, state, **form), 422
+                        form.errors[q.key] = _told(q, form.values, fault)
+                return _page(stage, state, form=form), 422
     return _to_study()
 
 
@@ -429,18 +462,22 @@ def _resume(rated: RaterSession) -> None:
             raise
 
 
-def _told(question: Question, value: str, fault: Fault) -> str:
+def _told(question: Question, values: Answers, fault: Fault) -> str:
     """What a rater is told of an answer that doesn't fit."""
     match fault:
+        case "missing" if question.kind == "grid":
+            return _("Please choose one answer in every row.")
         case "missing":
             return _("Please answer this question.")
+        case "too-few" | "too-many":
+            return _how_many(question)
         case "not-offered":
             return _("Please choose one of the answers.")
         case "too-long":
             said = ngettext(
                 "This answer has %(num)s character too many. At most %(most)s fit.",
                 "This answer has %(num)s characters too many. At most %(most)s fit.",
-                len(value) - LONGEST,
+                len(values[question.key]) - LONGEST,
                 most=LONGEST,
             )
             return str(said)
@@ -448,6 +485,28 @@ def _told(question: Question, value: str, fault: Fault) -> str:
             return _limits(question)
         case _:
             return _("Please write a number.")
+
+
+def _how_many(question: Question) -> str:
+    """How many of several options are to be chosen."""
+    least, most = question.fewest, question.most
+    if least == most:
+        said = ngettext("Please choose %(num)s answer.", "Please choose %(num)s answers.", least)
+    elif least == 1 and most is None:
+        said = gettext("You may choose several answers.")
+    elif least == 1:
+        said = ngettext(
+            "You may choose %(num)s answer.", "You may choose up to %(num)s answers.", most
+        )
+    elif most is None:
+        said = ngettext(
+            "Please choose at least %(num)s answer.",
+            "Please choose at least %(num)s answers.",
+            least,
+        )
+    else:
+        said = gettext("Please choose %(least)s to %(most)s answers.", least=least, most=most)
+    return str(said)
 
 
 def _limits(question: Question) -> str:

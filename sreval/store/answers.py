@@ -1,4 +1,5 @@
-"""What a rater's answer may be: a vote's score, key, position and times, and a questionnaire's.
+"""What a rater's answer may be: a vote's score, comment, key, position and times, and a
+questionnaire's.
 
 Pages tell raters in their language what is wrong; whether it is wrong is decided here alone.
 """
@@ -8,15 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 from sreval.store.errors import AnswerError, Fault, VoteError
-from sreval.study.design import Question, StudyDesign, When
+from sreval.study.design import StudyDesign
+from sreval.study.questions import Answers, Comment, Question, When
 from sreval.study.task import Choice, Place, Scale, Task
 
 LONGEST, LONGEST_DEVICE = 2000, 500
-"""Characters (code points) of an answer, and of what a browser tells of its window."""
+"""Characters (code points) of an answer or a comment, and of what a browser tells of its window."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 _DAY = dt.timedelta(days=1)
@@ -75,21 +78,41 @@ def appeared(shown_at: dt.datetime, response_ms: float, now: dt.datetime) -> dt.
     return now - dt.timedelta(milliseconds=response_ms)
 
 
-def check_answers(design: StudyDesign, when: When, answers: Mapping[str, str]) -> dict[str, str]:
-    """The answers given, as `cleaned`, without empty ones.
+def comment_on(item: str, text: str, asked: Comment | None) -> str | None:
+    """A comment on an item of a kind as it is stored, without blanks around it; None where there is
+    none.
 
-    Raises AnswerError naming every one that is bad.
+    Raises VoteError ('malformed') for one that is too long, that isn't asked for, or that is
+    lacking. Examples need none.
     """
-    questions = {question.key: question for question in design.questions if question.when == when}
-    faults: dict[str, Fault] = {key: "unknown" for key in answers if key not in questions}
-    given = {}
-    for key, question in questions.items():
-        value = cleaned(question, answers.get(key, ""))
-        fault = _fault(question, value)
+    text = _plain(text)
+    lacking = asked is not None and asked.required and item != "calibration" and not text
+    if lacking or len(text) > LONGEST or (text and asked is None):
+        raise VoteError("malformed", "The vote's comment doesn't fit.", "Reload the page.")
+    return text or None
+
+
+def check_answers(
+    design: StudyDesign, when: When, answers: Answers, earlier: Answers = MappingProxyType({})
+) -> dict[str, str]:
+    """The answers given, as `cleaned`, without empty ones and those to questions that aren't asked
+    of who gave these ``earlier`` answers.
+
+    By the names of `Question.fields`. Raises AnswerError naming every question whose answer is bad.
+    """
+    questions = [question for question in design.questions if question.when == when]
+    known = {name for question in questions for name in question.fields}
+    faults: dict[str, Fault] = {name: "unknown" for name in answers if name not in known}
+    given: dict[str, str] = {}
+    for question in questions:
+        if not question.applies({**earlier, **given}):
+            continue
+        own = {name: cleaned(question, answers.get(name, "")) for name in question.fields}
+        own = question.given(own)
+        fault = _fault(question, own)
         if fault:
-            faults[key] = fault
-        elif value:
-            given[key] = value
+            faults[question.key] = fault
+        given |= own
     if faults:
         raise AnswerError(faults)
     return given
@@ -100,20 +123,52 @@ def cleaned(question: Question, text: str) -> str:
 
     Lines end with a line feed, whatever the browser ends them with.
     """
-    text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    text = _plain(text)
     return text.replace(",", ".") if question.kind == "number" else text
 
 
-def screened_out(design: StudyDesign, answers: Mapping[str, str]) -> bool:
+def _plain(text: str) -> str:
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def longest(questions: Iterable[Question]) -> int:
+    """How many characters the names and answers of all these questions have at most."""
+    return sum(
+        len(name) + max(map(len, options), default=LONGEST)
+        for question in questions
+        for name, options in question.fields.items()
+    )
+
+
+def screened_out(design: StudyDesign, answers: Answers) -> bool:
     """Whether an answer ends the session."""
-    return any(answers.get(question.key) in question.screens_out for question in design.questions)
+    return any(
+        set(question.given(answers).values()) & set(question.screens_out)
+        for question in design.questions
+    )
 
 
-def _fault(question: Question, value: str) -> Fault | None:
-    if not value:
+def _fault(question: Question, own: Answers) -> Fault | None:
+    """What is wrong with the answers to one question that is asked."""
+    if not own:
         return "missing" if question.required else None
-    if question.kind == "choice":
-        return None if value in question.options else "not-offered"
+    for name, value in own.items():
+        if fault := _fault_of(question, question.fields[name], value):
+            return fault
+    match question.kind:
+        case "grid" if question.required and len(own) < len(question.rows):
+            return "missing"
+        case "choices" if len(own) < question.fewest:
+            return "too-few"
+        case "choices" if question.most is not None and len(own) > question.most:
+            return "too-many"
+        case _:
+            return None
+
+
+def _fault_of(question: Question, options: Collection[str], value: str) -> Fault | None:
+    if options:
+        return None if value in options else "not-offered"
     if len(value) > LONGEST:
         return "too-long"
     if question.kind == "text":

@@ -13,7 +13,10 @@ VoteWhy = Literal[
     "scale", "malformed", "position", "unseen", "session", "closed", "paused", "ended",
     "too-early", "rest",
 ]  # fmt: skip
-Fault = Literal["unknown", "missing", "not-offered", "too-long", "not-a-number", "out-of-range"]
+Fault = Literal[
+    "unknown", "missing", "not-offered", "too-few", "too-many", "too-long", "not-a-number",
+    "out-of-range",
+]  # fmt: skip
 
 
 class SchemaError(StoreError):

@@ -120,6 +120,7 @@ STORED: Mapping[str, Columns] = {
         "shown_at": Vote.shown_at,
         "received_at": Vote.stored_at,
         "device": Vote.device,
+        "comment": Vote.comment,
         "simulated": Rater.simulated,
     },
     "answers": {
@@ -175,12 +176,12 @@ _TIMES = (*_SENT, "shown_at", "received_at")
 _DURATIONS = ("hidden_ms", "unfocused_ms", "left_ms", "reference_ms", "right_ms")
 
 
-def exported(name: str, task: Task) -> Columns:
-    """The columns of a table of STORED in an export, those that the task has, by its names.
+def exported(name: str, design: StudyDesign) -> Columns:
+    """The columns of a table of STORED in an export, those that the design has, by its names.
 
     See docs/reference/data-dictionary.md.
     """
-    own = dict(STORED[name])
+    own, task = dict(STORED[name]), design.task
     if name not in ("plan", "votes"):
         return own
     absent = {"switches", *(f"{place}_ms" for place in PICTURES)}
@@ -188,6 +189,8 @@ def exported(name: str, task: Task) -> Columns:
         absent -= {"switches", *(f"{place}_ms" for place in task.places)}
     for place in PICTURES.keys() - set(task.places):
         absent |= {*PICTURES[place], f"{place}_sent_at"}
+    if design.comment is None:
+        absent.add("comment")
     if task.pair:
         absent |= {"intended", "high"}
     elif name == "votes":
@@ -260,7 +263,9 @@ def tables_of(
     task = study.design.task
     voted, found = _judged_votes(tx, study, study.design)
     own = {
-        name: voted if name == "votes" else frame(tx, stored(name, exported(name, task), study))
+        name: voted
+        if name == "votes"
+        else frame(tx, stored(name, exported(name, study.design), study))
         for name in STORED
     }
     sessions = own["sessions"]
@@ -315,7 +320,7 @@ def is_lost(tx: Transaction, session: Session, design: StudyDesign) -> bool:
 
 
 def _votes_of(tx: Transaction, session: Session, design: StudyDesign) -> pd.DataFrame:
-    query = stored("votes", exported("votes", design.task)).where(Session.id == session.id)
+    query = stored("votes", exported("votes", design)).where(Session.id == session.id)
     return _votes(tx, query)
 
 
@@ -327,7 +332,7 @@ def _judged_votes(
     It has all columns of an export but those that only the manifest of the stimuli knows. The
     operator's decision on a session overrules the rules.
     """
-    votes = _votes(tx, stored("votes", exported("votes", design.task), study))
+    votes = _votes(tx, stored("votes", exported("votes", design), study))
     accepted, reasons = {}, {}
     kept = {row.id: row for row in tx.execute(_decisions(study))}
     rated = list(votes["session"].unique())

@@ -365,7 +365,8 @@ class Vote(Base):
 
     Of `response_ms`, the tab was hidden for `hidden_ms`, and the window without the focus for
     `unfocused_ms`; None where the browser didn't say. Of pictures that are toggled, `switches`
-    counts how often they were exchanged, and the others for how long each was in view.
+    counts how often they were exchanged, and the others for how long each was in view. `comment` is
+    what the rater wrote of the item, None where nothing.
     """
 
     __tablename__ = "vote"
@@ -393,10 +394,14 @@ class Vote(Base):
     left_ms: Mapped[float | None]
     right_ms: Mapped[float | None]
     reference_ms: Mapped[float | None]
+    comment: Mapped[str | None] = mapped_column(FreeText)
 
 
 class Answer(Base):
-    """The answer to one question, as text."""
+    """One answer as text: to a question, to a row of a grid, or one of several options chosen.
+
+    `key` is the name of its field, see `sreval.study.questions.Question.fields`.
+    """
 
     __tablename__ = "answer"
     __table_args__ = (UniqueConstraint("session_id", "key"),)

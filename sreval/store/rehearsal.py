@@ -20,8 +20,9 @@ from sreval.store.enrolment import enrol
 from sreval.store.invitations import Links
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
-from sreval.study.design import StudyDesign, When, load_design
+from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import STIMULI, Manifest, load_manifest
+from sreval.study.questions import When
 from sreval.study.respondent import Qualities, Respondent, quality_notes, respondents
 from sreval.study.viewing import SECONDS, plate_gaps, simulated
 
@@ -144,13 +145,13 @@ class _Way:
                 case "checks":
                     state = self._check(session, state)
                 case "questions":
-                    state = session.answer("before", self._answers("before"))
+                    state = session.answer("before", self._answers(session, "before"))
                 case "instructions":
                     state = session.start()
                 case "rating":
                     state = self._rate(session, state, voted)
                 case "closing":
-                    state = session.answer("after", self._answers("after"))
+                    state = session.answer("after", self._answers(session, "after"))
                 case _:
                     until = state.break_until or state.rest_until
                     self.ahead += (until - store.clock()) if until else dt.timedelta()
@@ -170,8 +171,13 @@ class _Way:
         self.ahead += dt.timedelta(seconds=SECONDS[kind])
         return session.check(kind, simulated(kind, state.checks, plate_gaps(state.plates)))
 
-    def _answers(self, when: When) -> dict[str, str]:
-        return {q.key: self.rater.answer(q) for q in self.design.questions if q.when == when}
+    def _answers(self, session: RaterSession, when: When) -> dict[str, str]:
+        """Answers to the questions that are asked of who gave those before."""
+        earlier, given = session.answers(), dict[str, str]()
+        for question in self.design.questions:
+            if question.when == when and question.applies({**earlier, **given}):
+                given |= self.rater.answer(question)
+        return given
 
     def _rate(
         self, session: RaterSession, state: SessionState, voted: Callable[[], object]
@@ -193,6 +199,7 @@ class _Way:
                 shown_at=self.store.clock() - took,
                 device=json.dumps({"ratio": 1}),
                 **response.looks,
+                comment=response.comment,
             ).state
             self.visit.votes[item.position] = response.score
             voted()

@@ -22,6 +22,7 @@ from sreval.store.answers import (
     check_answers,
     check_looks,
     check_vote,
+    comment_on,
     score_on,
     screened_out,
 )
@@ -38,7 +39,8 @@ from sreval.store.models import (
     Vote,
 )
 from sreval.study import viewing
-from sreval.study.design import StudyDesign, When
+from sreval.study.design import StudyDesign
+from sreval.study.questions import Answers, When
 from sreval.study.task import Place
 from sreval.study.viewing import Check
 
@@ -244,6 +246,7 @@ class RaterSession:
         left_ms: float | None = None,
         right_ms: float | None = None,
         reference_ms: float | None = None,
+        comment: str = "",
     ) -> Receipt:
         """Store a vote on the current position; when this returns, the vote is durable.
 
@@ -254,10 +257,10 @@ class RaterSession:
         kept by our clock where the browser's is a day or more off. ``image`` is the address that
         was rated, of a pair the left one's; None stands for the position's own. Of pictures that
         are toggled, ``switches`` counts their exchanges and the other times say for how long each
-        was in view. Raises VoteError for a score that isn't one of the design's ('scale'), what
-        no vote can be ('malformed'), another position ('position'), a picture that was never sent
-        or in view ('unseen'), a break ('rest'), less than the design's least viewing time
-        ('too-early').
+        was in view. ``comment`` is what the rater wrote of the item. Raises VoteError for a score
+        that isn't one of the design's ('scale'), what no vote can be ('malformed'), another
+        position ('position'), a picture that was never sent or in view ('unseen'), a break
+        ('rest'), less than the design's least viewing time ('too-early').
         """
         asked = {"session_id": self.id, "position": position, "key": key}
         vote = {
@@ -281,10 +284,11 @@ class RaterSession:
             if stands is not None:
                 meant = found.meant(stands.position)
                 return Receipt(*stands, repeated=True, state=found.state(), meant=meant)
-            found.refuse_vote(position, response_ms, image)
+            kind = found.refuse_vote(position, response_ms, image).kind
             check_looks(found.study.design.task, vote)
             stored_at = self.store.clock()
             vote |= {
+                "comment": comment_on(kind, comment, found.study.design.comment),
                 "shown_at": appeared(shown_at, response_ms, stored_at),
                 "stored_at": stored_at,
             }
@@ -347,17 +351,24 @@ class RaterSession:
                 found.advance()
             return found.state()
 
-    def answer(self, when: When, answers: Mapping[str, str]) -> SessionState:
+    def answers(self) -> dict[str, str]:
+        """What was answered so far, by the names of ``Question.fields``."""
+        with self.store.read() as tx:
+            return opened(self.store, tx, self.id).answers()
+
+    def answer(self, when: When, answers: Answers) -> SessionState:
         """Store the answers to the questions before or after the rating; some end the session.
 
-        Raises AnswerError when a required one is missing, or one doesn't fit its question.
+        By the names of ``Question.fields``; those to questions that aren't asked of who gave the
+        others are left out. Raises AnswerError when a required one is missing, or one doesn't fit
+        its question.
         """
         stage = "questions" if when == "before" else "closing"
         with self.store.begin() as tx:
             found = self._step(tx, even_ended=when == "after")
             if found.row.stage == stage:
                 design, now = found.study.design, self.store.clock()
-                given = check_answers(design, when, answers)
+                given = check_answers(design, when, answers, found.answers())
                 tx.add_all(
                     Answer(session_id=self.id, when=when, key=key, value=value, at=now)
                     for key, value in given.items()
@@ -509,8 +520,8 @@ class OpenedSession:
                 "Go on afterwards.",
             )
 
-    def refuse_vote(self, position: int, response_ms: float, image: str | None) -> None:
-        """Raise VoteError unless a vote on ``position`` may be stored now."""
+    def refuse_vote(self, position: int, response_ms: float, image: str | None) -> PlanItemRow:
+        """The item at ``position``. Raises VoteError unless a vote on it may be stored now."""
         self.refuse_unless_open()
         self.refuse_rest()
         session = self.row
@@ -539,6 +550,7 @@ class OpenedSession:
                 f"The vote came {response_ms:.0f} ms after its image.",
                 f"Look at it for at least {least} ms.",
             )
+        return planned
 
     def meant(self, position: int) -> int | None:
         """What a rater is told of the vote on ``position``, if anything."""
@@ -549,9 +561,15 @@ class OpenedSession:
         wanted = {"session_id": self.row.id, "first": position, "last": position}
         return PlanItemRow.of(self.tx.execute(_ITEMS, wanted).one(), self.study.design)
 
+    def answers(self) -> dict[str, str]:
+        """What was answered so far, by the names of ``Question.fields``."""
+        query = select(Answer.key, Answer.value).where(Answer.session_id == self.row.id)
+        return {row.key: row.value for row in self.tx.execute(query)}
+
     def advance(self) -> None:
         """To the next stage that has content."""
-        asked = {question.when for question in self.study.design.questions}
+        answers, questions = self.answers(), self.study.design.questions
+        asked = {question.when for question in questions if question.applies(answers)}
         empty = {"questions"} if "before" not in asked else set()
         if not self.study.design.viewing.checks.kinds:
             empty.add("checks")

@@ -482,8 +482,8 @@ def _read(path: Path) -> _Snapshot:
                 raise DataError(
                     f"{name} in {path} was changed.", "Export the study again, or back it up again."
                 )
-        task = None if whole else _design(files[DESIGN].decode()).task
-        columns = {name: _columns(name, task) for name in frames.STORED}
+        design = None if whole else _design(files[DESIGN].decode())
+        columns = {name: _columns(name, design) for name in frames.STORED}
         if whole:
             columns |= {name: _own_columns(model) for name, model in _WHOLE.items()}
             columns["participants"] = _columns_of(_PARTICIPANTS)
@@ -491,7 +491,7 @@ def _read(path: Path) -> _Snapshot:
             name: [] if name in absent else _rows(name, files[f"{name}.csv"], own)
             for name, own in columns.items()
         }
-        if task is not None and task.pair:
+        if design is not None and design.task.pair:
             tables |= {name: frames.by_stored_names(tables[name]) for name in ("plan", "votes")}
         studies = tables.get("studies", [])
         if manifest.study is not None:
@@ -816,13 +816,13 @@ def _design(text: str) -> StudyDesign:
     return validated(StudyDesign, json.loads(text))
 
 
-def _columns(name: str, task: Task | None) -> dict[str, Column[Any]]:
+def _columns(name: str, design: StudyDesign | None) -> dict[str, Column[Any]]:
     """The columns of file ``name`` as the database has them, by their heads; of a backup without a
-    ``task``."""
-    if task is None:
+    ``design``."""
+    if design is None:
         own = {**frames.STORED[name], **_PRIVATE.get(name, {})}
     else:
-        own = dict(frames.exported(name, task))
+        own = dict(frames.exported(name, design))
     return _columns_of(own)
 
 

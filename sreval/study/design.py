@@ -11,12 +11,11 @@ import datetime
 import itertools
 import json
 import re
-import unicodedata
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from sreval import content
 from sreval.config import Config, FieldError, config_text
@@ -28,6 +27,7 @@ from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
 from sreval.study.manifest import DESIGN
 from sreval.study.panel import CODE, Panel, placeholders, refuse_placeholders
+from sreval.study.questions import Comment, Question, refuse_conditions
 from sreval.study.task import DEGRADATION, REFERENCE, Choice, Scale, Task
 from sreval.study.texts import LANGUAGE, Texts, in_language, missing, refuse_misfits
 from sreval.study.viewing import ViewingChecks
@@ -45,10 +45,7 @@ _NAMED_TEXTS = 8
 _ENDS_AFTER = 2
 """A rule never ends a session at its first rated item."""
 _NAME_LINE = re.compile(r"^name[ \t]*=.*$", re.MULTILINE)
-When = Literal["before", "after"]
 ItemKind = Literal["calibration", "warm-up", "stabilising", "vote", "repeat", "gold", "same"]
-RESERVED = ("csrf_token", "delete", "facts", "fits", "lang", "version")
-"""Names of the site's own fields: no answer can be called so."""
 RATING: tuple[ItemKind, ...] = ("vote", "repeat", "gold", "same")
 """The kinds of the rating part; what goes before is calibration, warm-up and, at the start of every
 sitting, stabilising items."""
@@ -298,53 +295,6 @@ class Consent(Config):
     """What a rater reads and agrees to, in the Markdown of `instructions`."""
 
 
-class Question(Config):
-    """One question of a questionnaire."""
-
-    key: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    """The name of the answer in the export; a few are the site's own, and refused."""
-    when: When = "before"
-    """Before the first item, or after the last."""
-    text: str = Field(min_length=1)
-    """What the rater reads."""
-    kind: Literal["choice", "number", "text"] = "choice"
-    """How it is answered."""
-    options: tuple[str, ...] = ()
-    """The answers of a choice; blanks around them are left out."""
-    low: float | None = None
-    """The least number that is taken."""
-    high: float | None = None
-    """The greatest number that is taken."""
-    required: bool = True
-    """Whether it must be answered."""
-    screens_out: tuple[str, ...] = ()
-    """Options that end the session."""
-
-    @field_validator("options", "screens_out")
-    @classmethod
-    def _stripped(cls, options: tuple[str, ...]) -> tuple[str, ...]:
-        """As answers are, before they are compared with these."""
-        stripped = tuple(option.strip() for option in options)
-        if "" in stripped:
-            raise ValueError("an option is empty")
-        if any(unicodedata.category(sign) == "Cc" for sign in "".join(stripped)):
-            raise ValueError("an option holds a control character, which no answer can")
-        if len(set(stripped)) < len(stripped):
-            raise ValueError("an option is given twice")
-        return stripped
-
-    @model_validator(mode="after")
-    def _options_fit(self) -> Question:
-        if self.key in RESERVED:
-            raise ValueError(f"{self.key!r} is a name of the site's own; give key another name")
-        if (self.kind == "choice") != bool(self.options):
-            raise ValueError("options belong to a choice, and a choice needs them")
-        unknown = sorted(set(self.screens_out) - set(self.options))
-        if unknown:
-            raise ValueError(f"screens_out names {unknown[0]!r}, which isn't an option")
-        return self
-
-
 class Rule(Config):
     """One reason for which a session's votes are not used, or the session is not paid.
 
@@ -538,6 +488,8 @@ class StudyDesign(Config):
     """What a rater agrees to."""
     questions: tuple[Question, ...] = ()
     """The questionnaire."""
+    comment: Comment | None = None
+    """What raters write on every picture; absent: nothing."""
     acceptance: tuple[Rule, ...] = ()
     """Rules by which a session is set aside."""
     panel: Panel | None = None
@@ -604,6 +556,7 @@ class StudyDesign(Config):
         refuse_misfits(self)
         keys = [question.key for question in self.questions]
         _refuse_doubles(keys, "another question has this key", "questions", "key")
+        refuse_conditions(self.questions)
         what = "these two methods" if self.task.pair else "this method"
         answers = [(gold.dataset, frozenset((gold.method, gold.against))) for gold in self.gold]
         _refuse_doubles(

@@ -21,9 +21,10 @@ from sreval.files import sha256_bytes
 from sreval.opinions.pairs.models import JOD
 from sreval.opinions.simulation import RaterModel, Raters
 from sreval.opinions.votes import ACR
-from sreval.study.design import Question, StudyDesign
+from sreval.study.design import StudyDesign
 from sreval.study.exposure import StimulusSet
 from sreval.study.manifest import Key, Manifest, pictures
+from sreval.study.questions import Question
 from sreval.study.task import TIE, Choice, Place, Scale
 
 Qualities = Mapping[tuple[str, str], float]
@@ -42,6 +43,9 @@ _IMAGE_SD = 0.29
 _OBVIOUS = 6.0
 """How far apart the pictures of a check are, where one is known to be better."""
 _MEDIAN_MS, _SPREAD, _SPEEDER_MS = 2500.0, 0.4, 250.0
+_COMMENTED = 0.2
+"""The share of items on which a comment is written where none is needed."""
+_TEXT = "simulated"
 _FURTHER_SWITCHES = 2.0
 """How often toggled pictures are exchanged, on average, once each was seen."""
 
@@ -49,12 +53,14 @@ _FURTHER_SWITCHES = 2.0
 class Response(NamedTuple):
     """A judgement: the score or the answer to a pair as a number, and how long it took in ms.
 
-    ``looks`` is what a vote tells of toggled pictures: ``switches``, and the ms of each place.
+    ``looks`` is what a vote tells of toggled pictures: ``switches``, and the ms of each place;
+    ``comment`` what the rater writes of the item.
     """
 
     score: float
     response_ms: float
     looks: Mapping[str, Any]
+    comment: str = ""
 
 
 @dataclass
@@ -93,7 +99,8 @@ class Respondent:
         response_ms = round(float(median * np.exp(_SPREAD * self.generator.normal())))
         response_ms = max(response_ms, self.design.viewing.least_ms)
         score = self.design.answers.nearest(float(drawn)) if intended is None else intended
-        return Response(score, response_ms, self._looks(response_ms))
+        looks = self._looks(response_ms)
+        return Response(score, response_ms, looks, self._comment() if intended is None else "")
 
     def _known(self, sha256: str) -> tuple[float, int]:
         if sha256 not in self.seen:
@@ -114,18 +121,41 @@ class Respondent:
         seen = {f"{place}_ms": int(ms) for place, ms in zip(task.places, times, strict=True)}
         return {"switches": switches, **seen}
 
-    def answer(self, question: Question) -> str:
-        """An answer that doesn't screen the rater out, where there is one.
+    def _comment(self) -> str:
+        """A comment where one is needed, else on some of the items."""
+        asked = self.design.comment
+        if asked is None:
+            return ""
+        return _TEXT if asked.required or self.generator.random() < _COMMENTED else ""
+
+    def answer(self, question: Question) -> dict[str, str]:
+        """An answer that doesn't screen the rater out, where there is one, by the names of
+        ``Question.fields``.
 
         A number is the middle of the range that is asked for.
         """
-        if question.kind == "choice":
-            fit = [one for one in question.options if one not in question.screens_out]
-            return str(self.generator.choice(fit or list(question.options)))
-        if question.kind == "number":
-            ends = [end for end in (question.low, question.high) if end is not None]
-            return f"{sum(ends) / len(ends):.0f}" if ends else "1"
-        return "simulated"
+        match question.kind:
+            case "choices":
+                return self._several(question)
+            case "choice" | "grid":
+                fit = [one for one in question.options if one not in question.screens_out]
+                offered = fit or list(question.options)
+                return {name: str(self.generator.choice(offered)) for name in question.fields}
+            case "number":
+                ends = [end for end in (question.low, question.high) if end is not None]
+                return {question.key: f"{sum(ends) / len(ends):.0f}" if ends else "1"}
+            case _:
+                return {question.key: _TEXT}
+
+    def _several(self, question: Question) -> dict[str, str]:
+        """As many options as are asked for at least, or more, those first that end nothing."""
+        fields = [(name, option) for name, (option,) in question.fields.items()]
+        self.generator.shuffle(fields)
+        fit = [field for field in fields if field[1] not in question.screens_out]
+        most = max(question.fewest, min(question.most or len(fields), len(fit)))
+        count = int(self.generator.integers(question.fewest, most + 1))
+        chosen = dict(sorted(fields, key=lambda field: field not in fit)[:count])
+        return question.given(chosen)
 
 
 def respondents(

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from sreval.config import Config, FieldError
 from sreval.study.task import DEGRADATION, Scale
 
 if TYPE_CHECKING:
-    from sreval.study.design import Question, StudyDesign
+    from sreval.study.design import StudyDesign
+    from sreval.study.questions import Question
 
+_ONE_OF = {"options": "an option", "rows": "a row"}
 LANGUAGE = r"^[a-z]{2}$"
 """A language's two letters (ISO 639-1)."""
 
@@ -27,15 +29,17 @@ class QuestionTexts(Config):
     text: str = ""
     """What the rater reads."""
     options: tuple[str, ...] = ()
-    """The answers of a choice, in the order of the question's own."""
+    """The answers of a choice or a grid, in the order of the question's own."""
+    rows: tuple[str, ...] = ()
+    """The statements of a grid, in the order of the question's own."""
 
-    @field_validator("options")
+    @field_validator("options", "rows")
     @classmethod
-    def _differ(cls, options: tuple[str, ...]) -> tuple[str, ...]:
-        stripped = tuple(option.strip() for option in options)
-        given = [option for option in stripped if option]
+    def _differ(cls, texts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        stripped = tuple(text.strip() for text in texts)
+        given = [text for text in stripped if text]
         if len(set(given)) < len(given):
-            raise ValueError("an option is given twice")
+            raise ValueError(f"{_ONE_OF[str(info.field_name)]} is given twice")
         return stripped
 
 
@@ -50,6 +54,8 @@ class Texts(Config):
     """The text of the consent; its version is the design's."""
     words: tuple[str, ...] = ()
     """The words of the scale, worst first, as many as the design's own; none of a `pair`."""
+    comment: str = ""
+    """What the comment asks, if the design has one."""
     questions: dict[str, QuestionTexts] = {}  # noqa: RUF012 - pydantic copies it
     """The questions by their keys."""
 
@@ -116,6 +122,10 @@ def refuse_misfits(design: StudyDesign) -> None:
                 "it is the study's own language, whose texts stand in the design itself", *place,
                 remedy="Leave this table out, or set language to another.",
             )  # fmt: skip
+        if texts.comment and design.comment is None:
+            raise FieldError(
+                "the design asks for no comment", *place, "comment", remedy="Leave it out."
+            )
         if texts.words:
             _refuse_words(design, texts.words, (*place, "words"))
         for key, told in texts.questions.items():
@@ -125,12 +135,13 @@ def refuse_misfits(design: StudyDesign) -> None:
                 raise FieldError(
                     "no question has this key", *at, remedy=f"The questions are: {known}."
                 )
-            options = questions[key].options
-            if told.options and len(told.options) != len(options):
-                raise FieldError(
-                    f"the question has {len(options)} options, and {len(told.options)} are given",
-                    *at, "options", remedy="Give one for each, in the same order.",
-                )  # fmt: skip
+            for name in _ONE_OF:
+                own, ours = getattr(told, name), getattr(questions[key], name)
+                if own and len(own) != len(ours):
+                    raise FieldError(
+                        f"the question has {len(ours)} {name}, and {len(own)} are given",
+                        *at, name, remedy="Give one for each, in the same order.",
+                    )  # fmt: skip
 
 
 def _refuse_words(
@@ -163,12 +174,15 @@ def missing(design: StudyDesign) -> Iterator[str]:
                 yield f"{place}.{name}"
         if not design.task.pair and not texts.words:
             yield f"{place}.words"
+        if design.comment and not texts.comment.strip():
+            yield f"{place}.comment"
         for question in design.questions:
             told = texts.questions.get(question.key, QuestionTexts())
             if not told.text.strip():
                 yield f"{place}.questions.{question.key}.text"
-            if question.options and not all(option.strip() for option in told.options or ("",)):
-                yield f"{place}.questions.{question.key}.options"
+            for name in _ONE_OF:
+                if getattr(question, name) and not all(getattr(told, name) or ("",)):
+                    yield f"{place}.questions.{question.key}.{name}"
 
 
 def in_language(design: StudyDesign, language: str) -> StudyDesign:
@@ -189,6 +203,8 @@ def in_language(design: StudyDesign, language: str) -> StudyDesign:
             update={"text": texts.consent or design.consent.text}
         ),
         "scale": design.scale.model_copy(update=words),
+        "comment": design.comment
+        and design.comment.model_copy(update={"text": texts.comment or design.comment.text}),
         "questions": tuple(
             _told(question, texts.questions.get(question.key)) for question in design.questions
         ),
@@ -204,6 +220,7 @@ def _told(question: Question, texts: QuestionTexts | None) -> Question:
     changes = {
         "text": texts.text or question.text,
         "options": tuple(options.values()),
+        "rows": texts.rows or question.rows,
         "screens_out": tuple(options[option] for option in question.screens_out),
     }
     return question.model_copy(update=changes)

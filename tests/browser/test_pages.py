@@ -113,7 +113,7 @@ def check_page(page: Page, name: str) -> None:
     assert page.title(), name
     # what a screen reader is told, a line an element: its role and then its name in quotes
     told = page.locator("body").aria_snapshot()
-    assert not re.search(rf"^ *- ({ROLES})(?! \")", told, re.M), (name, told)
+    assert not re.search(rf"^ *- ({ROLES})\b(?! \")", told, re.M), (name, told)
     unnamed = "fieldset:not(:has(> legend)), [role=group]:not([aria-label])"
     assert page.locator(unnamed).count() == 0, name
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")

@@ -125,7 +125,7 @@ export class Line {
 
   #press(event) {
     const shortcut = event.ctrlKey || event.altKey || event.metaKey;
-    const elsewhere = event.target.closest?.("a, summary, form, button:not(#confirm)");
+    const elsewhere = event.target.closest?.("a, summary, form, textarea, button:not(#confirm)");
     if (shortcut || elsewhere) return;
     const move = MOVES[event.key];
     if (move !== undefined) {

@@ -22,7 +22,7 @@ export function facts() {
 }
 
 /** What stands above and below the stage. */
-const ROWS = ["--head", "--captions", "--strip", "--switch"];
+const ROWS = ["--head", "--captions", "--strip", "--switch", "--comment"];
 
 const css = (name) => parseFloat(getComputedStyle(root).getPropertyValue(name));
 

@@ -2,6 +2,7 @@
 // what is current; without a connection the page goes on as far as images are loaded.
 
 import { Buttons, Line } from "./answer.js";
+import { Comment } from "./comment.js";
 import { advice, facts, judge, stageHeight, watch } from "./device.js";
 import { Images, wait } from "./image.js";
 import * as look from "./look.js";
@@ -19,6 +20,7 @@ const say = (name, values = {}) =>
 const element = (id) => document.getElementById(id);
 let control; // what takes the rater's answers
 let view; // what shows the pictures
+let comment = null; // what raters write of an item, where the study asks for it
 const stage = element("stage");
 
 const images = new Images();
@@ -66,6 +68,7 @@ function leave(refused) {
   if (refused) sessionStorage.setItem(RELOADED, "yes");
   turn++;
   images.keep([]);
+  if (!refused) comment?.drop();
   if (leaving && outbox.pending().length === 0) return true; // the form leads on
   // a moment of rest, in case the server sends the browser straight back here
   setTimeout(() => location.assign(page.here), 300);
@@ -159,6 +162,7 @@ async function show(next) {
   if (!view.empty || !item) clear(next);
   item = next;
   looked = false;
+  comment?.show(item.position, item.heading !== "examples");
   allow(false);
   describe();
   hint();
@@ -208,6 +212,7 @@ async function arrival(next, mine) {
 function vote(score) {
   const response = Math.round(performance.now() - shownAt);
   if (!open || response < item.least_ms || element("leave").open) return;
+  if (comment && !comment.fits()) return;
   allow(false);
   item.voted = true;
   control.chosen(score);
@@ -223,11 +228,13 @@ function vote(score) {
       ...view.looks(),
       shown_at: shownOn,
       device: JSON.stringify(facts()),
+      ...(comment && { comment: comment.text }),
     });
   } catch {
     tell("storage");
     return;
   }
+  comment?.close();
   if (voted.feedback) return; // the picture stays until the rater has read what was meant
   clear(voted);
   hint();
@@ -288,6 +295,7 @@ function key() {
 
 /** Cover everything while the window does not fit. */
 function fits() {
+  placedBy = geometry();
   const verdict = judge();
   const fit = verdict === "fits";
   stage.style.height = `${stageHeight()}px`;
@@ -311,7 +319,16 @@ function report() {
   }, REST_MS);
 }
 
+/** What the place of an image depends on, besides the study. */
+const geometry = () => {
+  const { ratio, window: size, magnified } = facts();
+  return [ratio, ...size, magnified].join();
+};
+let placedBy = "";
+
 function changed() {
+  // a touch keyboard comes and goes; whoever writes has seen the image
+  if (comment && (comment.writing || geometry() === placedBy)) return;
   const fit = fits();
   report();
   if (lesson && fit) element("next").focus({ preventScroll: true }); // the cover took it away
@@ -326,6 +343,7 @@ function changed() {
 
 function listen() {
   element("leave").addEventListener("submit", (event) => {
+    comment?.drop();
     const keeps = new FormData(event.target).get("delete") === "no";
     leaving = keeps && outbox.pending().length > 0 ? event.target : null;
     if (!leaving) return;
@@ -357,6 +375,12 @@ if (!lacking) {
   view = page.view.toggled
     ? new Toggle(stage, element("captions"), element("switch"), page.view, consider)
     : new Side(stage, element("captions"), page.view);
+  if (page.comment) {
+    const scores = element("scores");
+    const back = () => scores.focus({ preventScroll: true });
+    const rested = () => setTimeout(changed, REST_MS);
+    comment = new Comment(element("comment"), page.session, page.comment, back, rested);
+  }
   listen();
   fits();
   follow(page.current);
