@@ -716,19 +716,25 @@ class Study:
             place = Path(f"{self.name}-{_now()}.zip") if out is None else user_path(out)
             return snapshot.export(store, self.name, manifest, place)
 
-    def import_(self, file: Path | str) -> Imported:
+    def import_(self, file: Path | str, *, site: str | None = None) -> Imported:
         """Store this study from an export or a backup: the whole, or the sessions lacking here.
 
-        Raters who were deleted here stay deleted. Raises UsageError for a file of another study,
-        DataError for a damaged one, StateError where the study here, in the database or in its
-        study.toml, has another design, other stimuli or other raters.
+        ``site`` joins the votes of another site that ran the same design on the same stimuli:
+        its sessions carry that name, in exports and in the report, and stand beside the raters
+        who are here. A later export of the site adds what is lacking; raters whom the site has
+        deleted since are deleted here.
+
+        Raters who were deleted here stay deleted. Raises UsageError for a file of another study
+        and a ``site`` that is no name, DataError for a damaged file, StateError where the study
+        here, in the database or in its study.toml, has another design, other stimuli or, without
+        ``site``, other raters, and where the site still collects votes while the study is closed.
         """
         from sreval.content import user_path
         from sreval.store import snapshot
 
         design = self.design if self._design_file else None
         with self._store(create=True) as store:
-            return snapshot.import_(store, user_path(file), self.name, design=design)
+            return snapshot.import_(store, user_path(file), self.name, design=design, site=site)
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.

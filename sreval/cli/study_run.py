@@ -6,6 +6,7 @@ All these commands work on the study's database.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -216,14 +217,20 @@ def export(study: Study, out: Path | None) -> None:
 @click.command("import", epilog="Example: sreval study import ledig2017 ledig2017.zip")
 @on_study
 @FILE
-def import_command(study: Study, file: Path) -> None:
+@click.option("--site", help="Join another site's votes to those here, its sessions so named.")
+@json_option("Machine-readable summary.")
+def import_command(study: Study, file: Path, site: str | None, as_json: bool) -> None:
     """Store an export of STUDY: the whole study, or the sessions that are lacking here.
 
-    Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
+    With --site two sites that ran the same design become one study: import each one's export into
+    one database, each under its name. Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
     go on new ones: sreval study invite --for RATER. Of a backup STUDY is stored, too, without its
     links, operators and log.
     """
-    brought = study.import_(file)
+    brought = study.import_(file, site=site)
+    if as_json:
+        print_json({**asdict(brought), "site": site})
+        return
     click.echo(
         f"{brought.study}: {brought.sessions} sessions stored, {brought.present} were here "
         f"already, {brought.deleted} of deleted raters left out."

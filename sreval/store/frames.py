@@ -69,6 +69,7 @@ STORED: Mapping[str, Columns] = {
         "created_at": Session.created_at,
         "seen_at": Session.seen_at,
         "ended_at": Session.ended_at,
+        "site": Session.site,
     },
     "plan": {
         "session": Session.id,
@@ -435,6 +436,7 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
             "seen_at": frame["seen_at"],
             "sittings": frame["sitting"],
             "simulated": frame["simulated"].astype(bool),
+            "site": frame["site"],
             "device": frame["session"].map(device),
         }
     )

@@ -254,7 +254,8 @@ class Session(Base):
 
     `done` votes are stored, so `done` + 1 is the current position. `sitting_ends` holds the last
     position of every sitting. While `holds_slot`, no other rater has the slot. `accepted` is the
-    operator's decision, None where there is none.
+    operator's decision, None where there is none. `site` names where the session took place, None
+    unless it was joined from another site's export.
     """
 
     __tablename__ = "session"
@@ -286,6 +287,7 @@ class Session(Base):
     created_at: Mapped[dt.datetime]
     seen_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
+    site: Mapped[str | None] = mapped_column(FreeText)
 
     @property
     def finished(self) -> bool:
