@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sreval.store.models import Study as StudyRow
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
+    from sreval.store.reminders import Due, Reminder
     from sreval.store.snapshot import Imported, Restored
     from sreval.study.data import StudyData
     from sreval.study.design import StudyDesign
@@ -402,6 +403,37 @@ class Study:
             else:
                 made = links.create_all(kind, count, quota=quota, expires=until, label=label)
         return [Link(key, note, f"{address}/r/{token}") for key, note, token in made]
+
+    def reminders(self, *, idle_days: float = 1.0) -> Due:
+        """Who is to be reminded: ``reminders``, and the count of those who are ``unknown``.
+
+        Those who took no step for ``idle_days`` since they could have gone on: raters under way
+        whose rest is over, and personal links that nobody opened. Raises StateError for a study
+        that isn't open.
+        """
+        from datetime import timedelta
+
+        from sreval.store.reminders import Reminders
+
+        with self._store() as store:
+            return Reminders(store, self.name).due(timedelta(days=idle_days))
+
+    def renew_links(
+        self, *, idle_days: float = 1.0, base_url: str = "http://127.0.0.1:8000"
+    ) -> list[Reminder]:
+        """`reminders`, each with the ``address`` of a new link; the old links stop working.
+
+        Nobody can look the addresses up later. ``base_url`` is the address at which raters reach
+        the site. Raises as `reminders`.
+        """
+        from datetime import timedelta
+
+        from sreval.store.reminders import Reminders
+
+        address = _origin(base_url)
+        with self._store() as store:
+            reminders = Reminders(store, self.name)
+            return reminders.renew(timedelta(days=idle_days), lambda token: f"{address}/r/{token}")
 
     def revoke(self, link: int) -> None:
         """Disable a link, by its number; votes cast through it stay."""

@@ -50,6 +50,7 @@ COMMANDS = {
     "resume": ("sreval.cli.study_run:resume", "Accept votes again after a pause."),
     "extend": ("sreval.cli.study_run:extend", "Raise a link's quota or move its last day."),
     "release": ("sreval.cli.study_run:release", "Free the places of raters who dropped out."),
+    "reminders": ("sreval.cli.study_run:reminders", "List who is to be reminded, and their links."),
     "revoke": ("sreval.cli.study_run:revoke", "Disable a link; votes cast through it stay."),
     "delete-rater": ("sreval.cli.study_run:delete_rater", "Delete all data of one rater."),
     "purge": ("sreval.cli.study_run:purge", "Delete all raters' data after the retention date."),

@@ -306,6 +306,8 @@ class PlanItem(Base):
     __tablename__ = "plan_item"
     __table_args__ = (
         _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold", "same"),
+        # In the database it holds WHERE kind = 'gold'; see ix_session_slot.
+        Index("ix_plan_item_gold", "session_id"),
         {"sqlite_with_rowid": False},
     )
 

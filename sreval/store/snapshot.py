@@ -666,7 +666,9 @@ def import_(
             own = select(Session.id).where(Session.study_id == here.id)
             present = set(tx.scalars(own))
             if site:
-                _bury_at(tx, here, site, {row["pseudonym_sha256"] for row in deleted}, store.clock())
+                _bury_at(
+                    tx, here, site, {row["pseudonym_sha256"] for row in deleted}, store.clock()
+                )
             buried = _tombstones(tx, {study: here}, deleted)
             new = [row for row in sessions if row["session"] not in present]
             lacking = [row for row in new if not buried & _hashes(study, row)]
@@ -697,9 +699,7 @@ def _check_site(site: str) -> None:
         )
 
 
-def _bury_at(
-    tx: Transaction, study: Study, site: str, deleted: set[str], now: dt.datetime
-) -> None:
+def _bury_at(tx: Transaction, study: Study, site: str, deleted: set[str], now: dt.datetime) -> None:
     """Delete the raters of ``site`` whom that site has deleted: their wish holds here, too."""
     query = select(Rater).join(Session, Session.rater_id == Rater.id)
     for rater in tx.scalars(query.where(Session.study_id == study.id, Session.site == site)):

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from sreval.errors import UsageError
 from sreval.store import frames, snapshot
-from sreval.store.database import Store, open_store
+from sreval.store.database import open_store
 from sreval.store.errors import StateError
 from sreval.store.models import Rater
 from sreval.store.overview import Overview
@@ -115,7 +115,8 @@ def test_pseudonyms_that_collide_are_told_apart(
     path = exported(elsewhere, tmp_path)
     bring(joined, path)
     names = frames.tables(joined.store, joined.name)["sessions"]["rater"]
-    assert names.is_unique and set(own) < set(names)
+    assert names.is_unique
+    assert set(own) < set(names)
     # under the other name, too, whoever was deleted stays deleted
     Raters(joined.store, joined.name).delete(names.iloc[3])
     assert bring(joined, path) == snapshot.Imported("small", 0, 1, 1)
