@@ -489,6 +489,34 @@ class Study:
 
             return server.serve(app, threads, begin)
 
+    def preview(
+        self, *, port: int = 8001, threads: int = 4, ready: Callable[[str], object] | None = None
+    ) -> int:
+        """Serve every page of the design, to this machine alone, until Ctrl-C or SIGTERM.
+
+        It needs no database, and no frozen stimuli: where they are missing, marked stand-ins take
+        their places. Nothing is stored. ``port`` 0 takes a free one; ``ready`` is told the address,
+        None writes it to stderr. Returns the number of the signal that ended it. Raises UsageError
+        for a faulty design, DataError for damaged stimuli.
+        """
+        import sys
+
+        from sreval.site.logs import log_to_stderr
+        from sreval.site.preview import create_preview
+        from sreval.site.server import Server
+
+        app = create_preview(self.folder)
+        with Server("127.0.0.1", port) as server:
+            log_to_stderr()
+
+            def begin() -> None:
+                if ready is None:
+                    sys.stderr.write(f"Preview of {self.folder.name} at {server.address}\n")
+                else:
+                    ready(server.address)
+
+            return server.serve(app, threads, begin)
+
     def check_site(
         self,
         *,

@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "plan": ("sreval.cli.study:plan", "Print what one rater will be shown, and why."),
     "schema": ("sreval.cli.study:schema", "Print the JSON schema of study.toml."),
+    "preview": ("sreval.cli.site:preview", "Show every page of a design, without a database."),
     "freeze": ("sreval.cli.study:freeze", "Save the images to be rated, exactly as scored."),
     "simulate": ("sreval.cli.study:simulate", "Send simulated raters through the site."),
     "serve": ("sreval.cli.site:study_serve", "Serve a study's rating site from this machine."),

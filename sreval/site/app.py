@@ -107,21 +107,31 @@ def create_app(config: SiteConfig) -> Flask:
             f"{config.study} lacks {len(missing)} of {len(stimuli.sizes)} stimuli.",
             "Freeze the study again, or put the files back from a backup.",
         )
-    web = content.packaged("web")
-    app = _Application(
-        "sreval.site", template_folder=web / "templates", static_folder=web / "static"
-    )
+    app = application()
     _log_requests(app)
     _guard(app, config, design)
     store = open_store(config.database, create=True)
     Studies(store).register(design, manifest)
-    found = catalogues(web / "translations")
-    languages = own_names(found)
-    app.extensions["sreval"] = Site(config, store, design, manifest, stimuli, languages)
+    found = all_catalogues()
+    raters_pages(app, Site(config, store, design, manifest, stimuli, own_names(found)), found)
+    app.register_blueprint(operator)
+    return app
+
+
+def application() -> Flask:
+    """An application with the site's templates and static files, and nothing else yet."""
+    web = content.packaged("web")
+    return _Application(
+        "sreval.site", template_folder=web / "templates", static_folder=web / "static"
+    )
+
+
+def raters_pages(app: Flask, here: Site, found: Catalogues) -> None:
+    """Add all that raters meet: their pages, what scripts ask for, errors, languages."""
+    app.extensions["sreval"] = here
     Compiled(app, found, locale_selector=_language)
     answer_errors(app, form_again)
     _add_pages(app)
-    return app
 
 
 def personal_link(app: Flask) -> str:
@@ -134,7 +144,6 @@ def personal_link(app: Flask) -> str:
 def _add_pages(app: Flask) -> None:
     app.register_blueprint(rater)
     app.register_blueprint(api)
-    app.register_blueprint(operator)
     app.jinja_env.filters["markdown"] = lambda text: Markup(as_html(text))
 
     @app.before_request
@@ -157,6 +166,11 @@ def _language() -> str:
     wishes = [session.get("lang", ""), *accepted, site().design.language]
     spoken = (str(wish).split("-")[0].lower() for wish in wishes)
     return next((code for code in spoken if code in known), SOURCE_LANGUAGE)
+
+
+def all_catalogues() -> Catalogues:
+    """The catalogues that the package brings. Raises DataError as `catalogues`."""
+    return catalogues(content.packaged("web") / "translations")
 
 
 def catalogues(folder: Path) -> Catalogues:

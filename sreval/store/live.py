@@ -8,9 +8,20 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, extract, func, literal_column, select
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    extract,
+    func,
+    literal_column,
+    not_,
+    select,
+)
 
 from sreval.store.database import Store
 from sreval.store.models import Event, PlanItem, Rater, Session, Study, Vote
@@ -98,8 +109,7 @@ class Live:
         now = store.clock()
         with store.read() as tx:
             row = by_name(tx, study)
-            sessions = tx.execute(_sessions(row)).all()
-            waited, gold = _waited(tx, row, now), _gold(tx, row, now)
+            sessions = tx.execute(_sessions(row, now)).all()
             present = [
                 Present(
                     rater=one.pseudonym,
@@ -108,9 +118,9 @@ class Live:
                     of=one.total,
                     sitting=one.sitting,
                     idle=max(now - one.seen_at, dt.timedelta()),
-                    waited=waited.get(one.id, 0),
-                    gold=gold.get(one.id, (0, 0))[0],
-                    missed=gold.get(one.id, (0, 0))[1],
+                    waited=int(one.waited),
+                    gold=one.gold,
+                    missed=one.missed,
                     simulated=one.simulated,
                 )
                 for one in sessions
@@ -124,7 +134,7 @@ class Live:
                 filled=sum(one.outcome is not None and one.holds_slot for one in sessions),
                 under_way=sum(one.outcome is None for one in sessions),
                 votes=sum(one.done for one in sessions),
-                recent=tx.scalar(_recent(row, now)) or 0,
+                recent=sum(one.recent for one in sessions),
                 outcomes=dict(Counter(one.outcome for one in sessions if one.outcome)),
                 refused=tx.scalar(_refused(row, now)) or 0,
                 present=tuple(sorted(present, key=lambda one: (not one.flags, one.idle))),
@@ -141,72 +151,62 @@ class Live:
         return self.recent / (RECENT / dt.timedelta(minutes=1))
 
 
-def _sessions(study: Study) -> Select[*tuple[object, ...]]:
+def _sessions(study: Study, now: dt.datetime) -> Select[*tuple[object, ...]]:
+    """The sessions of a study, those that are present with what their votes tell.
+
+    Each count is a query of its own within the row: PostgreSQL would otherwise join, and read all
+    votes of the study.
+    """
+    here = and_(Session.outcome.is_(None), Session.seen_at >= now - PRESENT)
+    lately = Session.seen_at >= now - RECENT
     own = (Session.id, Session.stage, Session.outcome, Session.done, Session.total)
     more = (Session.sitting, Session.seen_at, Session.holds_slot)
-    query = select(*own, *more, Rater.pseudonym, Rater.simulated)
+    query = select(
+        *(*own, *more, Rater.pseudonym, Rater.simulated),
+        case((here, _waited()), else_=0).label("waited"),
+        case((lately, _recent(now)), else_=0).label("recent"),
+        case((here, _gold(missed=False)), else_=0).label("gold"),
+        case((here, _gold(missed=True)), else_=0).label("missed"),
+    )
     query = query.join(Rater, Rater.id == Session.rater_id)
     return query.where(Session.study_id == study.id)
 
 
-def _of_present(study: Study, now: dt.datetime) -> tuple[ColumnElement[bool], ...]:
-    """Which sessions are those of the present raters."""
-    under_way = Session.outcome.is_(None)
-    return (Session.study_id == study.id, under_way, Session.seen_at >= now - PRESENT)
-
-
-def _recent(study: Study, now: dt.datetime) -> Select[int]:
-    """How many votes came within RECENT; only sessions that took a step since then can have any."""
-    return (
-        select(func.count())
-        .select_from(Session)
-        .join(Vote, Vote.session_id == Session.id)
-        .where(
-            Session.study_id == study.id,
-            Session.seen_at >= now - RECENT,
-            Vote.position > Session.done - int(RECENT / _FASTEST),
-            Vote.stored_at >= now - RECENT,
-        )
-    )
-
-
-def _refused(study: Study, now: dt.datetime) -> Select[int]:
-    facts = select(func.count(func.distinct(Event.facts))).join(
-        Session, Session.id == Event.session_id
-    )
-    changed = (Event.kind == "stimulus-changed", Event.at >= now - _CHANGED)
-    return facts.where(Session.study_id == study.id, *changed)
-
-
-def _waited(tx: Transaction, study: Study, now: dt.datetime) -> dict[str, int]:
-    """By session, the seconds between the slowest and the quickest of its last votes."""
+def _waited() -> ScalarSelect[Any]:
+    """The seconds between the slowest and the quickest of a session's last votes."""
     answered = extract("epoch", Vote.shown_at) + Vote.response_ms / 1000
     wait = extract("epoch", Vote.stored_at) - answered
-    query = (
-        select(Vote.session_id, func.max(wait) - func.min(wait))
-        .join(Session, Session.id == Vote.session_id)
-        .where(*_of_present(study, now), Vote.position > Session.done - _LAST_VOTES)
-        .group_by(Vote.session_id)
-    )
-    return {session: int(spread) for session, spread in tx.execute(query)}
+    last = (Vote.session_id == Session.id, Vote.position > Session.done - _LAST_VOTES)
+    spread = select(func.coalesce(func.max(wait) - func.min(wait), 0)).where(*last)
+    return spread.correlate(Session).scalar_subquery()
+
+
+def _recent(now: dt.datetime) -> ScalarSelect[Any]:
+    """How many votes of a session came within RECENT."""
+    last = Vote.position > Session.done - int(RECENT / _FASTEST)
+    own = (Vote.session_id == Session.id, last, Vote.stored_at >= now - RECENT)
+    return select(func.count()).select_from(Vote).where(*own).correlate(Session).scalar_subquery()
 
 
 _GOLD: ColumnElement[str] = literal_column("'gold'")
 """As the index of gold items has it; SQLite uses that for no parameter."""
 
 
-def _gold(tx: Transaction, study: Study, now: dt.datetime) -> dict[str, tuple[int, int]]:
-    """By session, how many items with a known answer were rated, and how many of them outside it.
+def _gold(*, missed: bool) -> ScalarSelect[Any]:
+    """How many items with a known answer a session has rated, or ``missed``, outside it.
 
     Of pairs the one answer is both ends of the range.
     """
-    wrong = case((Vote.score.between(PlanItem.low, PlanItem.high), 0), else_=1)
     voted = (Vote.session_id == PlanItem.session_id) & (Vote.position == PlanItem.position)
-    query = (
-        select(Session.id, func.count(), func.sum(wrong))
-        .join(PlanItem, PlanItem.session_id == Session.id)
-        .join(Vote, voted)
-        .where(*_of_present(study, now), PlanItem.kind == _GOLD)
-        .group_by(Session.id)
-    )
-    return {session: (asked, int(missed)) for session, asked, missed in tx.execute(query)}
+    query = select(func.count()).select_from(PlanItem).join(Vote, voted)
+    query = query.where(PlanItem.session_id == Session.id, PlanItem.kind == _GOLD)
+    if missed:
+        query = query.where(not_(Vote.score.between(PlanItem.low, PlanItem.high)))
+    return query.correlate(Session).scalar_subquery()
+
+
+def _refused(study: Study, now: dt.datetime) -> Select[int]:
+    query = select(func.count(func.distinct(Event.facts)))
+    query = query.join(Session, Session.id == Event.session_id)
+    changed = (Event.kind == "stimulus-changed", Event.at >= now - _CHANGED)
+    return query.where(Session.study_id == study.id, *changed)
