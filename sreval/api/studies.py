@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sreval.store.models import Study as StudyRow
     from sreval.store.operators import OperatorRow, Role
     from sreval.store.rehearsal import Rehearsal
+    from sreval.store.reminders import Due, Reminder
     from sreval.store.snapshot import Imported, Restored
     from sreval.study.data import StudyData
     from sreval.study.design import StudyDesign
@@ -403,6 +404,37 @@ class Study:
                 made = links.create_all(kind, count, quota=quota, expires=until, label=label)
         return [Link(key, note, f"{address}/r/{token}") for key, note, token in made]
 
+    def reminders(self, *, idle_days: float = 1.0) -> Due:
+        """Who is to be reminded: ``reminders``, and the count of those who are ``unknown``.
+
+        Those who took no step for ``idle_days`` since they could have gone on: raters under way
+        whose rest is over, and personal links that nobody opened. Raises StateError for a study
+        that isn't open.
+        """
+        from datetime import timedelta
+
+        from sreval.store.reminders import Reminders
+
+        with self._store() as store:
+            return Reminders(store, self.name).due(timedelta(days=idle_days))
+
+    def renew_links(
+        self, *, idle_days: float = 1.0, base_url: str = "http://127.0.0.1:8000"
+    ) -> list[Reminder]:
+        """`reminders`, each with the ``address`` of a new link; the old links stop working.
+
+        Nobody can look the addresses up later. ``base_url`` is the address at which raters reach
+        the site. Raises as `reminders`.
+        """
+        from datetime import timedelta
+
+        from sreval.store.reminders import Reminders
+
+        address = _origin(base_url)
+        with self._store() as store:
+            reminders = Reminders(store, self.name)
+            return reminders.renew(timedelta(days=idle_days), lambda token: f"{address}/r/{token}")
+
     def revoke(self, link: int) -> None:
         """Disable a link, by its number; votes cast through it stay."""
         from sreval.store.invitations import Links
@@ -454,6 +486,34 @@ class Study:
                     sys.stderr.write(f"Serving {self.folder.name} at {link or address}\n")
                 else:
                     ready(address, link)
+
+            return server.serve(app, threads, begin)
+
+    def preview(
+        self, *, port: int = 8001, threads: int = 4, ready: Callable[[str], object] | None = None
+    ) -> int:
+        """Serve every page of the design, to this machine alone, until Ctrl-C or SIGTERM.
+
+        It needs no database, and no frozen stimuli: where they are missing, marked stand-ins take
+        their places. Nothing is stored. ``port`` 0 takes a free one; ``ready`` is told the address,
+        None writes it to stderr. Returns the number of the signal that ended it. Raises UsageError
+        for a faulty design, DataError for damaged stimuli.
+        """
+        import sys
+
+        from sreval.site.logs import log_to_stderr
+        from sreval.site.preview import create_preview
+        from sreval.site.server import Server
+
+        app = create_preview(self.folder)
+        with Server("127.0.0.1", port) as server:
+            log_to_stderr()
+
+            def begin() -> None:
+                if ready is None:
+                    sys.stderr.write(f"Preview of {self.folder.name} at {server.address}\n")
+                else:
+                    ready(server.address)
 
             return server.serve(app, threads, begin)
 
@@ -751,19 +811,25 @@ class Study:
             place = Path(f"{self.name}-{_now()}.zip") if out is None else user_path(out)
             return snapshot.export(store, self.name, manifest, place)
 
-    def import_(self, file: Path | str) -> Imported:
+    def import_(self, file: Path | str, *, site: str | None = None) -> Imported:
         """Store this study from an export or a backup: the whole, or the sessions lacking here.
 
-        Raters who were deleted here stay deleted. Raises UsageError for a file of another study,
-        DataError for a damaged one, StateError where the study here, in the database or in its
-        study.toml, has another design, other stimuli or other raters.
+        ``site`` joins the votes of another site that ran the same design on the same stimuli:
+        its sessions carry that name, in exports and in the report, and stand beside the raters
+        who are here. A later export of the site adds what is lacking; raters whom the site has
+        deleted since are deleted here.
+
+        Raters who were deleted here stay deleted. Raises UsageError for a file of another study
+        and a ``site`` that is no name, DataError for a damaged file, StateError where the study
+        here, in the database or in its study.toml, has another design, other stimuli or, without
+        ``site``, other raters, and where the site still collects votes while the study is closed.
         """
         from sreval.content import user_path
         from sreval.store import snapshot
 
         design = self.design if self._design_file else None
         with self._store(create=True) as store:
-            return snapshot.import_(store, user_path(file), self.name, design=design)
+            return snapshot.import_(store, user_path(file), self.name, design=design, site=site)
 
     def backup(self, out: Path | str | None = None) -> Path:
         """Copy the whole database, also while raters vote; returns the copy's path.

@@ -89,6 +89,24 @@ def _all_hold(study: Study, base_url: str, trusted_proxies: int, as_json: bool) 
     return all(c.ok for c in done)
 
 
+@click.command(epilog="Example: sreval study preview ledig2017 --port 8001")
+@click.argument("study")
+@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
+def preview(study: str, port: int) -> None:
+    """Show every page of STUDY's design in a browser on this machine, until Ctrl-C.
+
+    No database is needed, and no frozen pictures: marked stand-ins take their places. The pages
+    are the site's own, in every language, with each message and each end. Nothing is stored.
+    """
+
+    def ready(address: str) -> None:
+        with suppress(BrokenPipeError):
+            click.echo(f"Preview of {study} at {address}. Ctrl-C ends it.")
+
+    caught = Study(study).preview(port=port, ready=ready)
+    raise SystemExit(Exit.INTERRUPTED if caught == signal.SIGINT else Exit.OK)
+
+
 study_serve = copy.copy(serve)
 study_serve.epilog = "Example: sreval study serve quick --port 8000"
 

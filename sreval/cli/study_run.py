@@ -6,15 +6,21 @@ All these commands work on the study's database.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from sreval.api import Study
-from sreval.cli.shared import PATH, json_option, on_study, print_json
+from sreval.cli.shared import PATH, json_option, on_study, print_json, warn
 from sreval.errors import UsageError, counted
 from sreval.report.text import columns
+
+if TYPE_CHECKING:
+    from sreval.store.reminders import Reminder
 
 LINK = click.argument("link", type=int)
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
@@ -92,6 +98,83 @@ def status(study: Study, as_json: bool) -> None:
         print_json(found.records())
     else:
         click.echo(found.text)
+
+
+@click.command(
+    epilog="Example: sreval study reminders ledig2017 --renew --out reminders.csv "
+    "--base-url https://rate.example.org"
+)
+@on_study
+@click.option(
+    "--idle-days",
+    type=click.FloatRange(0, 3650),
+    default=1.0,
+    show_default=True,
+    help="Those who could have gone on for so long.",
+)
+@click.option("--renew", is_flag=True, help="Make a new link for each; the old ones stop working.")
+@click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
+@click.option("--out", type=PATH, help="Write a new CSV file instead, for your eyes alone.")
+@json_option()
+def reminders(
+    study: Study, idle_days: float, renew: bool, base_url: str, out: Path | None, as_json: bool
+) -> None:
+    """List who is to be reminded: raters whose rest is over, links that nobody opened.
+
+    Links are stored as hashes and can't be shown again. Find each in your own list by its number
+    or note; or let --renew make new ones, which are printed once. Who came by an open or kiosk
+    link is counted only: nobody knows where to write to.
+    """
+    if out and out.exists():
+        raise UsageError(f"{out} exists already.", "Name a new file.")
+    found = study.reminders(idle_days=idle_days)
+    due: Sequence[Reminder] = found.reminders
+    if renew:
+        with _reserved(out):  # a link that can't be written is lost, and the old one gone
+            due = study.renew_links(idle_days=idle_days, base_url=base_url)
+    rows = [(*_row(one), *([one.address] if renew else [])) for one in due]
+    heads = ("link", "note", "why", "since (UTC)", "rater", "rated", "of")
+    heads += ("address",) if renew else ()
+    if out:
+        from sreval.files import write_atomic
+        from sreval.store.csvs import rows_to_csv
+
+        write_atomic(out, rows_to_csv(heads, rows), private=True)
+        click.echo(str(out))
+    elif as_json:
+        print_json({"unknown": found.unknown, "reminders": [*map(_record, due)]})
+    else:
+        click.echo(
+            columns([list(heads), *map(list, rows)]) if rows else "Nobody is to be reminded."
+        )
+    if found.unknown and not as_json:
+        warn(f"{counted(found.unknown, 'more rater')} came by an open or kiosk link.")
+
+
+@contextmanager
+def _reserved(out: Path | None) -> Iterator[None]:
+    """Make the file before that which it is for; no file is left of what fails."""
+    from sreval.files import write_atomic
+
+    if out is None:
+        yield
+        return
+    write_atomic(out, b"", private=True)
+    try:
+        yield
+    except BaseException:
+        out.unlink()
+        raise
+
+
+def _row(one: Reminder) -> tuple[object, ...]:
+    rated = ("", "") if one.of is None else (one.done, one.of)
+    return (one.link, one.label, one.why, f"{one.since:%Y-%m-%d %H:%M}", one.rater, *rated)
+
+
+def _record(one: Reminder) -> dict[str, object]:
+    record = {**asdict(one), "since": one.since.isoformat()}
+    return record if one.address else {k: v for k, v in record.items() if k != "address"}
 
 
 @click.command(epilog="Example: sreval study revoke ledig2017 12")
@@ -265,14 +348,22 @@ def export(study: Study, out: Path | None) -> None:
 @click.command("import", epilog="Example: sreval study import ledig2017 ledig2017.zip")
 @on_study
 @FILE
-def import_command(study: Study, file: Path) -> None:
+@click.option("--site", help="Join another site's votes to those here, its sessions so named.")
+@json_option("Machine-readable summary.")
+def import_command(study: Study, file: Path, site: str | None, as_json: bool) -> None:
     """Store an export of STUDY: the whole study, or the sessions that are lacking here.
+
+    With --site two sites that ran the same design become one study: import each one's export into
+    one database, each under its name.
 
     Raters who were deleted here stay deleted. Links aren't in an export; give raters who are to
     go on new ones: sreval study invite --for RATER. Of a backup STUDY is stored, too, without its
     links, operators and log.
     """
-    brought = study.import_(file)
+    brought = study.import_(file, site=site)
+    if as_json:
+        print_json({**asdict(brought), "site": site})
+        return
     click.echo(
         f"{brought.study}: {brought.sessions} sessions stored, {brought.present} were here "
         f"already, {brought.deleted} of deleted raters left out."

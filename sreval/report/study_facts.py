@@ -122,6 +122,15 @@ class Facts:
         return pd.DataFrame(exclusions(self.data.votes).items(), columns=["why", "rows"])
 
     @property
+    def sites(self) -> dict[str, int]:
+        """Raters by the site that they took part at, in order of names; none where the study
+        was not joined of several."""
+        if "site" not in self.data.sessions or self.data.sessions["site"].isna().all():
+            return {}
+        own = self.data.sessions["site"].fillna("this site")
+        return dict(sorted(Counter(own).items()))
+
+    @property
     def period(self) -> str:
         """The days on which raters began and ended, '' where that isn't known."""
         own = self.data.sessions

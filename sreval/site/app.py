@@ -108,22 +108,33 @@ def create_app(config: SiteConfig) -> Flask:
             f"{config.study} lacks {len(missing)} of {len(stimuli.sizes)} stimuli.",
             "Freeze the study again, or put the files back from a backup.",
         )
-    web = content.packaged("web")
-    app = _Application(
-        "sreval.site", template_folder=web / "templates", static_folder=web / "static"
-    )
+    app = application()
     _log_requests(app)
     _guard(app, config, design)
     store = open_store(config.database, create=True)
     Studies(store).register(design, manifest)
-    found = catalogues(web / "translations")
+    found = all_catalogues()
     names = own_names(found)
     languages = {code: names[code] for code in design.languages if code in names}
-    app.extensions["sreval"] = Site(config, store, design, manifest, stimuli, languages)
+    raters_pages(app, Site(config, store, design, manifest, stimuli, languages), found)
+    app.register_blueprint(operator)
+    return app
+
+
+def application() -> Flask:
+    """An application with the site's templates and static files, and nothing else yet."""
+    web = content.packaged("web")
+    return _Application(
+        "sreval.site", template_folder=web / "templates", static_folder=web / "static"
+    )
+
+
+def raters_pages(app: Flask, here: Site, found: Catalogues) -> None:
+    """Add all that raters meet: their pages, what scripts ask for, errors, languages."""
+    app.extensions["sreval"] = here
     Compiled(app, found, locale_selector=_language)
     answer_errors(app, form_again)
     _add_pages(app)
-    return app
 
 
 def personal_link(app: Flask) -> str:
@@ -136,7 +147,6 @@ def personal_link(app: Flask) -> str:
 def _add_pages(app: Flask) -> None:
     app.register_blueprint(rater)
     app.register_blueprint(api)
-    app.register_blueprint(operator)
     app.jinja_env.filters["markdown"] = lambda text: Markup(as_html(text))
 
     @app.before_request
@@ -168,6 +178,11 @@ def _language() -> str:
     wishes = [session.get("lang", ""), *accepted, site().design.language]
     spoken = (str(wish).split("-")[0].lower() for wish in wishes)
     return next((code for code in spoken if code in known), SOURCE_LANGUAGE)
+
+
+def all_catalogues() -> Catalogues:
+    """The catalogues that the package brings. Raises DataError as `catalogues`."""
+    return catalogues(content.packaged("web") / "translations")
 
 
 def catalogues(folder: Path) -> Catalogues:

@@ -179,6 +179,10 @@ class Site:
         """Width and height of the largest item, in device pixels: what a window must hold."""
         return self.design.task.room(*self.manifest.largest)
 
+    def session(self, key: str) -> RaterSession:
+        """A rater's session by its id."""
+        return RaterSession(self.store, key)
+
 
 def site() -> Site:
     """The site that answers the present request."""
@@ -196,7 +200,7 @@ def rater_session() -> RaterSession:
 
     Raises PageError (401) when there is none.
     """
-    return RaterSession(site().store, session_id())
+    return site().session(session_id())
 
 
 def open_state() -> SessionState:

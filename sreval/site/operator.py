@@ -40,6 +40,8 @@ Page = str | Answer | tuple[str, int]
 _FOR_ANYBODY = ("operator.login", "operator.enter", "operator.link_page", "operator.use_link")
 _FOR_VIEWERS = ("operator.logout",)
 _FOR_OWNERS = ("operator.payments",)
+_UNATTENDED = ("operator.live_now",)
+"""What a page asks for by itself, whether or not anybody is there."""
 _READING = ("GET", "HEAD")
 _TOKEN = "operator"
 
@@ -77,7 +79,9 @@ def guard() -> Answer | None:
             f"that your browser shows: serve it with {option('--base-url')}.",
         )
     token = session.get(_TOKEN)
-    g.operator = Operators(site().store).logged_in(token) if isinstance(token, str) else None
+    attended = request.endpoint not in _UNATTENDED
+    known = isinstance(token, str)
+    g.operator = Operators(site().store).logged_in(token, attended=attended) if known else None
     if request.endpoint in _FOR_ANYBODY:
         return None
     if g.operator is None:

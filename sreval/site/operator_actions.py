@@ -14,10 +14,12 @@ from sreval.errors import UsageError
 from sreval.site.current import site
 from sreval.site.operator import Page, RefusalError, done, operator, refused, who
 from sreval.site.operator_pages import (
+    idle_days,
     links_page,
     manifest_of,
     payments_page,
     rater_page,
+    reminders_page,
     steer_page,
 )
 from sreval.store import participants
@@ -26,6 +28,7 @@ from sreval.store.errors import StaleError
 from sreval.store.invitations import InvitationKind, Links, last_moment
 from sreval.store.models import StudyState
 from sreval.store.raters import Raters
+from sreval.store.reminders import Reminders
 from sreval.store.snapshot import export_zip
 from sreval.store.studies import Studies
 
@@ -51,6 +54,8 @@ def stale(error: StaleError) -> Page:
     name, typed = given["name"], request.form
     if "pseudonym" in given:
         return rater_page(name, given["pseudonym"], str(error), typed), 409
+    if request.endpoint == "operator.remind":
+        return reminders_page(name, typed.get("days", ""), str(error)), 409
     if "key" not in given:
         return steer_page(name, str(error)), 409
     if _links(name).get(given["key"]).revoked_at is not None:  # it has no form any more
@@ -225,6 +230,24 @@ def extend(name: str, key: int) -> Page:
     except (ValueError, UsageError) as error:
         return links_page(name, str(error), request.form, key=key), 422
     return done(f"Link {key} is extended.", "operator.links", name=name)
+
+
+@operator.post("/studies/<name>/reminders")
+def remind(name: str) -> Page:
+    """A new link for everybody who is to be reminded, as a CSV file."""
+    _refuse_elsewhere(name)
+    try:
+        idle = idle_days(request.form.get("days", ""))
+    except ValueError as error:
+        return reminders_page(name, "", str(error)), 422
+    reminders = Reminders(site().store, name, who().name, _made_from())
+    rows = [
+        (one.link, one.label, one.why, one.rater, one.done, one.of, one.address)
+        for one in reminders.renew(idle, _address)
+    ]
+    names = ["id", "label", "why", "rater", "rated", "of", "link"]
+    told = to_csv(pd.DataFrame(rows, columns=names, dtype=object))
+    return _download(told, "text/csv; charset=utf-8", f"{name}-reminders.csv")
 
 
 @operator.post("/studies/<name>/raters/<pseudonym>/link")

@@ -25,8 +25,10 @@ from sreval.site.operator import Page, RefusalError, operator, who
 from sreval.store import frames, participants
 from sreval.store.audit import AuditLog
 from sreval.store.invitations import Links
+from sreval.store.live import Live
 from sreval.store.models import Study
 from sreval.store.overview import Overview
+from sreval.store.reminders import Reminders
 from sreval.store.studies import Studies
 from sreval.study import charts
 from sreval.study.check import attainable
@@ -37,6 +39,7 @@ from sreval.study.task import Choice, Scale
 
 _LOG_PAGE = 200
 _DIGITS = 10
+_MOST_DAYS = 3650
 
 IDLE = dt.timedelta(days=7)
 """After this long without a step, a rater or a link needs attention."""
@@ -56,6 +59,18 @@ def study(name: str) -> Page:
     """One study: what needs attention, how far each rater is, how its votes look."""
     page = _gather(site(), name)
     return render_template("operator/study.html", name=name, page=page, **_watched(page.data))
+
+
+@operator.get("/studies/<name>/live")
+def live(name: str) -> Page:
+    """Who rates at this moment; the page's script asks for `live_now` again and again."""
+    return render_template("operator/live.html", name=name, live=Live.of(site().store, name))
+
+
+@operator.get("/studies/<name>/live/now")
+def live_now(name: str) -> Page:
+    """The part of the live page that changes."""
+    return render_template("operator/_live.html", name=name, live=Live.of(site().store, name))
 
 
 @dataclass(frozen=True)
@@ -355,6 +370,43 @@ def payments_page(
         error=error,
         typed=typed,
     )
+
+
+@operator.get("/studies/<name>/reminders")
+def reminders(name: str) -> Page:
+    """Who is to be reminded, after how many idle days the address says."""
+    try:
+        return reminders_page(name, request.args.get("days", ""))
+    except ValueError as error:
+        return reminders_page(name, "", str(error)), 422
+
+
+def reminders_page(name: str, days: str = "", error: str = "") -> str:
+    """The page of reminders; ``error`` where a form was refused. Raises ValueError for ``days``
+    that are no number."""
+    here, made_from, idle = site(), _made_from(name), idle_days(days)
+    row = Studies(here.store).get(name)
+    due = Reminders(here.store, name).due(idle) if row.state == "open" else None
+    return render_template(
+        "operator/reminders.html",
+        name=name,
+        made_from=made_from,
+        row=row,
+        due=due,
+        days=f"{idle / dt.timedelta(days=1):g}",
+        served=here.design.name == name,
+        error=error,
+    )
+
+
+def idle_days(text: str) -> dt.timedelta:
+    """The days of a form; a day where none are given. Raises ValueError for what is none."""
+    text = text.strip()
+    if not text:
+        return dt.timedelta(days=1)
+    if not (text.isascii() and text.isdigit() and int(text[:_DIGITS]) <= _MOST_DAYS):
+        raise ValueError(f"Idle days are a number from 0 to {_MOST_DAYS}, not {text[:20]!r}.")
+    return dt.timedelta(days=int(text))
 
 
 @operator.get("/studies/<name>/steer")

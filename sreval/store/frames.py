@@ -74,6 +74,7 @@ STORED: Mapping[str, Columns] = {
         "created_at": Session.created_at,
         "seen_at": Session.seen_at,
         "ended_at": Session.ended_at,
+        "site": Session.site,
     },
     "plan": {
         "session": Session.id,
@@ -474,6 +475,7 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
             "sittings": frame["sitting"],
             "simulated": frame["simulated"].astype(bool),
             "language": frame["language"],
+            "site": frame["site"],
             "device": frame["session"].map(device),
             **{name: frame[name] for name in RESULTS if name in frame},
         }

@@ -143,12 +143,12 @@ class Links:
             study = by_name(tx, self.study, lock=True)
             rater = rater_of(tx, study, pseudonym)
             self._audit.refuse_stale(tx, study.id, rater=pseudonym)
-            link, token = make(tx, study.id, "personal", rater.simulated, self.store.clock())
-            link.quota = link.used = 1
+            now = self.store.clock()
             if rater.invitation_id is not None:
-                lost = tx.get_one(Invitation, rater.invitation_id)
-                lost.revoked_at = lost.revoked_at or self.store.clock()
-                link.parent_id, link.label = lost.id, lost.label
+                link, token = renewed(tx, tx.get_one(Invitation, rater.invitation_id), now)
+            else:
+                link, token = make(tx, study.id, "personal", rater.simulated, now)
+                link.quota = link.used = 1
             tx.flush()
             rater.invitation_id = link.id
             self._audit.record(tx, "renew-link", study.id, rater=pseudonym)
@@ -235,6 +235,15 @@ def make(
     )
     tx.add(invitation)
     return invitation, token
+
+
+def renewed(tx: Transaction, lost: Invitation, now: dt.datetime) -> tuple[Invitation, str]:
+    """A personal link in the place of ``lost``, which stops working; not yet flushed."""
+    link, token = make(tx, lost.study_id, "personal", lost.simulated, now)
+    link.quota, link.used, link.expires_at = 1, lost.used, lost.expires_at
+    link.parent_id, link.label = lost.id, lost.label
+    lost.revoked_at = lost.revoked_at or now
+    return link, token
 
 
 def token_hash(token: str) -> str:

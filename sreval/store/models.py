@@ -274,7 +274,8 @@ class Session(Base):
     position of every sitting. While `holds_slot`, no other rater of the `group`, "" in a design
     without groups, has the slot. `accepted` is the operator's decision, None where there is none.
     `language` is that of the texts which the rater reads, None before the consent and in sessions of
-    older versions.
+    older versions. `site` names where the
+    session took place, None unless it was joined from another site's export.
     """
 
     __tablename__ = "session"
@@ -308,6 +309,7 @@ class Session(Base):
     created_at: Mapped[dt.datetime]
     seen_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
+    site: Mapped[str | None] = mapped_column(FreeText)
 
     @property
     def finished(self) -> bool:
@@ -326,6 +328,8 @@ class PlanItem(Base):
     __tablename__ = "plan_item"
     __table_args__ = (
         _one_of("kind", "calibration", "warm-up", "vote", "repeat", "gold", "same", "stabilising"),
+        # In the database it holds WHERE kind = 'gold'; see ix_session_slot.
+        Index("ix_plan_item_gold", "session_id"),
         {"sqlite_with_rowid": False},
     )
 

@@ -188,8 +188,11 @@ class Operators:
         AuditLog(self.store, operator.name).record(tx, "login", None)
         return token
 
-    def logged_in(self, token: str) -> OperatorRow | None:
-        """Whose login this is; None when it was ended, stood idle or is too old."""
+    def logged_in(self, token: str, *, attended: bool = True) -> OperatorRow | None:
+        """Whose login this is; None when it was ended, stood idle or is too old.
+
+        A request that is not ``attended``, as a page makes by itself, doesn't end the idling.
+        """
         with self.store.read() as tx:
             found = tx.execute(_by_hash(token_hash(token))).first()
         if found is None:
@@ -198,7 +201,7 @@ class Operators:
         now = self.store.clock()
         if now - login.seen_at > IDLE or now - login.created_at > LIFETIME:
             return None
-        if now - login.seen_at > _SEEN:
+        if attended and now - login.seen_at > _SEEN:
             with self.store.begin() as tx:
                 again = tx.execute(_by_hash(token_hash(token))).first()
                 if again is None:

@@ -115,6 +115,8 @@ _PARTICIPANTS: frames.Columns = {
 Row = dict[str, Any]
 """A row of a file, each cell as its column in the database holds it."""
 
+_SITE_LETTERS = 100
+
 _LARGEST = 2**31 - 1
 """PostgreSQL's largest integer."""
 
@@ -659,22 +661,37 @@ def import_(
     study: str,
     *,
     design: StudyDesign | None = None,
+    site: str | None = None,
     who: str = COMMAND_LINE,
 ) -> Imported:
     """Store ``study`` from an export or a backup: the whole, or the sessions that are lacking here;
     all or nothing.
 
+    ``site`` joins a file to the raters who are here, whatever numbers, places and pseudonyms they
+    have: its sessions are marked with that name, take further numbers and places, and a pseudonym
+    that is taken gives way to another. Whom that site has deleted since is deleted here, too.
+
     Raters who were deleted here stay deleted. Other studies, links, operators and the log of a
-    backup are left out. Raises UsageError for a file without ``study``, DataError for a damaged
-    one, StateError when the study here has another design or other stimuli, or went on with
-    other raters, and when the file's isn't ``design``, that of the study's folder, if it has one.
+    backup are left out. Raises UsageError for a file without ``study`` and for a ``site`` that is
+    no name, DataError for a damaged file, StateError when the study here has another design or
+    other stimuli, or went on with other raters, when a ``site`` still collects votes while the
+    study here is closed, and when the file's isn't ``design``, that of the study's folder, if it
+    has one.
     """
+    if site is not None:
+        _check_site(site)
     snapshot = _read(path)
     row = snapshot.require(study, path)
     known = study in Studies(store).names()
     try:
-        with store.begin() as tx:
+        with store.erasing() if site else store.begin() as tx:
             here = _study(tx, row, path)
+            if site and here.state == "closed" and row["state"] != "closed":
+                raise StateError(
+                    f"The study {study!r} is closed here, and was {row['state']} in {path}: "
+                    f"{site} still collects votes.",
+                    "Close it there, export it again, and import that.",
+                )
             if design is not None and not here.has_design(design):
                 raise StateError(
                     f"The study {study!r} in {path} has another design than its study.toml here: "
@@ -687,14 +704,21 @@ def import_(
                 [row for row in snapshot.tables[name] if row.get("study", study) == study]
                 for name in ("sessions", "deleted")
             )
-            buried = _tombstones(tx, {study: here}, deleted)
             own = select(Session.id).where(Session.study_id == here.id)
             present = set(tx.scalars(own))
+            if site:
+                _bury_at(
+                    tx, here, site, {row["pseudonym_sha256"] for row in deleted}, store.clock()
+                )
+            buried = _tombstones(tx, {study: here}, deleted)
             new = [row for row in sessions if row["session"] not in present]
-            lacking = [row for row in new if tombstone_hash(study, row["rater"]) not in buried]
+            lacking = [row for row in new if not buried & _hashes(study, row)]
             linkless = [{name: row[name] for name in row if name != "link"} for row in lacking]
+            if site:
+                linkless = _joined(tx, here, linkless, site)
             _store_sessions(tx, {study: here}, snapshot.tables, linkless)
-            AuditLog(store, who).record(tx, "import", here.id, sessions=len(lacking))
+            facts = {"site": site} if site else {}
+            AuditLog(store, who).record(tx, "import", here.id, sessions=len(lacking), **facts)
             return Imported(study, len(lacking), len(sessions) - len(new), len(new) - len(lacking))
     except IntegrityError:
         if not known:
@@ -702,8 +726,56 @@ def import_(
         raise StateError(
             f"The study {study!r} here went on with other raters than those "
             f"in {path}; nothing was imported.",
-            "Import it into an empty database.",
+            "Import it into an empty database, or join it as another site's: "
+            f"{option('--site NAME', 'site=NAME')}.",
         ) from None
+
+
+def _check_site(site: str) -> None:
+    """Raise UsageError for what can't name a site."""
+    if not site.strip() or len(site) > _SITE_LETTERS or not site.isprintable():
+        raise UsageError(
+            f"{option('--site', 'site')} can't be {shown(site)}.",
+            f"Give a name of 1 to {_SITE_LETTERS} printable characters.",
+        )
+
+
+def _bury_at(tx: Transaction, study: Study, site: str, deleted: set[str], now: dt.datetime) -> None:
+    """Delete the raters of ``site`` whom that site has deleted: their wish holds here, too."""
+    query = select(Rater).join(Session, Session.rater_id == Rater.id)
+    for rater in tx.scalars(query.where(Session.study_id == study.id, Session.site == site)):
+        if tombstone_hash(study.name, rater.pseudonym) in deleted:
+            bury(tx, study, rater, now)
+
+
+def _hashes(study: str, row: Row) -> set[str]:
+    """The hashes by which a session's rater is known to be deleted, under either pseudonym."""
+    return {tombstone_hash(study, name) for name in (row["rater"], _other_pseudonym(row))}
+
+
+def _other_pseudonym(row: Row) -> str:
+    """What a rater is called where their pseudonym is taken: always the same."""
+    return f"r-{sha256_bytes(row['session'].encode())[:12]}"
+
+
+def _joined(tx: Transaction, study: Study, rows: list[Row], site: str) -> list[Row]:
+    """Sessions of ``site`` beside those here: behind these in number and place, by free names."""
+    raters = select(Rater.pseudonym).where(Rater.study_id == study.id)
+    taken = set(tx.scalars(raters))
+    last = tx.scalar(select(func.max(Session.slot)).where(Session.study_id == study.id))
+    number, slot = (0, 0) if last is None else (study.next_rater, last + 1)
+    made = [
+        {
+            **row,
+            "rater": _other_pseudonym(row) if row["rater"] in taken else row["rater"],
+            "rater_index": row["rater_index"] + number,
+            "slot": row["slot"] + slot,
+            "site": row.get("site") or site,
+        }
+        for row in rows
+    ]
+    study.next_rater = max([study.next_rater, *(row["rater_index"] + 1 for row in made)])
+    return made
 
 
 def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:

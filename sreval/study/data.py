@@ -74,9 +74,9 @@ class StudyData:
     have the columns of an export's votes.csv, and ``score``: -1 for the left picture, 1 for the
     right, 0 for neither. ``sessions`` has a row per session: session, rater, slot, stage, outcome,
     votes, accepted, reason, decided (by an operator: true, false, or nothing), paid, started_at,
-    ended_at, sittings, simulated, language, and facts on the device. ``invited`` counts personal
-    links, None where that isn't known; ``deleted`` raters whose data were
-    deleted at their wish. ``design_sha256`` is that under which the votes were cast.
+    ended_at, sittings, simulated, site (of a study joined from several), language, and facts on the
+    device. ``invited`` counts personal links, None where that isn't known; ``deleted`` raters whose
+    data were deleted at their wish. ``design_sha256`` is that under which the votes were cast.
     """
 
     design: StudyDesign
