@@ -14,7 +14,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic import BaseModel
@@ -220,11 +220,15 @@ def _tables(model: type[BaseModel]) -> Iterator[str]:
 def inner_models(
     model: type[BaseModel], prefix: str = ""
 ) -> Iterator[tuple[str, type[BaseModel], bool]]:
-    """(dotted key, model, whether it is a list) of every model within a model, in order."""
+    """(dotted key, model, whether it is a list) of every model within a model, in order.
+
+    NAME stands for the keys of a table that the user names.
+    """
     for name, field in model.model_fields.items():
+        key = f"{prefix}{name}.NAME" if get_origin(field.annotation) is dict else prefix + name
         for inner in _models(field.annotation):
-            yield prefix + name, inner, "tuple[" in str(field.annotation)
-            yield from inner_models(inner, f"{prefix}{name}.")
+            yield key, inner, "tuple[" in str(field.annotation)
+            yield from inner_models(inner, f"{key}.")
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -299,7 +303,8 @@ def _kind(of: Mapping[str, Any]) -> str:
         )
         return f"list of {many}" + (", at least one" if of.get("minItems") else "")
     if of["type"] == "object":
-        return f"table of {_WORDS[of['additionalProperties']['type']]}s"
+        inner = of["additionalProperties"]
+        return f"table of {'table' if '$ref' in inner else _WORDS[inner['type']]}s"
     return of.get("format") or _WORDS[of["type"]] + _bounds(of)
 
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sreval.errors import NONE, counted, fixed, listed, option
-from sreval.report.text import CORRECTIONS, columns, percent
+from sreval.report.text import CORRECTIONS, columns, language_name, percent
 from sreval.study.check import Feasibility
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -76,6 +76,7 @@ def _check_lines(
     rows = [
         ["study", f"{design.name}: {design.title} ({state})"],
         ["task", f"{design.task}; {'answers ' if pair else ''}{design.answers}"],
+        *([["languages", ", ".join(map(language_name, design.languages))]] if design.texts else []),
         ["raters", f"{design.raters}; {_exposed(design, found)}"],
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *([["sides", _sides(design)]] if pair else []),

@@ -538,10 +538,15 @@ def _require_whole(studies: list[Row], tables: Mapping[str, list[Row]]) -> None:
 
 
 def _require_fit(designs: Mapping[str, StudyDesign], tables: Mapping[str, list[Row]]) -> None:
-    """Raise ValueError that names the first item or vote that its study's task can't have, by row
-    and column."""
+    """Raise ValueError that names the first session, item or vote that its study can't have, by
+    row and column."""
     whole = "studies" in tables
     of = {r["session"]: designs[r.get("study", next(iter(designs)))] for r in tables["sessions"]}
+    for count, row in enumerate(tables["sessions"], start=1):
+        read = row.get("language")
+        if read is not None and read not in of[row["session"]].languages:
+            what = f"{shown(read)} isn't a language of the study"
+            raise ValueError(f"sessions.csv, row {count}, language: {what}")
     planned = {(row["session"], row["position"]): row for row in tables["plan"]}
     for name, rows in (("plan", tables["plan"]), ("votes", tables["votes"])):
         for count, row in enumerate(rows, start=1):

@@ -718,9 +718,10 @@ def _of_range(design: StudyDesign) -> Iterator[str]:
         said = {(int(low), int(high)) for low, high in _RANGE.findall(told.instructions)}
         if not (other := sorted(said - allowed)):
             continue
+        ranges = listed([f"{low} to {high}" for low, high in other])
         yield (
-            f"{place}instructions speak of {listed([f'{low} to {high}' for low, high in other])}; the "
-            f"scale is {scale.numbers}. Raters may be told of another scale than they see."
+            f"{place}instructions speak of {ranges}; the scale is {scale.numbers}. Raters may be "
+            "told of another scale than they see."
         )
 
 

@@ -144,9 +144,7 @@ def refuse_misfits(design: StudyDesign) -> None:
                     )  # fmt: skip
 
 
-def _refuse_words(
-    design: StudyDesign, words: tuple[str, ...], place: tuple[str, ...]
-) -> None:
+def _refuse_words(design: StudyDesign, words: tuple[str, ...], place: tuple[str, ...]) -> None:
     """Raise FieldError for words that don't stand at the categories of the scale."""
     if design.task.pair:
         raise FieldError("a pair has no scale", *place, remedy="Leave it out.")
@@ -199,9 +197,7 @@ def in_language(design: StudyDesign, language: str) -> StudyDesign:
         "texts": {},
         "title": texts.title or design.title,
         "instructions": texts.instructions or design.instructions,
-        "consent": design.consent.model_copy(
-            update={"text": texts.consent or design.consent.text}
-        ),
+        "consent": design.consent.model_copy(update={"text": texts.consent or design.consent.text}),
         "scale": design.scale.model_copy(update=words),
         "comment": design.comment
         and design.comment.model_copy(update={"text": texts.comment or design.comment.text}),

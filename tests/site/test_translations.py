@@ -42,8 +42,8 @@ def _placeholders(text: str) -> set[str]:
     return braced | set(re.findall(r"%\(\w+\)s", text))
 
 
-def test_there_are_german_and_chinese() -> None:
-    assert {"de", "zh"} <= set(LANGUAGES)
+def test_there_are_the_languages_that_the_documentation_names() -> None:
+    assert {"ar", "de", "es", "fr", "zh"} <= set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -84,6 +84,10 @@ def test_catalogues_are_compiled_with_their_plurals() -> None:
     assert found["de"].ungettext(*forms, 2).endswith("Minuten.")
     assert found["en"].ungettext(*forms, 2) == forms[1]
     assert "分钟" in found["zh"].ungettext(*forms, 2)
+    assert len({found["ar"].ungettext(*forms, n) for n in (0, 1, 2, 3, 11)}) == 5
+    for code in ("fr", "es"):
+        assert found[code].ungettext(*forms, 1).endswith("minut" + {"fr": "e.", "es": "o."}[code])
+        assert found[code].ungettext(*forms, 2).endswith("s.")
 
 
 @pytest.mark.parametrize(

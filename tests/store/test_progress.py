@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
+from sreval.errors import UsageError
 from sreval.store import frames, raters
 from sreval.store.database import Store, open_store
 from sreval.store.errors import AnswerError, StateError, VoteError
@@ -25,7 +26,8 @@ from sreval.study.acceptance import Acceptance, Verdict
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
 from sreval.study.plan import Item
-from tests.store.conftest import Study, design, plain_plan
+from tests.store.conftest import Study, design, manifest, plain_plan
+from tests.study.designs import in_languages
 
 
 def addresses(study: Study, session: str) -> list[str]:
@@ -634,3 +636,42 @@ def test_a_rater_whose_votes_are_used_by_decision_keeps_their_place_at_the_end(
         study.vote(session, position)
     assert frames.tables(store, study.name)["sessions"]["holds_slot"].tolist() == [True]
     assert Overview.of(store, study.name).filled == 1
+
+
+def in_three(**changes: Any) -> StudyDesign:
+    content = design(**changes).model_dump(mode="json")
+    return StudyDesign.model_validate(in_languages(content, "de", "ar"))
+
+
+def test_the_language_is_stored_with_the_consent_and_stands_from_the_first_vote(
+    store: Store,
+) -> None:
+    study = Study(store, in_three())
+    session = study.enrol()
+    rated = RaterSession(store, session)
+    assert rated.read_in("ar").language is None  # nothing is stored before the consent
+    with pytest.raises(StateError, match="'fr'"):
+        rated.agree("1", "fr")
+    assert rated.state().stage == "consent"
+    assert rated.agree("1", "de").language == "de"
+    with pytest.raises(StateError, match="'fr'"):
+        rated.read_in("fr")
+    assert rated.read_in("ar").language == "ar"
+    study.rating(session)
+    study.vote(session, 1)
+    assert rated.read_in("en").language == "ar"
+    own = study.rating()
+    found = frames.tables(store, study.name)
+    assert found["sessions"]["language"].tolist() == ["ar", "en"]
+    changes = found["events"][found["events"]["kind"] == "language"]
+    assert changes["facts"].tolist() == ['{"before": "de", "now": "ar"}']
+    read = frames.study_data(store, study.name, study.manifest).sessions
+    assert dict(zip(read["session"], read["language"], strict=True)) == {session: "ar", own: "en"}
+    assert [row.language for row in Overview.of(store, study.name).raters] == ["ar", "en"]
+
+
+def test_a_study_that_lacks_texts_is_not_registered(store: Store) -> None:
+    content = design().model_dump(mode="json") | {"texts": {"de": {"title": "Klein"}}}
+    with pytest.raises(UsageError, match=r"texts\.de\.instructions"):
+        Studies(store).register(StudyDesign.model_validate(content), manifest())
+    assert Studies(store).names() == []

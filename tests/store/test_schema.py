@@ -13,13 +13,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, inspect, select, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, inspect, select, text, update
 
 from sreval.errors import StoreError
 from sreval.store import frames, schema
 from sreval.store.database import Store, make_file, open_store
 from sreval.store.errors import SchemaError
-from sreval.store.models import Base
+from sreval.store.models import Base, Session
 from sreval.store.raters import Raters
 from tests.store.conftest import Study
 
@@ -215,6 +215,8 @@ def test_every_step_down_and_up_keeps_every_vote_and_item(study: Study) -> None:
     session = study.rating()
     for position in (1, 2, 3):
         study.vote(session, position)
+    with study.store.begin() as tx:
+        tx.execute(update(Session).values(language=None))  # as in sessions of older versions
     before = rows_of(study.store)
     assert len(before["vote"]) == 3
     known = schema.revisions()

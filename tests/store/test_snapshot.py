@@ -177,6 +177,32 @@ def test_an_export_without_what_later_versions_added_is_imported(
     assert files_of(filled, other) == files_of(filled)
 
 
+def with_sessions(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+    """An export whose sessions are changed, and its manifest with them."""
+    contents = json.loads((folder / "manifest.json").read_text())
+    frame = pd.read_csv(folder / "sessions.csv", dtype=str, keep_default_na=False)
+    data = csvs.to_csv(change(frame)).replace(b"''", b"'")
+    (folder / "sessions.csv").write_bytes(data)
+    contents["sha256"]["sessions.csv"] = sha256_bytes(data)
+    (folder / "manifest.json").write_text(json.dumps(contents))
+    return folder
+
+
+def test_languages_are_imported_where_an_export_has_them(
+    filled: Study, other: Store, tmp_path: Path
+) -> None:
+    old, bad = (exported(filled, tmp_path / name) for name in ("old", "bad"))
+    with_sessions(bad, lambda frame: frame.assign(language="fr"))
+    with pytest.raises(DataError, match="row 1, language: 'fr' isn't a language of the study"):
+        snapshot.import_(other, bad, "small")
+    with_sessions(old, lambda frame: frame.drop(columns="language"))
+    snapshot.import_(other, old, "small")
+    before, after = (frames.tables(s, "small")["sessions"] for s in (filled.store, other))
+    assert set(before["language"]) <= {"en", None}
+    assert after["language"].isna().all()
+    assert after.drop(columns="language").equals(before.drop(columns="language"))
+
+
 def test_an_export_marks_stand_ins_and_names_what_was_scored(study: Study) -> None:
     stimuli = [
         replace(s, image_sha256=f"{i:064}", stand_in=s.method == "srresnet")

@@ -53,10 +53,11 @@ def test_ledig2017_is_the_paper_s_test_at_full_size() -> None:
     assert all(sitting.minutes < 30 for sitting in found.sittings)
 
 
-def test_two_studies_explain_every_key() -> None:
+def test_three_studies_explain_every_key() -> None:
     """Every key that a design can have stands in one of the files, at work or in a comment."""
     texts = [
-        (FOLDER / n / "study.toml").read_text(encoding="utf-8") for n in ("ledig2017", "pairs")
+        (FOLDER / n / "study.toml").read_text(encoding="utf-8")
+        for n in ("ledig2017", "pairs", "languages")
     ]
     schema = StudyDesign.model_json_schema()
     tables = {"StudyDesign": schema, **schema["$defs"]}
@@ -93,6 +94,14 @@ def test_pairs_of_the_template_are_balanced() -> None:
     counts = {"warm-up": 3, "vote": 30, "repeat": 4, "gold": 4, "same": 2}
     assert {kind: count for kind, count in found.counts.items() if count} == counts
     assert found.exposures == (10, 10)
+
+
+def test_languages_lacks_no_text() -> None:
+    design = load("languages")
+    assert design.languages == ("en", "ar", "de")
+    assert not check(design, None).problems
+    screens = [design.in_language(code).questions[0].screens_out for code in design.languages]
+    assert screens == [("no",), ("لا",), ("nein",)]
 
 
 def test_losses_can_be_met_on_the_public_data(shared_data: Path) -> None:
