@@ -47,6 +47,12 @@ T = TypeVar("T")
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
+def _commented(votes: pd.DataFrame) -> pd.Series[bool]:
+    """Which votes have a comment."""
+    given = votes["comment"] if "comment" in votes else pd.Series(None, votes.index, object)
+    return given.fillna("").astype(str).ne("")
+
+
 class Facts:
     """What is computed of any study; ``scores`` are benchmark results on the same images.
 
@@ -82,9 +88,49 @@ class Facts:
         return unit_name(s.image for s in self.data.rated if s.dataset == dataset)
 
     def answers_to(self, question: Question) -> list[str]:
-        """The answers that were given to a question."""
+        """The answers that were given to a question, one or several of each rater."""
+        return list(self._answers_to(question)["value"].astype(str))
+
+    def answered(self, question: Question) -> int:
+        """How many raters answered a question."""
+        return int(self._answers_to(question)["session"].nunique())
+
+    def grid(self, question: Question) -> pd.DataFrame:
+        """Of a grid a line for each of its rows: row, its ``n`` answers, and how many of these each
+        option has, in columns numbered from 0."""
+        counts = self._answers_to(question).groupby(["key", "value"]).size()
+        frame = pd.DataFrame(
+            [
+                [int(counts.get((name, option), 0)) for option in question.options]
+                for name in question.fields
+            ]
+        )
+        return frame.assign(n=frame.sum(axis=1), row=question.rows)
+
+    def _answers_to(self, question: Question) -> pd.DataFrame:
         own = self.data.answers
-        return list(own.loc[own["key"] == question.key, "value"].astype(str))
+        return own[own["key"].isin(question.fields)]
+
+    @property
+    def comments(self) -> pd.DataFrame:
+        """How many votes on stimuli that are rated once have a comment: dataset, shown, votes,
+        comments. Those on both orders of a pair are one row."""
+        own, order = self.own, self.data.design.images.methods
+        shown = [
+            own[name] for name in (("left", "right") if self.data.design.task.pair else ("method",))
+        ]
+        said = [
+            " and ".join(map(paper.label, sorted(methods, key=order.index)))
+            for methods in zip(*shown, strict=True)
+        ]
+        made = own.assign(shown=said, commented=_commented(own))
+        grouped = made.groupby(["dataset", "shown"], sort=False)["commented"]
+        return grouped.agg(votes="size", comments="sum").reset_index()
+
+    @property
+    def commented(self) -> int:
+        """How many votes of any kind have a comment."""
+        return int(_commented(self.data.votes).sum())
 
     def numbers(self, given: Sequence[str]) -> pd.Series[float]:
         """Those of some answers that are numbers."""

@@ -287,14 +287,18 @@ def rater_page(
         if "rater" in frame
     }
     row = Overview.of(here.store, name).rater(pseudonym)
+    design, votes = Studies(here.store).get(name).design, tables["votes"]
+    commented = votes[votes["comment"].notna()] if "comment" in votes else votes[:0]
     return render_template(
         "operator/rater.html",
         name=name,
         made_from=made_from,
         row=row,
         session=tables["sessions"].iloc[0],
-        answered=_answered(tables["votes"], Studies(here.store).get(name).design.answers),
+        answered=_answered(votes, design.answers),
         answers=tables["answers"].to_dict("records"),
+        rows=dict(row for q in design.questions for row in zip(q.fields, q.rows, strict=False)),
+        comments=commented.to_dict("records"),
         events=tables["events"].to_dict("records"),
         error=error,
         typed=typed,

@@ -32,6 +32,7 @@ let looked = false; // whether the item was seen for long enough
 let shownAt = 0; // performance.now() at its first paint
 let shownOn = ""; // the same moment by the calendar
 let greyUntil = 0;
+let placedBy = {}; // the `geometry` of the window when the image was placed
 let lesson = false; // whether the rater is being told what was meant, until they go on
 let ahead = null; // what the server said is current meanwhile
 let leaving = null; // the form of a rater who leaves and keeps votes that still wait
@@ -320,15 +321,19 @@ function report() {
 }
 
 /** What the place of an image depends on, besides the study. */
-const geometry = () => {
-  const { ratio, window: size, magnified } = facts();
-  return [ratio, ...size, magnified].join();
-};
-let placedBy = "";
+function geometry() {
+  const { ratio, window: [width, height], magnified } = facts();
+  return { across: `${width} ${ratio} ${magnified}`, height };
+}
+
+/** Whether a window changed no more than a touch keyboard does, which comes and goes. */
+function keyboard() {
+  const { across, height } = geometry();
+  return across === placedBy.across && (comment.writing || height === placedBy.height);
+}
 
 function changed() {
-  // a touch keyboard comes and goes; whoever writes has seen the image
-  if (comment && (comment.writing || geometry() === placedBy)) return;
+  if (comment && keyboard()) return;
   const fit = fits();
   report();
   if (lesson && fit) element("next").focus({ preventScroll: true }); // the cover took it away
