@@ -248,7 +248,9 @@ def release(study: Study, rater: tuple[str, ...], idle_days: float) -> None:
 @click.command("delete-rater", epilog="Example: sreval study delete-rater ledig2017 r-7kq2mf")
 @on_study
 @click.argument("rater", required=False)
-@click.option("--participant", metavar="ID", help="Whom a panel sent under this id, in RATER's place.")
+@click.option(
+    "--participant", metavar="ID", help="Whom a panel sent under this id, in RATER's place."
+)
 @YES
 def delete_rater(study: Study, rater: str | None, participant: str | None, yes: bool) -> None:
     """Delete all that is stored of a rater, for good; a count stays.
@@ -286,7 +288,9 @@ def payments(study: Study, out: Path | None, as_json: bool) -> None:
         times = {name: found[name].map(_iso) for name in ("began", "ended")}
         print_json(found.assign(**times).to_dict("records"))
     elif out is None:
-        click.echo(columns([list(found), *([_told(cell) for cell in row] for row in found.to_numpy())]))
+        click.echo(
+            columns([list(found), *([_told(cell) for cell in row] for row in found.to_numpy())])
+        )
     if out:
         from sreval.files import write_atomic
         from sreval.store.csvs import to_csv

@@ -179,7 +179,7 @@ def _begin_session(
         simulated=link.simulated,
         created_at=now,
         link_number=link.id,
-        link_label=link.label,
+        link_label=link.label or None,
     )
     tx.add(rater)
     tx.flush()

@@ -222,7 +222,7 @@ class Rater(Base):
     """A person, known by a random pseudonym. `number` is the index that the plan was made from.
 
     `link_number` and `link_label` are the number and the note of the link that they came by, which
-    of an imported rater is one of another database; None where nobody knows.
+    of an imported rater is one of another database; None where nobody knows, or there is no note.
     """
 
     __tablename__ = "rater"

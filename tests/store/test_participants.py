@@ -132,7 +132,7 @@ def test_the_list_says_who_is_paid_and_names_no_rater(panel: Study) -> None:
         "e": (None, None, "", 0),
     }
     assert found["code"].nunique() == 6
-    done = found.loc["d"]
+    done: Any = found.loc["d"]
     assert done["STUDY_ID"] == "s-d"
     assert done["minutes"] == round((done["ended"] - done["began"]) / dt.timedelta(minutes=1))
     assert all(at.second == at.microsecond == 0 for at in (done["began"], done["ended"]))
@@ -143,7 +143,7 @@ def test_the_list_says_who_is_paid_and_names_no_rater(panel: Study) -> None:
     assert "'=1+1" in text_of_all
     assert simulated
     assert going
-    assert [e.action for e in AuditLog(panel.store).entries("small")][0] == "payments"
+    assert AuditLog(panel.store).entries("small")[0].action == "payments"
     assert participants.placeholder_values(panel.store, good) == {
         "PROLIFIC_PID": "d", "STUDY_ID": "s-d", "code": done["code"],
     }  # fmt: skip

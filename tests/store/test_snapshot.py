@@ -39,6 +39,7 @@ from sreval.store.sessions import RaterSession
 from sreval.store.snapshot import _read, backup, restore
 from sreval.store.studies import Studies
 from sreval.study.manifest import Manifest
+from sreval.study.panel import Arrival
 from tests.store.conftest import Study, design
 from tests.store.test_schema import rows_of
 
