@@ -77,6 +77,12 @@ MESSAGES = {
     ),
     "revoked": Message(410, _("This link has been withdrawn"), _ASK, back=False),
     "expired": Message(410, _("This link has expired"), _ASK, back=False),
+    "full": Message(
+        410,
+        _("Enough people take part already"),
+        _("Everybody whom this link was meant for has been found. Thank you for your interest."),
+        back=False,
+    ),
     "paused": Message(
         503,
         _("The study is paused"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session as Transaction
@@ -19,6 +20,7 @@ from sreval.store.models import Invitation, PlanItem, Rater, Session, Study, Tom
 from sreval.store.studies import by_name
 from sreval.study import plan as plans
 from sreval.study.design import StudyDesign
+from sreval.study.groups import next_group
 from sreval.study.manifest import Manifest
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -43,39 +45,63 @@ def enrol(
 ) -> Enrolled:
     """The session that a link opens: a personal link's own, a new one for open and kiosk links.
 
-    A new rater takes the lowest free slot and a rater index that was never used. ``visit``, a
+    A new rater takes the lowest free slot of their group and a rater index that was never used; the
+    group is the link's, else the one of which the least share is there. ``visit``, a
     secret of the visitor's browser, becomes the token of the new rater's own link: one visit
     enrols one rater, however often and through however many processes it asks. Raises TokenError
-    for a link that opens nothing, StateError while the study isn't open, DataError when
+    for a link that opens nothing or leads to a full group, StateError while the study isn't open, DataError when
     ``manifest`` or ``design`` isn't what the study was registered with.
     """
     made: tuple[plans.Item, ...] = ()
-    planned: tuple[int, int] | None = None
+    planned: _Place | None = None
     for attempt in range(_TRIES):
         with store.begin() as tx:
             invitation, study, session_id = _admit(tx, store, token, visit)
             if session_id is not None:
                 return Enrolled(session_id, visit if invitation.kind == "open" else None)
             _refuse_changed(study, manifest, design)
-            wanted = (_free_slot(tx, study.id), study.next_rater)
+            wanted = _free_place(tx, study, invitation)
             # A plan takes a while to make and votes would wait for it: it is made outside the
             # transaction, unless others enrol faster than that.
             if attempt == _TRIES - 1 and wanted != planned:
-                made, planned = _plan(tx, study, manifest, *wanted), wanted
+                made, planned = _plan(tx, study, manifest, wanted), wanted
             if wanted == planned:
                 return _begin_session(tx, store, study, invitation, wanted, made, visit)
             name = study.name
         with store.read() as tx:
-            made, planned = _plan(tx, by_name(tx, name), manifest, *wanted), wanted
+            made, planned = _plan(tx, by_name(tx, name), manifest, wanted), wanted
     raise AssertionError("the last attempt makes the plan itself")
 
 
+class _Place(NamedTuple):
+    """What a new rater takes: group, slot and rater index."""
+
+    group: str
+    slot: int
+    number: int
+
+
+def _free_place(tx: Transaction, study: Study, link: Invitation) -> _Place:
+    """The group of the next rater, and its lowest free slot."""
+    query = select(Session.group, Session.slot)
+    held: dict[str, set[int]] = {}
+    for name, slot in tx.execute(query.where(Session.study_id == study.id, Session.holds_slot)):
+        held.setdefault(name, set()).add(slot)
+    counts = {name: len(slots) for name, slots in held.items()}
+    design, number = study.design, study.next_rater
+    group = link.group or next_group(design.groups, counts, design.seed, number)
+    taken = held.get(group, set())
+    slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    return _Place(group, slot, number)
+
+
 def _plan(
-    tx: Transaction, study: Study, manifest: Manifest, slot: int, rater: int
+    tx: Transaction, study: Study, manifest: Manifest, place: _Place
 ) -> tuple[plans.Item, ...]:
     """The plan of a new rater. An active one counts what was judged and accepted by now."""
     judged = judged_pairs(tx, study) if study.design.pairs.plan == "active" else None
-    return plans.make_plan(study.design, manifest, slot, rater, judged)
+    design = study.design.of_group(place.group)
+    return plans.make_plan(design, manifest, place.slot, place.number, judged)
 
 
 def _admit(
@@ -88,7 +114,7 @@ def _admit(
     found = find(tx, token)
     if visit and (again := _entered(tx, visit)):
         return found.invitation, found.study, again
-    admissible(found, store.clock())
+    admissible(tx, found, store.clock())
     if found.row.session_id is not None:
         return found.invitation, found.study, found.row.session_id
     if found.study.state != "open":
@@ -124,25 +150,17 @@ def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None
     )
 
 
-def _free_slot(tx: Transaction, study_id: int) -> int:
-    held = set(
-        tx.scalars(select(Session.slot).where(Session.study_id == study_id, Session.holds_slot))
-    )
-    return next(slot for slot in range(len(held) + 1) if slot not in held)
-
-
 def _begin_session(
     tx: Transaction,
     store: Store,
     study: Study,
     link: Invitation,
-    wanted: tuple[int, int],
+    place: _Place,
     items: Sequence[plans.Item],
     visit: str | None,
 ) -> Enrolled:
-    slot, number = wanted
     now = store.clock()
-    study.next_rater = number + 1
+    study.next_rater = place.number + 1
     study.locked_at = study.locked_at or now
     link.used = Invitation.used + 1
     own, resume = link, None
@@ -153,7 +171,7 @@ def _begin_session(
     rater = Rater(
         study_id=study.id,
         invitation_id=own.id,
-        number=number,
+        number=place.number,
         pseudonym=_pseudonym(tx, study),
         simulated=link.simulated,
         created_at=now,
@@ -164,7 +182,8 @@ def _begin_session(
         id=f"s-{secrets.token_hex(8)}",
         study_id=study.id,
         rater_id=rater.id,
-        slot=slot,
+        group=place.group,
+        slot=place.slot,
         algorithm=plans.ALGORITHM,
         total=len(items),
         sitting_ends=sitting_ends((item.sitting, item.position) for item in items),

@@ -53,6 +53,7 @@ STORED: Mapping[str, Columns] = {
     "sessions": {
         **_WHO,
         "rater_index": Rater.number,
+        "group": Session.group,
         "slot": Session.slot,
         "holds_slot": Session.holds_slot,
         "simulated": Rater.simulated,
@@ -426,6 +427,7 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
         {
             "session": frame["session"],
             "rater": frame["rater"],
+            "group": frame["group"],
             "slot": frame["slot"],
             "stage": frame["stage"],
             "outcome": frame["outcome"],
