@@ -190,14 +190,17 @@ class Study:
         found = replace(found, problems=lines)
         return CheckedStudy.of(self.given, design, manifest, found, power)
 
-    def plan(self, rater: int = 0, *, slot: int | None = None) -> pd.DataFrame:
+    def plan(
+        self, rater: int = 0, *, slot: int | None = None, group: str | None = None
+    ) -> pd.DataFrame:
         """What one rater will be shown, item by item, and why: a tidy frame, a row an item.
 
         Of pairs ``method`` is the left one, ``right_method`` the other. ``reference_sha256`` is the
         original's where it is in view.
         Raters count from 0. ``slot`` gives the place of a rater who dropped out to another one.
-        An active plan is that of a rater before whom nobody has judged.
-        Raises DataError for a study that isn't frozen, StatisticsError for a negative number.
+        ``group`` is the rater's, by default the design's first. An active plan is that of a rater
+        before whom nobody has judged. Raises DataError for a study that isn't frozen, UsageError
+        for an unknown group, StatisticsError for a negative number.
         """
         from dataclasses import asdict
 
@@ -209,7 +212,8 @@ class Study:
         if min(rater, slot or 0) < 0:
             raise StatisticsError(f"Raters count from 0, got {min(rater, slot or 0)}.")
         place = rater if slot is None else slot
-        items = make_plan(self.design, load_manifest(self.folder), place, rater)
+        design = self.design.of_group(group or next(iter(self.design.by_group)))
+        items = make_plan(design, load_manifest(self.folder), place, rater)
         task, frame = self.design.task, pd.DataFrame([asdict(item) for item in items], dtype=object)
         others = [] if task.pair else ["right_method", "right_sha256"]
         others += [] if task.shows_reference else ["reference_sha256"]
@@ -360,6 +364,7 @@ class Study:
         quota: int | None = None,
         rater: str | None = None,
         label: str = "",
+        group: str | None = None,
         expires: date | None = None,
         base_url: str = "http://127.0.0.1:8000",
     ) -> list[Link]:
@@ -367,6 +372,7 @@ class Study:
 
         A "personal" link is for one rater; an "open" one for everybody and a "kiosk" one for a
         laboratory's machine, up to ``quota`` raters. ``rater`` gets a new link for a lost one.
+        Raters come to ``group``, or where none is named to the one that lacks most.
         ``expires`` is the last day on which a rater may begin, to its end in UTC; or a moment,
         UTC where it names no zone. ``base_url`` is the address at which raters reach the site.
 
@@ -383,6 +389,11 @@ class Study:
             )
         if count < 1:
             raise UsageError(f"count can't be {count}.", "Give 1 or more.")
+        if rater and group:
+            raise UsageError(
+                f"A new link leads {rater} on in the group where they are.",
+                f"Omit {option('--group', 'group=')}.",
+            )
         if quota and kind == "personal":
             raise UsageError(
                 option(
@@ -401,7 +412,9 @@ class Study:
                 key, token = links.renew(rater)
                 made = [(key, label, token)]
             else:
-                made = links.create_all(kind, count, quota=quota, expires=until, label=label)
+                made = links.create_all(
+                    kind, count, quota=quota, expires=until, label=label, group=group
+                )
         return [Link(key, note, f"{address}/r/{token}") for key, note, token in made]
 
     def reminders(self, *, idle_days: float = 1.0) -> Due:

@@ -121,16 +121,19 @@ def check(study: str, results: tuple[Path, ...], as_json: bool) -> None:
 @STUDY
 @click.option("--rater", type=click.IntRange(0), default=0, show_default=True, help="The order.")
 @click.option("--slot", type=click.IntRange(0), help="The stimuli.  [default: as the rater]")
+@click.option("--group", help="The rater's group.  [default: the design's first]")
 @click.option("--out", type=PATH, help="Write a CSV file instead.")
 @json_option()
-def plan(study: str, rater: int, slot: int | None, out: Path | None, as_json: bool) -> None:
+def plan(
+    study: str, rater: int, slot: int | None, group: str | None, out: Path | None, as_json: bool
+) -> None:
     """Print what one rater will be shown, item by item, and why.
 
     Raters count from 0. `--slot` gives the place of a rater who dropped out to another one. An
     active plan is that of a rater before whom nobody has judged.
     """
     given = api.Study(study)
-    items = given.plan(rater, slot=slot)
+    items = given.plan(rater, slot=slot, group=group)
     if given.design.pairs.plan == "active":
         warn(
             "Note: pairs of an active plan are chosen when a rater enrols; these are as if nobody "

@@ -56,6 +56,7 @@ EXPIRES = click.option(
 )
 @click.option("--for", "rater", metavar="RATER", help="A new link for a rater who lost theirs.")
 @click.option("--label", default="", help="A note of your own; numbered where there are several.")
+@click.option("--group", help="The group of the design that the link leads to.")
 @EXPIRES
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False))

@@ -77,14 +77,27 @@ def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
     for link in seen.links:
         if link.kind != "personal":
             quota = f" of {link.quota}" if link.quota else ""
-            yield f"link {link.id} ({link.kind}): {link.used}{quota} used"
+            to = f", group {link.group}" if link.group else ""
+            yield f"link {link.id} ({link.kind}{to}): {link.used}{quota} used"
     if seen.raters:
         counts = Counter(row.outcome or "taking part" for row in seen.raters)
         yield ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-        head = ["rater", "place", "stage", "done", "sitting", "last seen (UTC)", "ended", "used"]
+        grouped = any(row.group for row in seen.raters)
+        head = [
+            "rater",
+            *["group"] * grouped,
+            "place",
+            "stage",
+            "done",
+            "sitting",
+            "last seen (UTC)",
+            "ended",
+            "used",
+        ]
         rows = [
             [
                 row.rater,
+                *[row.group] * grouped,
                 row.slot + 1 if row.holds_slot else f"({row.slot + 1})",
                 row.stage,
                 f"{row.done}/{row.of}",

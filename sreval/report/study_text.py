@@ -78,6 +78,7 @@ def _check_lines(
         ["task", f"{design.task}; {'answers ' if pair else ''}{design.answers}"],
         *([["languages", ", ".join(map(language_name, design.languages))]] if design.texts else []),
         ["raters", f"{design.raters}; {_exposed(design, found)}"],
+        *_group_rows(found),
         ["a rater", f"{counted(total, 'item')}: {', '.join(counts)}" if total else "no items"],
         *([["sides", _sides(design)]] if pair else []),
         *_sitting_rows(found),
@@ -107,6 +108,15 @@ def _check_lines(
         for p in found.problems
     )
     return [*lines, "", "The design can't be met.", *said]
+
+
+def _group_rows(found: Feasibility) -> list[list[str]]:
+    rows = [
+        f"{plan.name}: {counted(plan.raters, 'rater')}, {counted(plan.items, 'item')} each, "
+        f"{_about(round(sum(sitting.minutes for sitting in plan.sittings)))}"
+        for plan in found.groups
+    ]
+    return [["groups" if i == 0 else "", text] for i, text in enumerate(rows)]
 
 
 def _exposed(design: StudyDesign, found: Feasibility) -> str:

@@ -92,6 +92,12 @@ MESSAGES = {
           "began. What was saved there is safe."),
         back=False,
     ),
+    "full": Message(
+        410,
+        _("Enough people take part already"),
+        _("Everybody whom this link was meant for has been found. Thank you for your interest."),
+        back=False,
+    ),
     "paused": Message(
         503,
         _("The study is paused"),

@@ -158,15 +158,18 @@ def invite(name: str) -> Page:
     _refuse_elsewhere(name)
     try:
         kind, count, quota, expires = _asked(form)
+        group = form.get("group") or None
+        site().design.of_group(group or "")
     except (ValueError, UsageError) as error:
         return links_page(name, str(error), form), 422
     made = _links(name).create_all(
-        kind, count, quota=quota, expires=expires, label=form.get("label", "")
+        kind, count, quota=quota, expires=expires, label=form.get("label", ""), group=group
     )
     lets_in = "1" if kind == "personal" else str(quota or "no limit")
     until = f"{expires:%Y-%m-%d}" if expires else ""
-    rows = [(key, kind, label, lets_in, until, _address(token)) for key, label, token in made]
-    names = ["id", "kind", "label", "raters", "last day", "link"]
+    own = (kind, group or "")
+    rows = [(key, *own, label, lets_in, until, _address(token)) for key, label, token in made]
+    names = ["id", "kind", "group", "label", "raters", "last day", "link"]
     told = to_csv(pd.DataFrame(rows, columns=names))
     return _download(told, "text/csv; charset=utf-8", f"{name}-links-{rows[0][0]}.csv")
 

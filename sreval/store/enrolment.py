@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import exists, insert, select
 from sqlalchemy.orm import Session as Transaction
@@ -20,6 +21,7 @@ from sreval.store.models import Invitation, PlanItem, Rater, Session, Study, Tom
 from sreval.store.studies import by_name
 from sreval.study import plan as plans
 from sreval.study.design import StudyDesign
+from sreval.study.groups import next_group
 from sreval.study.manifest import Manifest
 from sreval.study.panel import Arrival
 
@@ -46,43 +48,67 @@ def enrol(
 ) -> Enrolled:
     """The session that a link opens: a personal link's own, a new one for open and kiosk links.
 
-    A new rater takes the lowest free slot and a rater index that was never used. ``visit``, a
+    A new rater takes the lowest free slot of their group and a rater index that was never used; the
+    group is the link's, else the one of which the least share is there. ``visit``, a
     secret of the visitor's browser, becomes the token of the new rater's own link: one visit
     enrols one rater, however often and through however many processes it asks. ``arrival`` is whom
     a panel sent by an open link: a participant has one session, whatever link and browser ask.
-    Raises TokenError for a link that opens nothing and for a second go that the design refuses
-    ('again'), StateError while the study isn't open, DataError when ``manifest`` or ``design``
-    isn't what the study was registered with.
+    Raises TokenError for a link that opens nothing or leads to a full group, and for a second go
+    that the design refuses ('again'), StateError while the study isn't open, DataError when
+    ``manifest`` or ``design`` isn't what the study was registered with.
     """
     made: tuple[plans.Item, ...] = ()
-    planned: tuple[int, int] | None = None
+    planned: _Place | None = None
     for attempt in range(_TRIES):
         with store.begin() as tx:
             invitation, study, enrolled = _admit(tx, store, token, visit, arrival)
             if enrolled is not None:
                 return enrolled
             _refuse_changed(study, manifest, design)
-            wanted = (_free_slot(tx, study.id), study.next_rater)
+            wanted = _free_place(tx, study, invitation)
             # A plan takes a while to make and votes would wait for it: it is made outside the
             # transaction, unless others enrol faster than that.
             if attempt == _TRIES - 1 and wanted != planned:
-                made, planned = _plan(tx, study, manifest, *wanted), wanted
+                made, planned = _plan(tx, study, manifest, wanted), wanted
             if wanted == planned:
                 enrolled = _begin_session(tx, store, study, invitation, wanted, made, visit)
                 participants.add(tx, study, enrolled.session_id, arrival)
                 return enrolled
             name = study.name
         with store.read() as tx:
-            made, planned = _plan(tx, by_name(tx, name), manifest, *wanted), wanted
+            made, planned = _plan(tx, by_name(tx, name), manifest, wanted), wanted
     raise AssertionError("the last attempt makes the plan itself")
 
 
+class _Place(NamedTuple):
+    """What a new rater takes: group, slot and rater index."""
+
+    group: str
+    slot: int
+    number: int
+
+
+def _free_place(tx: Transaction, study: Study, link: Invitation) -> _Place:
+    """The group of the next rater, and its lowest free slot."""
+    query = select(Session.group, Session.slot)
+    held: dict[str, set[int]] = {}
+    for name, slot in tx.execute(query.where(Session.study_id == study.id, Session.holds_slot)):
+        held.setdefault(name, set()).add(slot)
+    counts = {name: len(slots) for name, slots in held.items()}
+    design, number = study.design, study.next_rater
+    group = link.group or next_group(design.groups, counts, design.seed, number)
+    taken = held.get(group, set())
+    slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    return _Place(group, slot, number)
+
+
 def _plan(
-    tx: Transaction, study: Study, manifest: Manifest, slot: int, rater: int
+    tx: Transaction, study: Study, manifest: Manifest, place: _Place
 ) -> tuple[plans.Item, ...]:
     """The plan of a new rater. An active one counts what was judged and accepted by now."""
     judged = judged_pairs(tx, study) if study.design.pairs.plan == "active" else None
-    return plans.make_plan(study.design, manifest, slot, rater, judged)
+    design = study.design.of_group(place.group)
+    return plans.make_plan(design, manifest, place.slot, place.number, judged)
 
 
 def _admit(
@@ -99,7 +125,7 @@ def _admit(
     if arrival and (known := participants.session_of(tx, found.study.id, arrival.participant)):
         _refuse_second_go(found.study)
         return found.invitation, found.study, Enrolled(known, None)
-    admissible(found, store.clock())
+    admissible(tx, found, store.clock())
     if found.row.session_id is not None:
         return found.invitation, found.study, Enrolled(found.row.session_id, None)
     if found.study.state != "open":
@@ -145,25 +171,17 @@ def _refuse_changed(study: Study, manifest: Manifest, design: StudyDesign | None
     )
 
 
-def _free_slot(tx: Transaction, study_id: int) -> int:
-    held = set(
-        tx.scalars(select(Session.slot).where(Session.study_id == study_id, Session.holds_slot))
-    )
-    return next(slot for slot in range(len(held) + 1) if slot not in held)
-
-
 def _begin_session(
     tx: Transaction,
     store: Store,
     study: Study,
     link: Invitation,
-    wanted: tuple[int, int],
+    place: _Place,
     items: Sequence[plans.Item],
     visit: str | None,
 ) -> Enrolled:
-    slot, number = wanted
     now = store.clock()
-    study.next_rater = number + 1
+    study.next_rater = place.number + 1
     study.locked_at = study.locked_at or now
     link.used = Invitation.used + 1
     own, resume = link, None
@@ -174,7 +192,7 @@ def _begin_session(
     rater = Rater(
         study_id=study.id,
         invitation_id=own.id,
-        number=number,
+        number=place.number,
         pseudonym=_pseudonym(tx, study),
         simulated=link.simulated,
         created_at=now,
@@ -187,7 +205,8 @@ def _begin_session(
         id=f"s-{secrets.token_hex(8)}",
         study_id=study.id,
         rater_id=rater.id,
-        slot=slot,
+        group=place.group,
+        slot=place.slot,
         algorithm=plans.ALGORITHM,
         total=len(items),
         sitting_ends=sitting_ends((item.sitting, item.position) for item in items),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sreval.errors import StoreError
 
-TokenWhy = Literal["unknown", "used-up", "revoked", "expired", "again"]
+TokenWhy = Literal["unknown", "used-up", "revoked", "expired", "again", "full"]
 VoteWhy = Literal[
     "scale", "malformed", "position", "unseen", "session", "closed", "paused", "ended",
     "too-early", "rest",

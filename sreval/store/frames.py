@@ -57,6 +57,7 @@ STORED: Mapping[str, Columns] = {
         "rater_index": Rater.number,
         "link_number": Rater.link_number,
         "link_label": Rater.link_label,
+        "group": Session.group,
         "slot": Session.slot,
         "holds_slot": Session.holds_slot,
         "simulated": Rater.simulated,
@@ -460,6 +461,7 @@ def _sessions_of(frame: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
         {
             "session": frame["session"],
             "rater": frame["rater"],
+            "group": frame["group"],
             "slot": frame["slot"],
             "stage": frame["stage"],
             "outcome": frame["outcome"],

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import UsageError
@@ -32,6 +32,7 @@ class InvitationRow:
     study: str
     kind: InvitationKind
     label: str
+    group: str | None
     quota: int | None
     used: int
     simulated: bool
@@ -87,11 +88,12 @@ class Links:
         quota: int | None = None,
         expires: dt.datetime | None = None,
         label: str = "",
+        group: str | None = None,
         simulated: bool = False,
     ) -> tuple[int, str]:
         """A new link's id and token; raises as `create_all`."""
         ((key, _, token),) = self.create_all(
-            kind, quota=quota, expires=expires, label=label, simulated=simulated
+            kind, quota=quota, expires=expires, label=label, group=group, simulated=simulated
         )
         return key, token
 
@@ -103,12 +105,14 @@ class Links:
         quota: int | None = None,
         expires: dt.datetime | None = None,
         label: str = "",
+        group: str | None = None,
         simulated: bool = False,
     ) -> list[tuple[int, str, str]]:
         """New links, all or none: id, label and token of each. Nobody can know the tokens later.
 
-        Several links have numbers behind their ``label``. Raises UsageError for a quota below 1
-        or of a personal link, StateError for a closed study.
+        Several links have numbers behind their ``label``; all lead to ``group``, if one is named.
+        Raises UsageError for a quota below 1 or of a personal link, and for a group that the design
+        hasn't; StateError for a closed study.
         """
         if quota is not None and (kind == "personal" or quota < 1):
             raise UsageError(
@@ -121,11 +125,13 @@ class Links:
                 raise StateError(
                     f"Study {self.study!r} is closed.", "Nobody can be invited any more."
                 )
+            study.design.of_group(group or "")
             made = []
             for number in range(1, count + 1):
                 link, token = make(tx, study.id, kind, simulated, self.store.clock())
                 link.quota = 1 if kind == "personal" else quota
                 link.expires_at = expires
+                link.group = group or None
                 link.label = f"{label} {number}" if label and count > 1 else label
                 made.append((link, token))
             tx.flush()
@@ -241,7 +247,7 @@ def renewed(tx: Transaction, lost: Invitation, now: dt.datetime) -> tuple[Invita
     """A personal link in the place of ``lost``, which stops working; not yet flushed."""
     link, token = make(tx, lost.study_id, "personal", lost.simulated, now)
     link.quota, link.used, link.expires_at = 1, lost.used, lost.expires_at
-    link.parent_id, link.label = lost.id, lost.label
+    link.parent_id, link.label, link.group = lost.id, lost.label, lost.group
     lost.revoked_at = lost.revoked_at or now
     return link, token
 
@@ -258,7 +264,7 @@ def lookup(store: Store, token: str, *, begun: bool = False) -> InvitationRow:
     """
     with store.read() as tx:
         found = find(tx, token)
-        admissible(found, store.clock(), begun=begun)
+        admissible(tx, found, store.clock(), begun=begun)
         return found.row
 
 
@@ -284,7 +290,7 @@ def find(tx: Transaction, token: str) -> Found:
     return Found(invitation, study, _row(invitation, study.name, pseudonym, session_id))
 
 
-def admissible(found: Found, now: dt.datetime, *, begun: bool = False) -> None:
+def admissible(tx: Transaction, found: Found, now: dt.datetime, *, begun: bool = False) -> None:
     """Raise TokenError unless the link can begin or resume a session now."""
     row = found.row
     ask = "Ask whoever invited you for a new one."
@@ -298,6 +304,18 @@ def admissible(found: Found, now: dt.datetime, *, begun: bool = False) -> None:
         raise TokenError(
             "expired", f"This link expired on {row.expires_at:%Y-%m-%d %H:%M} UTC.", ask
         )
+    if row.group is not None:
+        _refuse_group(tx, found.study, row.group, ask)
+
+
+def _refuse_group(tx: Transaction, study: Study, name: str, ask: str) -> None:
+    """Raise TokenError unless a group is there, and has room for another rater."""
+    own = study.design.by_group.get(name)
+    if own is None:  # a design changes as long as nobody has begun
+        raise TokenError("revoked", f"The study has no group {name!r} any more.", ask)
+    held = (Session.study_id == study.id, Session.group == name, Session.holds_slot)
+    if (tx.scalar(select(func.count()).select_from(Session).where(*held)) or 0) >= own.raters:
+        raise TokenError("full", f"The group {name!r} has all its raters.", ask)
 
 
 def links_of(tx: Transaction, study: Study) -> tuple[InvitationRow, ...]:
@@ -324,6 +342,7 @@ def _row(
         study=study,
         kind=invitation.kind,  # type: ignore[arg-type]  # held by a CHECK
         label=invitation.label,
+        group=invitation.group,
         quota=invitation.quota,
         used=invitation.used,
         simulated=invitation.simulated,

@@ -19,7 +19,7 @@ from sreval.store.studies import by_name, unknown_rater
 
 @dataclass(frozen=True)
 class RaterRow:
-    """One rater's progress.
+    """One rater's progress. ``group`` is "" in a study without groups.
 
     ``holds_slot``: no other rater takes the place; ``given_on``: another one has it. ``finished``:
     every item is rated. ``used``: whether the votes count, None while nothing is decided.
@@ -27,6 +27,7 @@ class RaterRow:
     """
 
     rater: str
+    group: str
     slot: int
     holds_slot: bool
     stage: str
@@ -166,10 +167,11 @@ def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:
         .order_by(Rater.number)
     )
     found = tx.execute(query).all()
-    held = {session.slot for _, session in found if session.holds_slot}
+    held = {(session.group, session.slot) for _, session in found if session.holds_slot}
     return tuple(
         RaterRow(
             rater=rater.pseudonym,
+            group=session.group,
             slot=session.slot,
             holds_slot=session.holds_slot,
             stage=session.stage,
@@ -183,7 +185,7 @@ def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:
             simulated=rater.simulated,
             finished=session.finished,
             used=_used(tx, session, study),
-            given_on=not session.holds_slot and session.slot in held,
+            given_on=not session.holds_slot and (session.group, session.slot) in held,
             language=session.language,
         )
         for rater, session in found

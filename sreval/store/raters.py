@@ -210,7 +210,10 @@ def decline(store: Store, session_id: str) -> bool:
 
 def _slot_is_taken(tx: Transaction, session: Session) -> bool:
     others = select(Session.id).where(
-        Session.study_id == session.study_id, Session.slot == session.slot, Session.holds_slot
+        Session.study_id == session.study_id,
+        Session.group == session.group,
+        Session.slot == session.slot,
+        Session.holds_slot,
     )
     return tx.scalar(others) is not None
 

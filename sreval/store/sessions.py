@@ -150,7 +150,7 @@ class PlanItemRow:
 
 @dataclass(frozen=True)
 class SessionState:
-    """Where a session stands. Positions and sittings count from 1.
+    """Where a session stands. Positions and sittings count from 1; ``group`` is "" without groups.
 
     ``position`` is the lowest position without a vote, None outside the stage 'rating'.
     ``language`` is that of the texts which the rater reads, None before the consent.
@@ -164,6 +164,7 @@ class SessionState:
 
     session_id: str
     study: str
+    group: str
     stage: str
     position: int | None
     done: int
@@ -661,6 +662,7 @@ class OpenedSession:
         return SessionState(
             session_id=session.id,
             study=self.study.name,
+            group=session.group,
             stage=stage,
             position=session.done + 1 if stage == "rating" else None,
             done=session.done,

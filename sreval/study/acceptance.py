@@ -127,8 +127,7 @@ class Acceptance:
             made[session] = Verdict(
                 used=all(rule.used for rule in broken),
                 paid=all(
-                    rule.paid or (rule.kind == "incomplete" and session in ended)
-                    for rule in broken
+                    rule.paid or (rule.kind == "incomplete" and session in ended) for rule in broken
                 ),
                 reasons=tuple(rule.reason for rule in broken),
             )
@@ -190,12 +189,14 @@ class Acceptance:
         rule = self._default(planned.kind).having(**{named.limit: planned.limit})
         if planned.kind == "straight-lining":
             return replace(rule.having(most_share=1.0), least=int(planned.limit) + 1)
-        items = self._design.rating_items(self._trials())[named.items]
+        plans = self._design.by_group.values()
+        items = min(own.rating_items(_trials(own))[named.items] for own in plans)
         return replace(rule, least=min(rule.least, items)) if items else rule
 
-    def _trials(self) -> int:
-        """The stimuli or pairs that are rated, 0 where only the data sets' images tell."""
-        datasets = self._design.images.datasets
-        if not all(part.images for part in datasets):
-            return self._design.subset or 0
-        return sum(len(part.images) * len(self._design.trials_on(part.name)) for part in datasets)
+
+def _trials(design: StudyDesign) -> int:
+    """The stimuli or pairs that are rated, 0 where only the data sets' images tell."""
+    datasets = design.images.datasets
+    if not all(part.images for part in datasets):
+        return design.subset or 0
+    return sum(len(part.images) * len(design.trials_on(part.name)) for part in datasets)

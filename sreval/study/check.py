@@ -34,7 +34,7 @@ from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, unit_names
 from sreval.study.acceptance import Acceptance
 from sreval.study.design import RATING, Analysis, ItemKind, StudyDesign
 from sreval.study.exposure import Drawn, Scenes, StimulusSet, versions
-from sreval.study.manifest import Key, Manifest
+from sreval.study.manifest import Key, Manifest, Trial
 from sreval.study.markdown import shown_as_typed
 from sreval.study.plan import showings, votes_of
 from sreval.study.presentation import Unmet, feasible_order
@@ -135,7 +135,10 @@ def attainable(stimuli: StimulusSet) -> tuple[Attainable, ...]:
     """What the planned analysis could show on each data set where it compares methods.
 
     Every rater is taken to rate all of the plan. The subset must fit (`StimulusSet.unmet_subset`).
+    Empty where groups of raters rate different things: no test is over all of them.
     """
+    if not stimuli.design.groups_rate_alike:
+        return ()
     on = _on_pairs if stimuli.design.task.pair else _on
     return tuple(
         on(stimuli, dataset)
@@ -397,12 +400,28 @@ class Sitting:
 
 
 @dataclass(frozen=True)
+class GroupPlan:
+    """What a rater of one group is asked for: items by kind, and sittings."""
+
+    name: str
+    raters: int
+    counts: Mapping[ItemKind, int]
+    sittings: tuple[Sitting, ...]
+
+    @property
+    def items(self) -> int:
+        """How many items a rater has in all."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
 class Feasibility:
     """What `check` found.
 
     `problems` forbid the study; `missing` are the stimuli that are not on this machine; `notes`
     say what the design gives that its author may not have meant. `counts` are the items of one
-    rater by kind, `exposures` the least and most votes that a stimulus gets from all raters.
+    rater by kind, and `sittings` theirs, in a design with groups of the group that has most items;
+    `groups` has those of each. `exposures` the least and most votes that a stimulus gets from all raters.
     `tests` say what the planned analysis could show on each data set; empty if there are problems.
     """
 
@@ -413,6 +432,7 @@ class Feasibility:
     exposures: tuple[int, int]
     sittings: tuple[Sitting, ...]
     tests: tuple[Attainable, ...]
+    groups: tuple[GroupPlan, ...]
 
     @property
     def minutes(self) -> float:
@@ -454,14 +474,31 @@ def check(
         problems += here.unmet(missing)
         missing = tuple(key for key in missing if not here.unmet([key]))
     tests: tuple[Attainable, ...] = ()
+    of_groups = {
+        name: StimulusSet.of(own, scenes) if name else stimuli
+        for name, own in design.by_group.items()
+    }
     if not stimuli.unmet:
-        problems += _of_slots(stimuli, scenes)
+        for number, (name, own) in enumerate(of_groups.items()):
+            problems += [_of_group(name, number, unmet) for unmet in _of_slots(own, scenes)]
         tests = () if stimuli.unmet_subset else attainable(stimuli)
     hopeless = [found for found in tests if found.hopeless]
     problems += [Unmet("analysis", h.note, h.remedy) for h in hopeless if h.planned]
     notes = [f"{h.note}. {h.remedy}" for h in hopeless if not h.planned]
     notes += [found.idle_note for found in tests if found.idle_note]
-    counts = _counts(stimuli)
+    if not design.groups_rate_alike:
+        problems += _of_comparisons_between_groups(design)
+        notes.append(
+            "The groups rate different things. What the tests could show isn't told, and no power: "
+            "every comparison is over the raters who rate both of its methods."
+        )
+    plans = [
+        GroupPlan(name, own.design.raters, counts, tuple(_sittings(own.design, counts)))
+        for name, own in of_groups.items()
+        for counts in [_counts(own)]
+    ]
+    most = max(plans, key=lambda plan: plan.items)
+    counts = most.counts
     return Feasibility(
         problems=tuple(problems),
         missing=missing,
@@ -473,15 +510,34 @@ def check(
             *_of_words(design),
             *_of_question(design),
             *_of_outcomes(design),
-            *_notes(stimuli, scenes, counts),
+            *_notes_of(of_groups, scenes),
             *([] if manifest else _of_fit(design)),
             *notes,
         ),
         counts=counts,
-        exposures=_exposures(stimuli),
-        sittings=tuple(_sittings(design, counts)),
+        exposures=_exposures(list(of_groups.values())),
+        sittings=most.sittings,
         tests=tests,
+        groups=tuple(plans) if design.groups else (),
     )
+
+
+def _of_group(name: str, number: int, unmet: Unmet) -> Unmet:
+    """What a design can't show, as a problem of the group that it is of, if it is of one."""
+    if not name:
+        return unmet
+    what = f"the group {name!r} can't be filled: {unmet.constraint}: {unmet.what}"
+    return replace(unmet, constraint=f"groups.{number}", what=what)
+
+
+def _of_comparisons_between_groups(design: StudyDesign) -> Iterator[Unmet]:
+    """Planned comparisons of methods that no rater sees both of."""
+    rated = [set(own.images.methods) for own in design.by_group.values()]
+    for number, pair in enumerate(design.analysis.comparisons):
+        if not any(set(pair) <= methods for methods in rated):
+            what = f"no group rates both {pair[0]} and {pair[1]}, so their votes aren't paired"
+            remedy = "Let a group rate both, or leave the comparison out."
+            yield Unmet(f"analysis.comparisons.{number}", what, remedy)
 
 
 def _here(design: StudyDesign) -> Available:
@@ -799,14 +855,19 @@ def _counts(stimuli: StimulusSet) -> dict[ItemKind, int]:
     return before | {"stabilising": opening} | rating
 
 
-def _exposures(stimuli: StimulusSet) -> tuple[int, int]:
-    total, raters = len(stimuli.voted), stimuli.design.raters
-    if not total:
-        return 0, 0
-    each = stimuli.design.rating_items(total)["vote"]
-    # raters of slots 2k and 2k + 1 judge the same pairs
-    turns = [raters // 2, raters - raters // 2] if stimuli.design.task.pair else [raters]
-    return sum(n * each // total for n in turns), sum(-(-n * each // total) for n in turns)
+def _exposures(groups: Sequence[StimulusSet]) -> tuple[int, int]:
+    """The least and most votes that a stimulus, or a pair on an image, gets from all groups."""
+    least: Counter[Trial] = Counter()
+    most: Counter[Trial] = Counter()
+    for stimuli in groups:
+        total, raters = len(stimuli.voted), stimuli.design.raters
+        each = stimuli.design.rating_items(total)["vote"]
+        # raters of slots 2k and 2k + 1 judge the same pairs
+        turns = [raters // 2, raters - raters // 2] if stimuli.design.task.pair else [raters]
+        for trial in stimuli.voted:
+            least[trial] += sum(n * each // total for n in turns)
+            most[trial] += sum(-(-n * each // total) for n in turns)
+    return min(least.values(), default=0), max(most.values(), default=0)
 
 
 def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[Sitting]:
@@ -823,9 +884,25 @@ def _sittings(design: StudyDesign, counts: Mapping[ItemKind, int]) -> Iterator[S
         yield Sitting(items, breaks, seconds / 60)
 
 
+def _notes_of(groups: Mapping[str, StimulusSet], scenes: Scenes) -> list[str]:
+    """The notes on every rater's plan; those on the plans of some groups alone name the group."""
+    found = {
+        name: list(_notes(stimuli, scenes, _counts(stimuli))) for name, stimuli in groups.items()
+    }
+    of_all = [
+        note for note in next(iter(found.values())) if all(note in own for own in found.values())
+    ]
+    return of_all + [
+        f"Group {name}: {note}"
+        for name, notes in found.items()
+        for note in notes
+        if note not in of_all
+    ]
+
+
 def _notes(stimuli: StimulusSet, scenes: Scenes, counts: Mapping[ItemKind, int]) -> Iterator[str]:
     design = stimuli.design
-    least, most = _exposures(stimuli)
+    least, most = _exposures([stimuli])
     what, vote = ("pair", "judgement") if design.task.pair else ("stimulus", "vote")
     if least < most and design.pairs.plan == "balanced":
         some = "pairs of an image" if design.task.pair else "stimuli"

@@ -66,17 +66,44 @@ class PlannedLook:
         )
 
 
+def rated_of(manifest: Manifest, design: StudyDesign) -> tuple[Stimulus, ...]:
+    """The stimuli that a design rates, in the manifest's order."""
+    wanted = {
+        part.name: (set(part.images), set(design.images.methods_of(part.name)))
+        for part in design.images.datasets
+    }
+    return tuple(
+        stimulus
+        for stimulus in manifest.stimuli
+        if stimulus.dataset in wanted
+        and stimulus.method in wanted[stimulus.dataset][1]
+        and (not wanted[stimulus.dataset][0] or stimulus.image in wanted[stimulus.dataset][0])
+    )
+
+
+def trials_of(manifest: Manifest, design: StudyDesign) -> tuple[Trial, ...]:
+    """What is voted on in a design, in the manifest's order: its stimuli, or pairs of them."""
+    rated = rated_of(manifest, design)
+    if not design.task.pair:
+        return tuple(stimulus.key for stimulus in rated)
+    images = dict.fromkeys(stimulus.key[:2] for stimulus in rated)
+    return tuple(
+        (dataset, image, *pair) for dataset, image in images for pair in design.trials_on(dataset)
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class StudyData:
     """A study's design and all that was collected.
 
     ``votes`` are checked votes (``opinions.votes.check_votes``) and may be empty. Of pairs they
     have the columns of an export's votes.csv, and ``score``: -1 for the left picture, 1 for the
-    right, 0 for neither. ``sessions`` has a row per session: session, rater, slot, stage, outcome,
-    votes, accepted, reason, decided (by an operator: true, false, or nothing), paid, started_at,
-    ended_at, sittings, simulated, site (of a study joined from several), language, and facts on the
-    device. ``invited`` counts personal links, None where that isn't known; ``deleted`` raters whose
-    data were deleted at their wish. ``design_sha256`` is that under which the votes were cast.
+    right, 0 for neither. ``sessions`` has a row per session: session, rater, group ("" without
+    groups), slot, stage, outcome, votes, accepted, reason, decided (by an operator: true, false, or
+    nothing), paid, started_at, ended_at, sittings, simulated, site (of a study joined from
+    several), language, and facts on the device. ``invited`` counts personal links, None where that
+    isn't known; ``deleted`` raters whose data were deleted at their wish. ``design_sha256`` is that
+    under which the votes were cast.
     """
 
     design: StudyDesign
@@ -104,29 +131,27 @@ class StudyData:
     @cached_property
     def rated(self) -> tuple[Stimulus, ...]:
         """The stimuli whose votes count, in the manifest's order."""
-        wanted = {
-            part.name: (set(part.images), set(self.design.images.methods_of(part.name)))
-            for part in self.design.images.datasets
-        }
-        return tuple(
-            stimulus
-            for stimulus in self.manifest.stimuli
-            if stimulus.dataset in wanted
-            and stimulus.method in wanted[stimulus.dataset][1]
-            and (not wanted[stimulus.dataset][0] or stimulus.image in wanted[stimulus.dataset][0])
-        )
+        return rated_of(self.manifest, self.design)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """What is voted on, in the manifest's order: the stimuli, or the pairs of each image."""
-        if not self.design.task.pair:
-            return tuple(stimulus.key for stimulus in self.rated)
-        images = dict.fromkeys(stimulus.key[:2] for stimulus in self.rated)
-        return tuple(
-            (dataset, image, *pair)
-            for dataset, image in images
-            for pair in self.design.trials_on(dataset)
-        )
+        return trials_of(self.manifest, self.design)
+
+    @property
+    def raters_by_group(self) -> dict[str, tuple[int, int, int]]:
+        """For each group how many raters began, came to the end and were wanted."""
+        ends = self.sessions.get("outcome"), self.sessions.get("group")
+        if not self.design.groups or ends[1] is None:
+            return {}
+        return {
+            group.name: (
+                int((ends[1] == group.name).sum()),
+                int(((ends[1] == group.name) & (ends[0] == "complete")).sum()),
+                group.raters,
+            )
+            for group in self.design.groups
+        }
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
@@ -275,7 +300,12 @@ class Monitoring:
         counts = self._rating["session"].value_counts()
         frame = self.data.sessions.copy()
         frame["votes"] = frame["session"].map(counts).fillna(0).astype(np.int64)
-        frame["of"] = sum(self.data.design.rating_items(len(self.data.trials)).values())
+        items = {
+            name: sum(own.rating_items(len(trials_of(self.data.manifest, own))).values())
+            for name, own in self.data.design.by_group.items()
+        }
+        groups = frame["group"] if "group" in frame else pd.Series("", frame.index)
+        frame["of"] = groups.map(items)
         frame["share"] = (frame["votes"] / frame["of"]).clip(upper=1.0)
         frame["outcome"] = frame["outcome"].fillna(UNDER_WAY).astype(str)
         ended, share, names = frame["outcome"] != UNDER_WAY, frame["share"], frame["rater"]
@@ -297,12 +327,10 @@ class Monitoring:
         """
         design, table = self.data.design, self._by_trial
         cell = ["dataset", *self._methods]
-        per_rater = design.subset or len(table)
         grouped = table.groupby(cell, sort=False)
         frame = grouped["votes"].agg(stimuli="size", votes="sum", least="min", most="max")
         active = design.task.pair and design.pairs.plan == "active"
-        planned = design.raters * per_rater * frame["stimuli"] / len(table)
-        frame["planned"] = math.nan if active else planned
+        frame["planned"] = math.nan if active else self._planned(cell).reindex(frame.index)
         frame["share"] = frame["votes"] / frame["planned"]
         raters = self._opinions.groupby(cell)["rater"].nunique()
         frame["raters"] = raters.reindex(frame.index).fillna(0).astype(np.int64)
@@ -315,6 +343,16 @@ class Monitoring:
             for methods in design.trials_on(part.name)
         ]
         return frame.loc[[key for key in order if key in frame.index]].reset_index()
+
+    def _planned(self, cell: list[str]) -> pd.Series[float]:
+        """How many votes the raters of all groups would give, by data set and method or pair."""
+        parts = []
+        for own in self.data.design.by_group.values():
+            columns = ["dataset", "image", *self._methods]
+            table = pd.DataFrame(trials_of(self.data.manifest, own), columns=columns)
+            per_rater = own.subset or len(table)
+            parts.append(own.raters * per_rater * table.groupby(cell).size() / len(table))
+        return pd.concat(parts).groupby(level=list(range(len(cell)))).sum()
 
     @property
     def exposure(self) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, PrivateAttr, model_validator
 
 from sreval import content
 from sreval.config import Config, FieldError, config_text
@@ -25,6 +25,7 @@ from sreval.frames import unit_name, unit_of
 from sreval.images.scales import UpscalingFactor
 from sreval.opinions.units import Chosen, Spending, default_unit
 from sreval.reading import from_toml
+from sreval.study.groups import NAME, NAME_LETTERS, Group, Quota
 from sreval.study.manifest import DESIGN
 from sreval.study.panel import CODE, Panel, placeholders, refuse_placeholders
 from sreval.study.questions import Comment, Question, refuse_conditions
@@ -32,9 +33,6 @@ from sreval.study.task import DEGRADATION, REFERENCE, Choice, Scale, Task
 from sreval.study.texts import LANGUAGE, Texts, in_language, missing, refuse_misfits
 from sreval.study.viewing import ViewingChecks
 
-NAME = r"^[a-z0-9][a-z0-9._-]*$"
-_NAME_LETTERS = 200
-"""What the database holds of a study's name."""
 _Where = tuple[str | int, ...]
 _OF_A_PAIR = 2
 _TASK_AND_SCALE = ("task", "scale")
@@ -435,7 +433,7 @@ class Analysis(Config):
 class StudyDesign(Config):
     """The whole design of an opinion study."""
 
-    name: str = Field(pattern=NAME, max_length=_NAME_LETTERS)
+    name: str = Field(pattern=NAME, max_length=NAME_LETTERS)
     """What commands, folders and the database call the study."""
     title: str = Field(min_length=1)
     """What raters and operators read above their pages."""
@@ -474,6 +472,10 @@ class StudyDesign(Config):
     """Items at the start of every sitting that don't count."""
     repeats: tuple[Repeat, ...] = ()
     """Stimuli that come again."""
+    groups: tuple[Group, ...] = ()
+    """Groups of raters who are asked for different things."""
+    quotas: tuple[Quota, ...] = ()
+    """Answers of which the study wants so many raters and no more."""
     gold: tuple[Gold, ...] = ()
     """Items with a known answer."""
     same: tuple[Same, ...] = ()
@@ -498,6 +500,8 @@ class StudyDesign(Config):
     """What a rater is shown at the end."""
     analysis: Analysis = Analysis()
     """The planned analysis."""
+    _whole: Images | None = PrivateAttr(default=None)
+    """Of the design of a group, what the study rates."""
 
     @property
     def answers(self) -> Scale | Choice:
@@ -588,12 +592,164 @@ class StudyDesign(Config):
                 "the study has one sitting, so none is later", "stabilising", "later",
                 remedy="Leave it out, or set sittings.items.",
             )  # fmt: skip
+        self._refuse_groups()
+        self._refuse_quotas()
         looks = self.analysis.looks
         if looks and looks[-1] != self.raters:
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
             remedy = f"Let the last look be {self.raters}."
             raise FieldError(what, "analysis", "looks", remedy=remedy)
         return self
+
+    def _refuse_groups(self) -> None:
+        """Raise FieldError for groups that together aren't the study, or that can't be filled."""
+        if not self.groups:
+            return
+        names = [group.name for group in self.groups]
+        _refuse_doubles(names, "another group has this name", "groups", "name")
+        total = sum(group.raters for group in self.groups)
+        if total != self.raters:
+            raise FieldError(
+                f"the groups have {total} raters in all, and the study has {self.raters}", "groups",
+                remedy=f"Set raters to {total}, or change those of the groups.",
+            )  # fmt: skip
+        if self.pairs.plan == "active":
+            raise FieldError(
+                "an active plan goes by the answers of all raters, so they can't be in groups",
+                "groups", remedy='Leave [[groups]] out, or set pairs.plan to "balanced".',
+            )  # fmt: skip
+        if self.analysis.looks and not self.groups_rate_alike:
+            raise FieldError(
+                "the tests at each look take all raters to rate the same, and the groups don't",
+                "analysis", "looks", remedy="Leave it out.",
+            )  # fmt: skip
+        rated = {"methods": self.images.methods, "datasets": [d.name for d in self.images.datasets]}
+        for number, group in enumerate(self.groups):
+            for key, known in rated.items():
+                chosen = getattr(group, key)
+                for name in chosen:
+                    if name not in known:
+                        raise _not_rated(name, known, "groups", number, key)
+                    if chosen.count(name) > 1:
+                        raise FieldError(f"{shown(name)} is given twice", "groups", number, key)
+            own = self.of_group(group.name)
+            for part in own.images.datasets:
+                if not own.images.methods_of(part.name):
+                    raise FieldError(
+                        f"the group {group.name!r} can't be filled: none of its methods is rated "
+                        f"on {part.name}", "groups", number,
+                        remedy="Name another method or fewer data sets.",
+                    )  # fmt: skip
+            try:
+                own._parts_fit()
+            except FieldError as error:
+                raise FieldError(
+                    f"the group {group.name!r} can't be filled: {error}", "groups", number,
+                    remedy="Name other methods or data sets.",
+                ) from None  # fmt: skip
+
+    def _refuse_quotas(self) -> None:
+        """Raise FieldError for a quota on what nobody is asked, or that keeps raters away."""
+        asked = {q.key: q for q in self.questions if q.when == "before" and q.kind == "choice"}
+        pairs = [(quota.question, quota.option) for quota in self.quotas]
+        _refuse_doubles(pairs, "this answer has a quota already", "quotas", "option")
+        for number, quota in enumerate(self.quotas):
+            question = asked.get(quota.question)
+            if question is None:
+                raise FieldError(
+                    "no choice of this key is asked before the first item", "quotas", number,
+                    "question", remedy=suggestion(quota.question, asked),
+                )  # fmt: skip
+            if quota.option not in question.options:
+                raise FieldError(
+                    f"it isn't an option of {quota.question!r}", "quotas", number, "option",
+                    remedy=suggestion(quota.option, question.options),
+                )  # fmt: skip
+            if quota.option in question.screens_out:
+                raise FieldError(
+                    "this answer ends every session", "quotas", number, "option",
+                    remedy="Leave the quota out, or take the answer out of screens_out.",
+                )  # fmt: skip
+        for key in dict.fromkeys(quota.question for quota in self.quotas):
+            own = {quota.option: quota.raters for quota in self.quotas if quota.question == key}
+            let_in = [o for o in asked[key].options if o not in asked[key].screens_out]
+            most = sum(own.get(option, self.raters) for option in let_in)
+            if asked[key].required and most < self.raters:
+                raise FieldError(
+                    f"the answers to {key!r} let {most} raters in at most, and the study has "
+                    f"{self.raters}", "quotas", remedy="Raise a quota, or set raters lower.",
+                )  # fmt: skip
+
+    @property
+    def groups_rate_alike(self) -> bool:
+        """Whether all raters rate the same, whatever their group."""
+        return all(group.rates_all for group in self.groups)
+
+    @property
+    def by_group(self) -> dict[str, StudyDesign]:
+        """The design of each group, by its name; this one, by "", where there are no groups."""
+        return {name: self.of_group(name) for name in [g.name for g in self.groups] or [""]}
+
+    def of_group(self, name: str) -> StudyDesign:
+        """The design as the raters of one group have it, with its number of raters and without
+        what the group doesn't rate; itself for "".
+
+        Calibration, practice and checks are those of all. Raises UsageError for an unknown group.
+        """
+        if not name:
+            return self
+        group = next((group for group in self.groups if group.name == name), None)
+        if group is None:
+            known = [one.name for one in self.groups]
+            raise UsageError(
+                f"{self.name} has no group {shown(name)}.",
+                suggestion(name, known) if known else "Its design has no [[groups]].",
+            )
+        methods = tuple(m for m in self.images.methods if m in (group.methods or (m,)))
+        images = self.images.model_copy(
+            update={
+                "methods": methods,
+                "datasets": tuple(
+                    part.model_copy(
+                        update={"without": tuple(m for m in part.without if m in methods)}
+                    )
+                    for part in self.images.datasets
+                    if part.name in (group.datasets or (part.name,))
+                ),
+            }
+        )
+        rated = {part.name: images.methods_of(part.name) for part in images.datasets}
+        analysis = self.analysis.model_copy(
+            update={
+                "looks": (),
+                "comparisons": tuple(
+                    pair for pair in self.analysis.comparisons if set(pair) <= set(methods)
+                ),
+            }
+        )
+        own = self.model_copy(
+            update={
+                "groups": (),
+                "quotas": (),
+                "raters": group.raters,
+                "instructions": group.instructions or self.instructions,
+                "images": images,
+                "analysis": analysis,
+                "repeats": tuple(
+                    repeat
+                    for repeat in self.repeats
+                    if {repeat.method, repeat.against or repeat.method}
+                    <= set(rated.get(repeat.dataset, ()))
+                ),
+            }
+        )
+        own._whole = self.images
+        return own
+
+    @property
+    def study_datasets(self) -> tuple[DatasetPart, ...]:
+        """The data sets that the study rates, also where this is the design of a group."""
+        return (self._whole or self.images).datasets
 
     def _refuse_off_scale(self) -> None:
         """Raise FieldError for a score of an example or a gold item that no rater could give."""
@@ -877,10 +1033,10 @@ def copy_study(name: str, source: Path) -> Path:
     Returns the new study.toml. Raises UsageError for a name that is taken or can't be one, and
     for a source that holds no valid design.
     """
-    if not re.fullmatch(NAME, name) or len(name) > _NAME_LETTERS:
+    if not re.fullmatch(NAME, name) or len(name) > NAME_LETTERS:
         raise UsageError(
             f"{shown(name)} can't be a study's name.",
-            f"Use a-z, 0-9, '.', '_' and '-', no dash first, {_NAME_LETTERS} letters or fewer.",
+            f"Use a-z, 0-9, '.', '_' and '-', no dash first, {NAME_LETTERS} letters or fewer.",
         )
     folder = content.own_folders("studies")[-1] / name
     if name in content.names("studies") or folder.exists():

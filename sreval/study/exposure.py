@@ -440,7 +440,7 @@ def _rank(design: StudyDesign, block: Block, name: str) -> tuple[bool, str]:
     kind = "repeats" if isinstance(block, Repeat) else "drawn"
     rated = any(
         name in given.images or not given.images
-        for given in design.images.datasets
+        for given in design.study_datasets
         if given.name == block.dataset
     )
     return rated, sha256_bytes(f"{design.seed}/{kind}/{block.dataset}/{name}".encode())

@@ -132,9 +132,7 @@ def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     ]
 
 
-def _in_turns(
-    trials_of: Sequence[tuple[Trial, ...]], pair: bool, stream: Stream
-) -> list[Trial]:
+def _in_turns(trials_of: Sequence[tuple[Trial, ...]], pair: bool, stream: Stream) -> list[Trial]:
     """One trial of each image, whose methods, or pairs, take turns; a pair's sides by chance."""
     images = stream.shuffle(list(trials_of))
     turns = stream.shuffle(list(range(len(images[0])))) if images else []

@@ -75,6 +75,8 @@ def untold(design: StudyDesign) -> str:
         return f"more than {MOST} raters take too long to simulate"
     if design.task.question == "photograph":
         return "it is of differences in quality, and the study asks for the photograph"
+    if not design.groups_rate_alike:
+        return "its groups of raters rate different things"
     if design.pairs.plan == "active":
         return "a balanced plan is simulated, and an active one chooses other pairs"
     return ""

@@ -36,7 +36,9 @@ UPDATE rater SET link_number = (
 """
 """A rater's own link was made from the one that they came by, or replaced it."""
 LABEL = """
-UPDATE rater SET link_label = (SELECT label FROM invitation WHERE id = rater.link_number)
+UPDATE rater SET link_label = (
+    SELECT NULLIF(label, '') FROM invitation WHERE id = rater.link_number
+)
 """
 
 
