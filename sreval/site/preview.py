@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +198,8 @@ class _Session(RaterSession):
         state = self.state(position + 1)
         if position == len(items):
             self._here.rated.add(self.id)
-            state = _Session(self._here, self._here.after(self.id)).state()
+            # not at rating: the browser then asks for its page anew, and is led to the next one
+            state = replace(state, stage="instructions", position=None, items=())
         return Receipt(position, score, self.store.clock(), repeated=False, state=state)
 
     def device(self, facts: Mapping[str, Any], fits: bool) -> SessionState:

@@ -403,6 +403,8 @@ def _prepare_postgresql(connection: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = on")
         cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+        # to compile a query takes longer than to run any of ours
+        cursor.execute("SET jit = off")
     connection.commit()
 
 

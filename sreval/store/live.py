@@ -55,8 +55,7 @@ class Present:
 
     ``waited``: of the last ten votes, by how many seconds the slowest took longer from the answer
     to the database than the quickest; browsers' clocks may be wrong, so that only the difference
-    tells. ``gold`` counts the items with a known answer that were rated, ``missed`` those rated
-    outside it.
+    tells. ``missed`` counts the items with a known answer that were rated otherwise.
     """
 
     rater: str
@@ -66,7 +65,6 @@ class Present:
     sitting: int
     idle: dt.timedelta
     waited: int
-    gold: int
     missed: int
     simulated: bool
 
@@ -119,7 +117,6 @@ class Live:
                     sitting=one.sitting,
                     idle=max(now - one.seen_at, dt.timedelta()),
                     waited=int(one.waited),
-                    gold=one.gold,
                     missed=one.missed,
                     simulated=one.simulated,
                 )
@@ -165,8 +162,7 @@ def _sessions(study: Study, now: dt.datetime) -> Select[*tuple[object, ...]]:
         *(*own, *more, Rater.pseudonym, Rater.simulated),
         case((here, _waited()), else_=0).label("waited"),
         case((lately, _recent(now)), else_=0).label("recent"),
-        case((here, _gold(missed=False)), else_=0).label("gold"),
-        case((here, _gold(missed=True)), else_=0).label("missed"),
+        case((here, _missed()), else_=0).label("missed"),
     )
     query = query.join(Rater, Rater.id == Session.rater_id)
     return query.where(Session.study_id == study.id)
@@ -192,16 +188,16 @@ _GOLD: ColumnElement[str] = literal_column("'gold'")
 """As the index of gold items has it; SQLite uses that for no parameter."""
 
 
-def _gold(*, missed: bool) -> ScalarSelect[Any]:
-    """How many items with a known answer a session has rated, or ``missed``, outside it.
-
-    Of pairs the one answer is both ends of the range.
-    """
+def _missed() -> ScalarSelect[Any]:
+    """How many items with a known answer a session has rated otherwise; of pairs the one answer
+    is both ends of the range."""
     voted = (Vote.session_id == PlanItem.session_id) & (Vote.position == PlanItem.position)
     query = select(func.count()).select_from(PlanItem).join(Vote, voted)
-    query = query.where(PlanItem.session_id == Session.id, PlanItem.kind == _GOLD)
-    if missed:
-        query = query.where(not_(Vote.score.between(PlanItem.low, PlanItem.high)))
+    query = query.where(
+        PlanItem.session_id == Session.id,
+        PlanItem.kind == _GOLD,
+        not_(Vote.score.between(PlanItem.low, PlanItem.high)),
+    )
     return query.correlate(Session).scalar_subquery()
 
 

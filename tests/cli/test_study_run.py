@@ -247,6 +247,57 @@ def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> 
     assert "Unknown study 'nowhere'" in elsewhere.err
 
 
+def test_reminders_are_listed_and_renewed_into_a_file_for_the_owner_alone(
+    sreval: Run, folder: Path, database: str
+) -> None:
+    begun = sreval("study", "invite", "mine", "--label", "=begun").out.strip()
+    sreval("study", "invite", "mine", "--label", "asleep")
+    rate(database, folder, begun, 1)
+    assert "Nobody is to be reminded" in sreval("study", "reminders", "mine").out
+    told = json.loads(sreval("study", "reminders", "mine", "--idle-days", "0", "--json").out)
+    assert sorted((one["label"], one["why"], one["done"]) for one in told["reminders"]) == [
+        ("=begun", "stopped", 1),
+        ("asleep", "not opened", None),
+    ]
+    assert all("address" not in one for one in told["reminders"])
+    options = ("study", "reminders", "mine", "--idle-days", "0", "--renew", "--out")
+    for place, bad in (
+        ("studies", ()),
+        ("r.csv", ("--base-url", "javascript:1")),
+    ):
+        assert sreval(*options, place, *bad).code in (1, 2), place
+        assert not Path("r.csv").exists()
+    assert sreval("study", "status", "mine").code == 0
+    made = sreval(*options, "reminders.csv", "--base-url", "https://rate.example.org")
+    assert made.out.strip() == "reminders.csv"
+    assert Path("reminders.csv").stat().st_mode & 0o777 == 0o600
+    rows = list(csv.DictReader(Path("reminders.csv").read_text("utf-8").splitlines()))
+    assert {row["address"][:27] for row in rows} == {"https://rate.example.org/r/"}
+    assert sreval("study", "pause", "mine").code == 0
+    paused = sreval("study", "reminders", "mine")
+    assert "is paused: nobody could go on" in paused.err
+    assert "sreval study resume" in paused.err
+
+
+def test_two_sites_are_joined(sreval: Run, folder: Path, database: str) -> None:
+    rate(database, folder, sreval("study", "invite", "mine").out, 3)
+    assert sreval("study", "export", "mine", "--out", "here.zip").code == 0
+    there = f"sqlite:///{folder.parent.parent / 'there.sqlite'}"
+    invited = sreval("study", "invite", "mine", "--database", there)
+    rate(there, folder, invited.out, 2)
+    assert sreval("study", "export", "mine", "--database", there, "--out", "there.zip").code == 0
+    plain = sreval("study", "import", "mine", "there.zip")
+    assert plain.code == 1
+    assert "--site NAME" in plain.err
+    for _ in range(2):
+        joined = sreval("study", "import", "mine", "there.zip", "--site", "Leeds", "--json")
+    assert json.loads(joined.out) == {
+        "study": "mine", "sessions": 0, "present": 1, "deleted": 0, "site": "Leeds"
+    }  # fmt: skip
+    assert json.loads(sreval("study", "status", "mine", "--json").out)["votes"] == 5
+    assert sreval("study", "import", "mine", "there.zip", "--site", "\u202e").code == 2
+
+
 def logged(database: str) -> list[tuple[str, str]]:
     """What the audit log holds but links, oldest first."""
     with open_store(database) as store:

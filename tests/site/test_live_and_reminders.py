@@ -33,7 +33,8 @@ def test_the_live_page_says_who_rates_and_refreshes_by_its_part_alone(desk: Desk
     for text in (page, part):
         assert rater in text
         assert "1</b> at rating" in text
-    assert part.lstrip().startswith("<p") and "<html" not in part
+    assert part.lstrip().startswith("<p")
+    assert "<html" not in part
     assert 'data-url="/operator/studies/small/live/now"' in page
     for method in METHODS:
         assert f">{method}<" not in part
@@ -63,9 +64,11 @@ def test_new_links_are_sent_as_a_file_and_lead_on(desk: Desk) -> None:
     clock.wait(minutes=20)
     assert "Nobody." in desk.text("/reminders")
     page = desk.text("/reminders?days=0")
-    assert "not opened" in page and MARKUP not in page
+    assert "not opened" in page
+    assert MARKUP not in page
     sent = desk.post("/reminders", days="0")
-    assert sent.mimetype == "text/csv" and "attachment" in sent.headers["Content-Disposition"]
+    assert sent.mimetype == "text/csv"
+    assert "attachment" in sent.headers["Content-Disposition"]
     (row,) = csv.DictReader(io.StringIO(sent.text))
     assert (row["why"], row["label"]) == ("not opened", MARKUP)
     path = re.sub(r"^https?://[^/]+", "", row["link"])
