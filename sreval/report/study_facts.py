@@ -113,19 +113,20 @@ class Facts:
 
     @property
     def comments(self) -> pd.DataFrame:
-        """How many votes on stimuli that are rated once have a comment: dataset, shown, votes,
-        comments. Those on both orders of a pair are one row."""
+        """How many votes on what is rated once have a comment, in the design's order: dataset,
+        shown, votes, comments. Both orders of a pair are one row."""
         own, order = self.own, self.data.design.images.methods
-        shown = [
-            own[name] for name in (("left", "right") if self.data.design.task.pair else ("method",))
+        names = ("left", "right") if self.data.design.task.pair else ("method",)
+        ranks = [
+            tuple(sorted(map(order.index, shown)))
+            for shown in zip(*(own[name] for name in names), strict=True)
         ]
-        said = [
-            " and ".join(map(paper.label, sorted(methods, key=order.index)))
-            for methods in zip(*shown, strict=True)
-        ]
-        made = own.assign(shown=said, commented=_commented(own))
-        grouped = made.groupby(["dataset", "shown"], sort=False)["commented"]
-        return grouped.agg(votes="size", comments="sum").reset_index()
+        places = [self.datasets.index(dataset) for dataset in own["dataset"]]
+        made = own.assign(place=places, ranks=ranks, commented=_commented(own))
+        grouped = made.groupby(["place", "ranks", "dataset"])["commented"]
+        frame = grouped.agg(votes="size", comments="sum").reset_index()
+        labels = [" and ".join(paper.label(order[n]) for n in own) for own in frame["ranks"]]
+        return frame.assign(shown=labels).drop(columns=["place", "ranks"])
 
     @property
     def commented(self) -> int:

@@ -166,6 +166,7 @@ class Visitor:
             "shown_at": shown_at.isoformat(),
             "device": json.dumps({"ratio": 1}),
             **response.looks,
+            "comment": response.comment,
         }
         headers = {"X-CSRFToken": rating["csrf"]}
         where = self._at(f"{rating['here']}/api/vote")

@@ -44,7 +44,13 @@ ASKED: list[dict[str, Any]] = [
     {"key": "sight", "text": "Sight?", "options": ["good", "poor"]},
     {"key": "age", "text": "Age?", "kind": "number", "low": 18, "high": 99},
     {"key": "light", "text": "Light?", "kind": "text", "required": False},
-]
+    {"key": "screens", "text": "Screens?", "kind": "choices", "options": ['one, "two"', "three"]},
+    {"key": "agree", "text": "?", "kind": "grid", "rows": ["x", "y"], "options": ["no", "yes"]},
+    {
+        "key": "why", "text": "Why?", "kind": "text",
+        "only_if": {"key": "screens", "one_of": ["three"]},
+    },
+]  # fmt: skip
 NAUGHTY = {
     "right to left": "\u202eשלום\u202c مرحبا",
     "zero width": "a\u200bb\ufeffc\u200d",
@@ -578,7 +584,11 @@ def test_kiosk_offers_to_go_on_where_somebody_is_not_done(visitor: Visitor) -> N
     assert "Go on" not in text_of(visitor.open())
 
 
-SENT = {"sight": "good", "age": "30", "light": "Two lamps.\nOne <window>."}
+SENT = {
+    "sight": "good", "age": "30", "light": "Two lamps.\nOne <window>.",
+    "screens.1": 'one, "two"', "screens.2": "three", "agree.1": "no", "agree.2": "yes",
+    "why": "it's <mine>",
+}  # fmt: skip
 
 
 def broken(visitor: Visitor, why: str, patch: pytest.MonkeyPatch) -> None:
@@ -637,6 +647,10 @@ def test_questionnaire_that_is_not_stored_comes_back_filled_in(
     assert f">{html.escape(sent['light'])}</textarea>" in whole
     assert 'value="good" checked' in whole
     assert 'value="30"' in whole
+    for name in ("screens.1", "screens.2", "agree.1", "agree.2"):
+        checked = f'name="{name}" value="{html.escape(SENT[name], quote=True)}" checked'
+        assert checked.replace("&quot;", "&#34;") in whole
+    assert f">{html.escape(SENT['why'])}</textarea>".replace("&#x27;", "&#39;") in whole
     said = text_of(page)
     assert ("can't be saved any more" if why == "closed" else "aren't saved yet") in said
     assert count(visitor, Answer) == 0
@@ -644,7 +658,7 @@ def test_questionnaire_that_is_not_stored_comes_back_filled_in(
     if why != "closed":
         again = visitor.send(stage, visitor.csrf_of(page), **SENT)
         assert again.status_code == 303
-        assert count(visitor, Answer) == 3
+        assert count(visitor, Answer) == len(SENT)
 
 
 def test_questionnaire_that_was_stored_is_not_called_unsaved(

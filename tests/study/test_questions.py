@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sreval.content import packaged
@@ -90,6 +90,7 @@ OPTIONS = st.lists(
 )
 
 
+@settings(max_examples=25)
 @given(OPTIONS, st.data())
 def test_every_field_has_a_name_of_its_own_that_tells_its_question(
     options: list[str], data: st.DataObject

@@ -14,6 +14,7 @@ from sreval.opinions.pairs.simulation import PairModel
 from sreval.opinions.simulation import RaterModel
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest, Stimulus, load_manifest
+from sreval.study.questions import Question
 from sreval.study.respondent import Respondent, quality_notes, read_qualities, respondents
 from sreval.study.task import Choice, Place, Scale
 from tests.study.designs import design_of
@@ -63,11 +64,29 @@ def test_answers_are_valid_and_screen_nobody_out(frozen_study: Path) -> None:
     design = load_design(frozen_study)
     raters = respondents(20, design, load_manifest(frozen_study), QUALITIES)
     sight, age, remarks = design.questions
-    assert {mind.answer(sight) for mind in raters} == {"good"}
-    assert {mind.answer(age) for mind in raters} == {"58"}
-    assert {mind.answer(remarks) for mind in raters} == {"simulated"}
+    assert {mind.answer(sight)["sight"] for mind in raters} == {"good"}
+    assert {mind.answer(age)["age"] for mind in raters} == {"58"}
+    assert {mind.answer(remarks)["remarks"] for mind in raters} == {"simulated"}
     hopeless = sight.model_copy(update={"screens_out": sight.options})
-    assert {mind.answer(hopeless) for mind in raters} == {"poor", "good"}
+    assert {mind.answer(hopeless)["sight"] for mind in raters} == {"poor", "good"}
+    grid = sight.model_copy(update={"kind": "grid", "rows": ("x", "y"), "screens_out": ()})
+    assert all(mind.answer(grid).keys() == {"sight.1", "sight.2"} for mind in raters)
+    several = Question(
+        key="k", text="?", kind="choices", options=tuple("abcde"), least=2, most=4,
+        screens_out=("a", "b"),
+    )  # fmt: skip
+    chosen = [set(mind.answer(several).values()) for mind in raters]
+    assert {len(one) for one in chosen} == {2, 3}
+    assert all(one <= set("cde") for one in chosen)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_comment_is_written_where_it_must_be_and_sometimes_else(required: bool) -> None:
+    raters = minds(40, {}, comment={"text": "?", "required": required})
+    shown = pair("i0", "edsr", "bicubic")
+    said = [rater.respond(shown).comment for rater in raters]
+    assert all(said) if required else 0 < sum(map(bool, said)) < len(said)
+    assert raters[0].respond(shown, 1).comment == ""
 
 
 @pytest.mark.parametrize(
@@ -204,7 +223,7 @@ def test_toggled_pictures_are_each_looked_at_and_the_times_add_up() -> None:
     task = {"layout": "toggle", "reference": True}
     shown = pair("i0", "edsr", "bicubic") | {"reference": png("i0", "hr")}
     for rater in minds(20, task):
-        _, response_ms, looks = rater.respond(shown)
+        _, response_ms, looks, _ = rater.respond(shown)
         assert looks["switches"] >= 2
         assert sum(looks[f"{place}_ms"] for place in shown) == response_ms >= 500
     assert minds(1, {})[0].respond(pair("i0", "edsr", "bicubic")).looks == {}

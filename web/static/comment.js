@@ -35,7 +35,8 @@ export class Comment {
   }
 
   get text() {
-    return this.#box.hidden ? "" : this.#field.value.trim();
+    // half a sign, which some keyboards leave behind, can't be sent
+    return this.#box.hidden ? "" : this.#field.value.replace(/\p{Cs}/gu, "").trim();
   }
 
   /** The box for the item at `position`, empty but for a draft of the same; none where no comment
