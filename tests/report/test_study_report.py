@@ -22,6 +22,7 @@ from sreval.report.study_report import Report, study_report, to_html, to_latex
 from sreval.study.data import ORPHAN, Look, StudyData
 from sreval.study.design import StudyDesign
 from tests.report.study_builder import QUALITIES, departures, full_size, make_study
+from tests.study.designs import in_languages
 
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -331,6 +332,31 @@ def test_a_deleted_rater_of_an_old_export_is_left_out_and_said(simulated: StudyD
     text = to_html(study_report(data))
     assert ORPHAN.split("(")[0] in text
     assert "All data of 1 rater were deleted" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_raters_are_counted_by_the_language_that_they_read() -> None:
+    data = make_study(raters=6)
+    assert "The texts were in" not in " ".join(StudyFacts(data).methods)
+    content = in_languages(data.design.model_dump(mode="json"), "de", "ar")
+    read = ["en", "de", "de", None, "de", "en"]
+    several = replace(
+        data,
+        design=StudyDesign.model_validate(content),
+        sessions=data.sessions.assign(language=read),
+    )
+    said = (
+        "English (2 raters), Arabic (0 raters), German (3 raters), a language that isn't known "
+        "(1 rater)"
+    )
+    facts = StudyFacts(several)
+    assert facts.raters_by_language == said
+    assert f"Texts were in {said}." in facts.methods[0]
+    page = to_html(study_report(several))
+    assert "English, Arabic, German" in page
+    assert "Of the raters whose votes count, the texts were in English (2 raters)" in page
+    unused = several.votes.assign(accepted=several.votes["rater"] != data.sessions["rater"][1])
+    assert "German (2 raters)" in StudyFacts(replace(several, votes=unused)).raters_by_language
 
 
 def test_one_rater_gets_a_report_that_says_what_cant_be_computed() -> None:
