@@ -280,6 +280,7 @@ def rater_page(
         session=tables["sessions"].iloc[0],
         answered=_answered(tables["votes"], Studies(here.store).get(name).design.answers),
         answers=tables["answers"].to_dict("records"),
+        checks=tables["checks"].to_dict("records"),
         events=tables["events"].to_dict("records"),
         error=error,
         typed=typed,

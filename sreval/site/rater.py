@@ -29,8 +29,8 @@ from sreval.store.errors import AnswerError, CheckError, Fault, StateError, Toke
 from sreval.store.invitations import InvitationRow
 from sreval.store.sessions import RaterSession, SessionState
 from sreval.store.studies import Studies
-from sreval.study.design import Question, When, load_design
 from sreval.study import viewing
+from sreval.study.design import Question, When, load_design
 from sreval.study.manifest import load_manifest
 
 rater = Blueprint("rater", __name__)
