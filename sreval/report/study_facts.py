@@ -45,6 +45,18 @@ from sreval.study.questions import Question
 T = TypeVar("T")
 
 _PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
+_MEASURES = {
+    "pixels_per_mm": "device pixels per mm",
+    "distance_mm": "viewing distance, mm",
+    "pixels_per_degree": "device pixels per degree",
+    "black_step": "least step seen from black, of 255",
+    "white_step": "least step seen from white, of 255",
+    "gamma": "gamma of the screen",
+    "colour_wrong": "colour plates wrong, of 9",
+    "acuity": "decimal acuity",
+    "finest_acuity": "finest acuity that the screen can show",
+}
+"""What the report calls the columns of viewing checks."""
 
 
 def _commented(votes: pd.DataFrame) -> pd.Series[bool]:
@@ -132,6 +144,16 @@ class Facts:
     def commented(self) -> int:
         """How many votes of any kind have a comment."""
         return int(_commented(self.data.votes).sum())
+
+    @property
+    def viewing(self) -> pd.DataFrame:
+        """What the viewing checks found of all raters: said, n, median, low, high; may be empty."""
+        own, rows = self.data.sessions, []
+        for name, said in _MEASURES.items():
+            found = self.numbers(list(own[name])) if name in own else pd.Series(dtype=float)
+            if len(found):
+                rows.append([said, len(found), found.median(), found.min(), found.max()])
+        return pd.DataFrame(rows, columns=["said", "n", "median", "low", "high"])
 
     def numbers(self, given: Sequence[str]) -> pd.Series[float]:
         """Those of some answers that are numbers."""

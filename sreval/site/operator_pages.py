@@ -300,6 +300,7 @@ def rater_page(
         answers=tables["answers"].to_dict("records"),
         rows=dict(row for q in design.questions for row in zip(q.fields, q.rows, strict=False)),
         comments=commented.to_dict("records"),
+        checks=tables["checks"].to_dict("records"),
         events=tables["events"].to_dict("records"),
         error=error,
         typed=typed,

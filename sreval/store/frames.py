@@ -7,7 +7,7 @@ otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -275,7 +275,7 @@ def tables_of(
     sessions["used"] = [None if v is None else v.used for v in judged]
     sessions["paid"] = [None if v is None else v.paid for v in judged]
     sessions["reasons"] = ["; ".join(v.reasons) if v else "" for v in judged]
-    _add_results(sessions, own["checks"], study.design.viewing.checks.kinds)
+    _add_results(sessions, own["checks"], study.design)
     if task.pair:
         own["plan"]["correct"] = own["plan"]["correct"].map(CHOICES).astype(object)
     if manifest is not None:
@@ -285,8 +285,9 @@ def tables_of(
     return own
 
 
-def _add_results(sessions: pd.DataFrame, checks: pd.DataFrame, kinds: Sequence[Check]) -> None:
+def _add_results(sessions: pd.DataFrame, checks: pd.DataFrame, design: StudyDesign) -> None:
     """The columns of what the design's viewing checks found."""
+    kinds = design.viewing.checks.kinds
     facts: dict[str, dict[Check, Any]] = {}
     for row in checks.to_dict("records"):
         facts.setdefault(row["session"], {})[row["kind"]] = json.loads(row["facts"])

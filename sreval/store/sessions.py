@@ -587,8 +587,9 @@ class OpenedSession:
     def checks(self) -> dict[Check, dict[str, Any]]:
         """The facts of the viewing checks that were made or left out."""
         query = select(ViewingCheck.kind, ViewingCheck.facts)
-        own = self.tx.execute(query.where(ViewingCheck.session_id == self.row.id))
-        return {kind: json.loads(facts) for kind, facts in own.tuples()}
+        rows = self.tx.execute(query.where(ViewingCheck.session_id == self.row.id))
+        own = {kind: facts for kind, facts in rows}  # noqa: C416 (dict() would not take a row)
+        return {kind: json.loads(own[kind]) for kind in viewing.CHECKS if kind in own}
 
     def next_check(self) -> Check | None:
         """The viewing check that comes next; None outside their stage and after the last."""

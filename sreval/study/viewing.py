@@ -125,9 +125,11 @@ class ViewingChecks(Config):
 
     def without(self, kind: Check) -> tuple[Check, ...]:
         """A check that is left out, and those of this design that can't be computed then."""
-        left: list[Check] = [kind]
-        left += [one for one in self.kinds if NEEDS.get(one) in left]
-        return tuple(one for one in self.kinds if one in left)
+        left = [kind]
+        for one in self.kinds:
+            if NEEDS.get(one) in left:
+                left.append(one)
+        return tuple(left)
 
     def screens_out(self, kind: Check, facts: Mapping[str, Any]) -> bool:
         """Whether what was found by a check, or that it was left out, ends the session."""
@@ -136,7 +138,7 @@ class ViewingChecks(Config):
         if kind == "colour" and self.colour_most_wrong is not None:
             return int(facts["wrong"]) > self.colour_most_wrong
         if kind == "acuity" and self.acuity_least is not None:
-            return (facts["acuity"] or 0) < min(self.acuity_least, facts["finest"])
+            return bool((facts["acuity"] or 0) < min(self.acuity_least, facts["finest"]))
         return False
 
 

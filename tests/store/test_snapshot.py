@@ -30,7 +30,7 @@ from sreval.store.database import Store, open_store
 from sreval.store.enrolment import enrol
 from sreval.store.errors import SchemaError, StateError, TokenError
 from sreval.store.invitations import Links, lookup
-from sreval.store.models import Base, Invitation, Rater
+from sreval.store.models import Base, Invitation, Rater, Session, ViewingCheck
 from sreval.store.operators import Operators
 from sreval.store.overview import Overview
 from sreval.store.raters import Raters
@@ -671,6 +671,10 @@ def test_a_restored_backup_is_every_row_of_the_database(
     Operators(filled.store).add("ada", "owner", "four random words")
     Operators(filled.store).log_in("ada", "four random words")
     enrol(filled.store, filled.token("open"), filled.manifest, arrival=Arrival("=p", {"a": "+b"}))
+    with filled.store.begin() as tx:
+        session = tx.scalars(select(Session.id)).first()
+        now = filled.clock()
+        tx.add(ViewingCheck(session_id=session, kind="card", facts="{}", at=now))
     assert any(model.parent_id for model in links(filled.store))
     path = backup(url_of(filled.store), tmp_path / "backup")
     restore(path, url_of(other), "small")
