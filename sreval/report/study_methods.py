@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sreval.errors import counted
+from sreval.errors import counted, listed
 from sreval.report.methods_text import works_cited
 from sreval.report.text import CORRECTIONS
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from sreval.report.pair_facts import PairFacts
     from sreval.report.study_facts import StudyFacts
 
+GROUPS_DIFFER = (
+    "The groups rated different parts: where two methods were rated by different groups, their "
+    "difference also holds what differs between the raters of these."
+)
 _HOLM = {"holm": "Holm's procedure (Holm 1979)"}
 _ERRORS = {
     "both": "raters and images as sources of error (Cameron, Gelbach and Miller 2011)",
@@ -27,7 +31,7 @@ def of_votes(facts: StudyFacts) -> list[str]:
         f"Opinion study {design.name}: {design.task}, {design.scale}, on "
         f"×{design.images.scale:g}. Rated: {_rated(facts)}. "
         f"{counted(facts.counts['votes'], 'vote')} of {counted(facts.counts['raters'], 'rater')} "
-        f"count. {_languages(facts)}{_tests(facts)}"
+        f"count. {_languages(facts)}{_groups(facts)}{_tests(facts)}"
     )
 
 
@@ -51,7 +55,7 @@ def of_pairs(facts: PairFacts) -> list[str]:
         f"{design.answers}. Compared: {_rated(facts)}; "
         f"{counted(len(facts.data.trials), 'pair')} of pictures, {facts.plan_words}. "
         f"{counted(facts.counts['votes'], 'judgement')} of "
-        f"{counted(facts.counts['raters'], 'rater')} count. {_languages(facts)}"
+        f"{counted(facts.counts['raters'], 'rater')} count. {_languages(facts)}{_groups(facts)}"
         f"Scale values are those of {model}, in JOD (Perez-Ortiz and Mantiuk 2017) those of "
         f"{normal}, by maximum likelihood. Intervals and tests take {errors}. {_tests(facts)}"
     )
@@ -69,6 +73,16 @@ def _rated(facts: StudyFacts | PairFacts) -> str:
 def _languages(facts: StudyFacts | PairFacts) -> str:
     """In which languages raters read the study, where it has several."""
     return f"Texts were in {by}. " if (by := facts.raters_by_language) else ""
+
+
+def _groups(facts: StudyFacts | PairFacts) -> str:
+    """The groups between subjects, and what that means for a comparison; "" without them."""
+    design = facts.data.design
+    if not design.groups:
+        return ""
+    named = listed([f"{group.name} (planned {group.raters})" for group in design.groups], 20)
+    alike = "All groups rated the same." if design.groups_rate_alike else GROUPS_DIFFER
+    return f"Raters were in {counted(len(design.groups), 'group')}: {named}. {alike} "
 
 
 def _tests(facts: StudyFacts | PairFacts) -> str:

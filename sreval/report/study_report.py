@@ -40,6 +40,7 @@ from sreval.report.opinions import (
 from sreval.report.pair_facts import PairFacts
 from sreval.report.render import csv_text, render_page
 from sreval.report.study_facts import StudyFacts
+from sreval.report.study_methods import GROUPS_DIFFER
 from sreval.report.table import Columns, Table, column, method_column, table_of, whole
 from sreval.report.text import CORRECTIONS, percent, span, whole_percent
 from sreval.report.thumbnails import Gallery, galleries
@@ -53,6 +54,7 @@ def _minute(when: str) -> str:
 
 _WORDS = {
     "CORRECTIONS": CORRECTIONS,
+    "GROUPS_DIFFER": GROUPS_DIFFER,
     "UNFORESEEN": UNFORESEEN,
     "change_columns": change_columns,
     "charts": charts,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
@@ -358,7 +358,8 @@ class RaterSession:
             return opened(self.store, tx, self.id).answers()
 
     def answer(self, when: When, answers: Answers) -> SessionState:
-        """Store the answers to the questions before or after the rating; some end the session.
+        """Store the answers to the questions before or after the rating; some end the session, or
+        do once as many raters as their quota hold a place.
 
         By the names of ``Question.fields``; those to questions that aren't asked of who gave the
         others are left out. Raises AnswerError when a required one is missing, or one doesn't fit
@@ -366,6 +367,7 @@ class RaterSession:
         """
         stage = "questions" if when == "before" else "closing"
         with self.store.begin() as tx:
+            self._queue(tx)
             found = self._step(tx, even_ended=when == "after")
             if found.row.stage == stage:
                 design, now = found.study.design, self.store.clock()
@@ -376,6 +378,8 @@ class RaterSession:
                 )
                 if when == "before" and screened_out(design, given):
                     found.end("screened_out")
+                elif when == "before" and found.quota_is_full(given):
+                    found.end("quota_full")
                 else:
                     found.advance()
             return found.state()
@@ -448,6 +452,15 @@ class RaterSession:
         """Keep that something happened to the session, whatever its state."""
         with self.store.begin() as tx:
             opened(self.store, tx, self.id).note(kind, **facts)
+
+    def _queue(self, tx: Transaction) -> None:
+        """Wait for the others who answer, where quotas count their answers. The study is locked
+        before the session, as wherever both are."""
+        own = select(Study).join(Session, Session.study_id == Study.id).where(Session.id == self.id)
+        study = tx.scalar(own)
+        if study is not None and study.design.quotas:
+            tx.execute(select(Study.id).filter_by(id=study.id).with_for_update(key_share=True))
+            tx.expire_all()
 
     def _step(self, tx: Transaction, *, even_ended: bool = False) -> OpenedSession:
         """The session, locked for its next step."""
@@ -597,6 +610,23 @@ class OpenedSession:
             return None
         made = self.checks()
         return next((k for k in self.study.design.viewing.checks.kinds if k not in made), None)
+
+    def quota_is_full(self, answers: Answers) -> bool:
+        """Whether as many others as a quota wants gave one of these answers and hold a place."""
+        for quota in self.study.design.quotas:
+            if answers.get(quota.question) != quota.option:
+                continue
+            others = select(func.count()).select_from(Session).join(Answer)
+            others = others.where(
+                Session.study_id == self.study.id,
+                Session.id != self.row.id,
+                Session.holds_slot,
+                Answer.key == quota.question,
+                Answer.value == quota.option,
+            )
+            if (self.tx.scalar(others) or 0) >= quota.raters:
+                return True
+        return False
 
     def go_on(self) -> None:
         """What follows the vote just stored: the next item, a break, a rest, or the end."""

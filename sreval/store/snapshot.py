@@ -541,6 +541,11 @@ def _require_fit(designs: Mapping[str, StudyDesign], tables: Mapping[str, list[R
     """Raise ValueError that names the first session, item or vote that its study can't have, by
     row and column."""
     whole = "studies" in tables
+    for count, row in enumerate(tables["sessions"], start=1):
+        known = designs[row.get("study", next(iter(designs)))].by_group
+        if row.get("group", "") not in known:
+            group = shown(row["group"])
+            raise ValueError(f"sessions.csv, row {count}, group: the design has none named {group}")
     of = {r["session"]: designs[r.get("study", next(iter(designs)))] for r in tables["sessions"]}
     for count, row in enumerate(tables["sessions"], start=1):
         read = row.get("language")

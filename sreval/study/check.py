@@ -490,7 +490,7 @@ def check(
         problems += _of_comparisons_between_groups(design)
         notes.append(
             "The groups rate different things. What the tests could show isn't told, and no power: "
-            "every comparison is over the raters who rate both of its methods."
+            "means of methods that different groups rate are of different raters."
         )
     plans = [
         GroupPlan(name, own.design.raters, counts, tuple(_sittings(own.design, counts)))
