@@ -19,8 +19,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from sreval.store import enrolment
 from sreval.store.sessions import RaterSession
 from sreval.study.manifest import load_manifest
+from tests.site.conftest import compiled_once
 
 from .study import Served, UInt8, design, plain, served
+
+__all__ = ["compiled_once"]
 
 READY = "#scores button[data-score='1'][aria-disabled=false]"
 CHROMIUM = [
