@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import subprocess
@@ -10,10 +11,8 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,6 @@ import skimage.data
 import torch
 
 from sreval import content
-
-if TYPE_CHECKING:
-    import sqlalchemy
 
 torch.set_num_threads(1)
 
@@ -67,6 +63,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with a slow test begin first: no worker then ends alone with one of them."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, item.path))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: it is not searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """SQLAlchemy compiles each statement once for all databases of a kind, not for each anew.
+
+    It keeps compiled statements with an engine and by its dialect, and tests open a database each.
+    """
+    if "sqlalchemy" not in sys.modules:  # the tests of a GPU run where it isn't installed
+        yield
+        return
+    from sqlalchemy import Engine
+    from sqlalchemy.engine.default import DefaultDialect
+    from sqlalchemy.util import LRUCache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DefaultDialect, "__eq__", lambda one, other: type(one) is type(other))
+        patch.setattr(DefaultDialect, "__hash__", lambda one: hash(type(one)))
+        compiled: LRUCache[object, object] = LRUCache(1000)
+        shared = property(lambda engine: compiled, lambda engine, own: None)
+        patch.setattr(Engine, "_compiled_cache", shared, raising=False)
+        yield
 
 
 def _folder(variable: str) -> Path:
@@ -188,12 +212,11 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: str) -> str:
+def postgresql_template(postgresql_server: str, administration: Callable[[str], object]) -> str:
     """The name of a database with all tables and no row, to be copied for every test."""
     from sreval.store.database import open_store
 
-    with _administration(postgresql_server) as connection:
-        connection.exec_driver_sql("CREATE DATABASE tables")
+    administration("CREATE DATABASE tables")
     open_store(postgresql_server.format(database="tables"), create=True).dispose()
     return "tables"
 
@@ -231,19 +254,14 @@ def later_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return add_migration
 
 
-@contextmanager
-def _administration(server: str) -> Iterator[sqlalchemy.Connection]:
-    import sqlalchemy
+@pytest.fixture(scope="session")
+def administration(postgresql_server: str) -> Iterator[Callable[[str], object]]:
+    """Runs a statement on the server, on one connection for all tests."""
+    import psycopg
 
-    url = sqlalchemy.make_url(server.format(database="postgres"))
-    engine = sqlalchemy.create_engine(
-        url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    url = postgresql_server.format(database="postgres")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield lambda statement: connection.execute(statement.encode())
 
 
 @pytest.fixture
@@ -262,16 +280,13 @@ def new_database(
             return f"sqlite:///{path}"
         server: str = request.getfixturevalue("postgresql_server")
         source = request.getfixturevalue("postgresql_template") if tables else "template0"
-        with _administration(server) as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {source}")
+        request.getfixturevalue("administration")(f"CREATE DATABASE {name} TEMPLATE {source}")
         made.append(name)
         return server.format(database=name)
 
     yield make
-    if made:
-        with _administration(request.getfixturevalue("postgresql_server")) as connection:
-            for name in made:
-                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    for name in made:
+        request.getfixturevalue("administration")(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -19,10 +19,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from sreval.store import enrolment
 from sreval.store.sessions import RaterSession
 from sreval.study.manifest import load_manifest
-from tests.site.conftest import LANGUAGES
+from tests.site.conftest import LANGUAGES, compiled_once
 from tests.study.designs import in_languages
 
 from .study import Served, UInt8, design, plain, served
+
+__all__ = ["compiled_once"]
 
 READY = "#scores button[data-score='1'][aria-disabled=false]"
 CHROMIUM = [

@@ -133,6 +133,7 @@ def check_page(page: Page, name: str) -> None:
 
 
 AXE = Axe()
+OTHERS = sorted({*LANGUAGES} - {"de"})
 
 
 def check_axe(page: Page, name: str) -> None:
@@ -155,7 +156,7 @@ def check_axe(page: Page, name: str) -> None:
 @pytest.mark.parametrize(
     "language",
     [
-        code if code in ("en", "de", "ar") else pytest.param(code, marks=pytest.mark.evidence)
+        code if code in ("en", "ar") else pytest.param(code, marks=pytest.mark.evidence)
         for code in ("en", *LANGUAGES)
     ],
 )
@@ -247,8 +248,9 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
         sessions = set()
         for _ in range(2):
             page.goto(f"{site.url}/r/{token}")
-            check_page(page, "kiosk")
-            check_axe(page, "kiosk")
+            if not sessions:
+                check_page(page, "kiosk")
+                check_axe(page, "kiosk")
             page.evaluate("localStorage.setItem('sreval-vote-s-1', '{}')")
             submit(page, "kiosk")
             expect(page.locator("form[data-stage=consent]")).to_be_visible()
@@ -374,8 +376,18 @@ def test_the_rating_pages_states(tmp_path: Path, window: Window) -> None:
 PHONES = {"portrait": (390, 844), "landscape": (844, 390), "small": (320, 568)}
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
-@pytest.mark.parametrize("name", PHONES)
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        *((name, "de") for name in PHONES),  # the longer words
+        ("small", "en"),
+        *(
+            pytest.param(name, "en", marks=pytest.mark.evidence)
+            for name in PHONES
+            if name != "small"
+        ),
+    ],
+)
 def test_phones_show_all_of_the_rating_page(
     phones: Served, window: Window, name: str, language: str
 ) -> None:

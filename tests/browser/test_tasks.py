@@ -118,6 +118,15 @@ def give(page: Page, score: int, how: int) -> None:
         button.click()
 
 
+@pytest.mark.parametrize(
+    "_site",
+    [
+        "dcr-side",
+        "pair-toggle",
+        *(pytest.param(one, marks=pytest.mark.evidence) for one in ("dcr-toggle", "pair-side")),
+    ],
+    indirect=True,
+)
 def test_raters_go_the_whole_way_and_no_vote_is_lost(
     site: Served, window: Window, kind: str
 ) -> None:

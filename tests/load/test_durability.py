@@ -19,6 +19,11 @@ from tests.load.visitor import Visit
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "database_kind",
+    ["sqlite", pytest.param("postgresql", marks=pytest.mark.evidence)],
+    indirect=True,
+)
 def test_two_kills_lose_and_double_no_vote(tmp_path: Path, database_url: str) -> None:
     row = endure(tmp_path, database_url, 2, 4, kill)
     assert (row["lost"], row["changed"], row["doubled"], row["gaps"]) == (0, 0, 0, 0)

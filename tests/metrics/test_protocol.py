@@ -11,7 +11,6 @@ import numpy.typing as npt
 import piq
 import pytest
 import torch
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from sreval.errors import ImageError, UsageError
 from sreval.images import _daala
@@ -155,6 +154,9 @@ def tensor(plane: npt.NDArray[np.generic]) -> torch.Tensor:
 
 
 def test_reflected_border_is_torchmetrics(pair: tuple[UInt8, UInt8]) -> None:
+    # takes seconds to import, and each worker collects this file
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     a, b = (bt601(image) for image in pair)
     theirs = structural_similarity_index_measure(tensor(b), tensor(a), data_range=255.0)
     assert ssim_reflected(a, b) == pytest.approx(float(theirs), abs=1e-12)  # type: ignore[arg-type]

@@ -136,7 +136,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"optimisation.optimiser": "adam"},
+        pytest.param({"optimisation.optimiser": "adam"}, marks=pytest.mark.evidence),
         {
             "optimisation.optimiser": "muon",
             "optimisation.shape": "cosine",
@@ -649,7 +649,7 @@ def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
     "name",
     [
         "srresnet-mse",
-        "srresnet-vgg22",
+        pytest.param("srresnet-vgg22", marks=pytest.mark.evidence),
         pytest.param("srgan-mse", marks=pytest.mark.evidence),
         pytest.param("srgan-vgg22", marks=pytest.mark.evidence),
         "srgan-vgg54",
