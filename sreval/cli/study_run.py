@@ -134,7 +134,7 @@ def reminders(
         with _reserved(out):  # a link that can't be written is lost, and the old one gone
             due = study.renew_links(idle_days=idle_days, base_url=base_url)
     rows = [(*_row(one), *([one.address] if renew else [])) for one in due]
-    heads = ("link", "note", "why", "since (UTC)", "rater", "rated", "of")
+    heads: tuple[str, ...] = ("link", "note", "why", "since (UTC)", "rater", "rated", "of")
     heads += ("address",) if renew else ()
     if out:
         from sreval.files import write_atomic

@@ -114,8 +114,7 @@ def create_app(config: SiteConfig) -> Flask:
     store = open_store(config.database, create=True)
     Studies(store).register(design, manifest)
     found = all_catalogues()
-    names = own_names(found)
-    languages = {code: names[code] for code in design.languages if code in names}
+    languages = offered(design, found)
     raters_pages(app, Site(config, store, design, manifest, stimuli, languages), found)
     app.register_blueprint(operator)
     return app
@@ -203,6 +202,12 @@ def catalogues(folder: Path) -> Catalogues:
         compiled.seek(0)
         found[language] = Translations(compiled)
     return found
+
+
+def offered(design: StudyDesign, found: Catalogues) -> dict[str, str]:
+    """What raters may choose: the languages that the study and the pages have, code to name."""
+    names = own_names(found)
+    return {code: names[code] for code in design.languages if code in names}
 
 
 def own_names(languages: Catalogues) -> dict[str, str]:

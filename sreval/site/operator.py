@@ -80,8 +80,8 @@ def guard() -> Answer | None:
         )
     token = session.get(_TOKEN)
     attended = request.endpoint not in _UNATTENDED
-    known = isinstance(token, str)
-    g.operator = Operators(site().store).logged_in(token, attended=attended) if known else None
+    operators = Operators(site().store)
+    g.operator = operators.logged_in(token, attended=attended) if isinstance(token, str) else None
     if request.endpoint in _FOR_ANYBODY:
         return None
     if g.operator is None:

@@ -58,7 +58,10 @@ def studies_page() -> Page:
 def study(name: str) -> Page:
     """One study: what needs attention, how far each rater is, how its votes look."""
     page = _gather(site(), name)
-    return render_template("operator/study.html", name=name, page=page, **_watched(page.data))
+    held = Counter(rater.group for rater in page.seen.raters if rater.holds_slot)
+    return render_template(
+        "operator/study.html", name=name, page=page, held=held, **_watched(page.data)
+    )
 
 
 @operator.get("/studies/<name>/live")
@@ -238,7 +241,6 @@ def _watched(data: StudyData | None) -> dict[str, Any]:
     gold, repeats = watched.gold, watched.repeats
     return {
         "outcomes": watched.outcomes,
-        "held": Counter(rater.group for rater in seen.raters if rater.holds_slot),
         "cells": watched.cells.to_dict("records"),
         "exposure": watched.exposure.to_dict("records"),
         "sos": watched.sos,

@@ -35,18 +35,23 @@ from werkzeug.wrappers import Response as Answer
 from sreval.errors import attempted
 from sreval.files import sha256_bytes
 from sreval.images.io import encode_png
-from sreval.site.app import HEADERS, all_catalogues, application, own_names, raters_pages
+from sreval.site.app import HEADERS, all_catalogues, application, offered, raters_pages
 from sreval.site.config import SiteConfig, body_limit
 from sreval.site.current import Site, Stimuli, site
 from sreval.site.errors import MESSAGES, PageError, respond
 from sreval.store.answers import LONGEST, check_answers, score_on, screened_out
 from sreval.store.database import Store
-from sreval.store.errors import VoteError
+from sreval.store.errors import CheckError, VoteError
 from sreval.store.models import OUTCOMES, STAGES
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, Receipt, SessionState
-from sreval.study.design import ItemKind, StudyDesign, When, load_design
+from sreval.study import viewing
+from sreval.study.design import ItemKind, StudyDesign, load_design
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
+from sreval.study.panel import CODE
 from sreval.study.plan import make_plan
+from sreval.study.questions import Answers, When
+from sreval.study.task import LEFT
+from sreval.study.viewing import Check
 
 preview = Blueprint("preview", __name__)
 
@@ -55,6 +60,9 @@ SIZE = (480, 320)
 
 _ITEMS = 3
 """So many items of a kind are shown at most."""
+
+_PLATES = "preview"
+"""What the plates are drawn by."""
 
 _STAGES_OF_FORMS: dict[str, When] = {"questions": "before", "closing": "after"}
 _LEFT = ("declined", "deleted")
@@ -70,6 +78,7 @@ class Stop:
     title: str
     stage: str
     kind: ItemKind | None = None
+    check: Check | None = None
     outcome: str | None = None
 
 
@@ -79,6 +88,11 @@ def stops(design: StudyDesign) -> list[Stop]:
     for stage in STAGES:
         if stage == "rating":
             found += _rating(design)
+        elif stage == "checks":
+            found += [
+                Stop(f"check-{kind}", f"viewing check: {kind}", stage, check=kind)
+                for kind in design.viewing.checks.kinds
+            ]
         elif stage == "done":
             words = [outcome.replace("_", " ") for outcome in (*OUTCOMES, *_LEFT)]
             found += [
@@ -160,6 +174,7 @@ class _Session(RaterSession):
         return SessionState(
             session_id=self.id,
             study=self._here.design.name,
+            group="",
             stage=stop.stage,
             position=position if rating else None,
             done=done,
@@ -171,11 +186,35 @@ class _Session(RaterSession):
             break_until=now + pause if stop.stage == "break" else None,
             rest_until=now + rest if stop.stage == "rest" else None,
             consent_version=self._here.design.consent.version,
+            language=None,
             outcome=stop.outcome,
             simulated=False,
             study_state="open",
             items=items[position - 1 :] if rating else (),
+            checks=_simulated_checks(stop.check),
+            check=stop.check,
+            plates=_PLATES,
         )
+
+    def answers(self) -> dict[str, str]:
+        """None: every question is shown."""
+        return {}
+
+    def placeholder_values(self) -> dict[str, str]:
+        """Every placeholder as it is written."""
+        design = self._here.design
+        named = design.panel.parameters if design.panel else ()
+        return {name: name for name in (*named, CODE)}
+
+    def check(self, kind: Check, observed: str | None) -> SessionState:
+        """Judge what a check's page observed as the site would. Raises CheckError."""
+        if observed is not None:
+            try:
+                right = viewing.plate_gaps(_PLATES)
+                viewing.measured(kind, observed, _simulated_checks(kind), right)
+            except ValueError as error:
+                raise CheckError(f"The check {kind!r} can't be used: {error}.") from None
+        return self._on()
 
     def image(self, address: str) -> Picture | None:
         """The picture under an address, of any item of the page."""
@@ -200,19 +239,22 @@ class _Session(RaterSession):
             self._here.rated.add(self.id)
             # not at rating: the browser then asks for its page anew, and is led to the next one
             state = replace(state, stage="instructions", position=None, items=())
-        return Receipt(position, score, self.store.clock(), repeated=False, state=state)
+        meant = items[position - 1].meant
+        return Receipt(
+            position, score, self.store.clock(), repeated=False, state=state, meant=meant
+        )
 
     def device(self, facts: Mapping[str, Any], fits: bool) -> SessionState:
         """Go on where the window fits."""
         return self._on() if self._stop.stage == "device" and fits else self.state()
 
-    def answer(self, when: When, answers: Mapping[str, str]) -> SessionState:
+    def answer(self, when: When, answers: Answers) -> SessionState:
         """Judge answers as the site would. Raises AnswerError."""
-        given = check_answers(self._here.design, when, answers)
+        given = check_answers(self._here.design, when, answers, {})
         out = when == "before" and screened_out(self._here.design, given)
         return self._on("done-screened_out" if out else None)
 
-    def agree(self, version: str) -> SessionState:
+    def agree(self, version: str, language: str | None = None) -> SessionState:
         """Go on."""
         return self._on()
 
@@ -228,6 +270,16 @@ class _Session(RaterSession):
         here = self._here
         session["place"] = here.at(self.id, key) if key else here.after(self.id)
         return self.state()
+
+
+def _simulated_checks(until: Check | None) -> dict[Check, dict[str, Any]]:
+    """The facts of the viewing checks before one, as of a simulated rater."""
+    facts: dict[Check, dict[str, Any]] = {}
+    right = viewing.plate_gaps(_PLATES)
+    for kind in viewing.CHECKS[: viewing.CHECKS.index(until)] if until else ():
+        observed = viewing.simulated(kind, facts, right)
+        facts[kind] = viewing.measured(kind, observed, facts, right)
+    return facts
 
 
 class _Forgetful(SessionInterface):
@@ -250,7 +302,7 @@ def create_preview(folder: Path) -> Flask:
     frozen = (folder / MANIFEST).is_file()
     manifest, stimuli = _frozen(folder) if frozen else _stand_ins(design)
     app = application()
-    app.config["MAX_CONTENT_LENGTH"] = body_limit(len(design.questions))
+    app.config["MAX_CONTENT_LENGTH"] = body_limit(design.questions)
     app.session_interface = _Forgetful()
     app.jinja_env.globals["csrf_token"] = lambda: ""
     app.before_request(_enter)
@@ -261,7 +313,7 @@ def create_preview(folder: Path) -> Flask:
         design,
         manifest,
         stimuli,
-        own_names(found),
+        offered(design, found),
         stops(design),
         _items(design, manifest, frozen),
         frozen=frozen,
@@ -450,33 +502,41 @@ def _items(
     """What is rated on each page of rating: the first items of the first rater's plan, else
     stand-ins."""
     plan = make_plan(design, manifest, 0, 0) if frozen else ()
+    own = {stimulus.image: stimulus.sha256 for stimulus in manifest.stimuli}
     made = {}
     for stop in _rating(design):
         assert stop.kind is not None
-        shown = [
-            {
-                "left": item.stimulus_sha256,
-                "right": item.right_sha256,
-                "reference": item.reference_sha256,
-                "intended": item.intended,
-            }
-            for item in plan
-            if item.kind == stop.kind
-        ][:_ITEMS]
-        if not frozen:
-            own: dict[str, Any] = {stimulus.image: stimulus.sha256 for stimulus in manifest.stimuli}
-            scores = [anchor.score for anchor in design.calibration.anchors] if (
-                stop.kind == "calibration" and design.calibration
-            ) else [None] * _ITEMS  # fmt: skip
-            shown = [{**own, "intended": score} for score in scores[:_ITEMS]]
+        if frozen:
+            shown = [
+                (
+                    {
+                        "left": item.stimulus_sha256,
+                        "right": item.right_sha256,
+                        "reference": item.reference_sha256,
+                    },
+                    item.intended if stop.kind == "calibration" else item.low,
+                )
+                for item in plan
+                if item.kind == stop.kind
+            ]
+        elif stop.kind == "calibration" and design.calibration:
+            shown = [(own, anchor.score) for anchor in design.calibration.anchors]
+        else:
+            shown = [(own, LEFT if stop.kind == "warm-up" else None)] * _ITEMS
+        part = {"calibration": design.calibration, "warm-up": design.warm_up}.get(stop.kind)
+        after = part is not None and part.feedback
         made[stop.key] = tuple(
             PlanItemRow(
-                at, 1, stop.kind, item["intended"],
-                tuple(
-                    Picture(at, place, item[place], f"{at}-{place}", None)
+                position=at,
+                sitting=1,
+                kind=stop.kind,
+                intended=None if after else right,
+                meant=right if after else None,
+                pictures=tuple(
+                    Picture(at, place, str(pictures[place]), f"{at}-{place}", None)
                     for place in design.task.places
                 ),
             )
-            for at, item in enumerate(shown, 1)
-        )  # fmt: skip
+            for at, (pictures, right) in enumerate(shown[:_ITEMS], 1)
+        )
     return made

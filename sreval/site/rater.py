@@ -247,7 +247,7 @@ def study(study: str, place: str) -> Page:
         return _done(None, session["left"], session.get("values", {}))
     state = open_state()
     if state.stage == "done":
-        values = participants.placeholder_values(site().store, state.session_id)
+        values = rater_session().placeholder_values()
         return _done(state, state.outcome or "complete", values)
     if state.check:
         return _check(state)
@@ -533,9 +533,9 @@ def withdraw(study: str, place: str) -> Page:
     if "token" in session:
         return decline(study, place)
     delete = request.form.get("delete") == "yes"
-    store, own = site().store, rater_session().id
-    values = participants.placeholder_values(store, own)
-    last = raters.withdraw(store, own, delete=delete)
+    own = rater_session()
+    values = own.placeholder_values()
+    last = raters.withdraw(site().store, own.id, delete=delete)
     # who leaves at the last questions has come to an end before, and is told that
     return _left(place, "deleted" if delete else last.outcome or "withdrew", values)
 

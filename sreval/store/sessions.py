@@ -38,6 +38,7 @@ from sreval.store.models import (
     ViewingCheck,
     Vote,
 )
+from sreval.store.participants import placeholder_values
 from sreval.study import viewing
 from sreval.study.design import StudyDesign
 from sreval.study.questions import Answers, When
@@ -351,6 +352,10 @@ class RaterSession:
             if found.row.stage == "device" and fits:
                 found.advance()
             return found.state()
+
+    def placeholder_values(self) -> dict[str, str]:
+        """What stands for the placeholders on the last page; empty where nothing does."""
+        return placeholder_values(self.store, self.id)
 
     def answers(self) -> dict[str, str]:
         """What was answered so far, by the names of ``Question.fields``."""

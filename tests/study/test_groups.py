@@ -130,9 +130,7 @@ def test_a_group_whose_order_can_not_be_met_is_a_problem_of_that_group() -> None
 def test_a_comparison_that_no_group_rates_is_a_problem() -> None:
     right = {"name": "right", "raters": 3, "methods": ["bicubic", "hr"]}
     analysis = {"comparisons": [["nearest", "hr"], ["nearest", "bicubic"]]}
-    (problem,) = check(
-        grouped(LEFT, right, analysis=analysis), manifest_of(POOL, METHODS)
-    ).problems
+    (problem,) = check(grouped(LEFT, right, analysis=analysis), manifest_of(POOL, METHODS)).problems
     assert problem.constraint == "analysis.comparisons.1"
     assert "no group rates both nearest and bicubic" in problem.what
 
@@ -156,8 +154,11 @@ def test_an_unknown_group_is_named_with_those_that_there_are() -> None:
 
 def test_designs_without_groups_keep_their_hash() -> None:
     design = design_of(METHODS, [{"name": "one"}])
-    assert design.sha256 == (
-        "436516429d372170b2e4639e410f956c3785fcabdadc9eefd04fab759e70a4da"  # of version 0.2 before them
+    assert (
+        design.sha256
+        == (
+            "436516429d372170b2e4639e410f956c3785fcabdadc9eefd04fab759e70a4da"  # of version 0.2 before them
+        )
     )
     assert design.by_group == {"": design}
 
