@@ -228,7 +228,7 @@ class _Session(RaterSession):
     def note(self, kind: str, **facts: Any) -> None:
         """Nothing: it isn't kept."""
 
-    def vote(self, position: int, score: float, **told: Any) -> Receipt:  # type: ignore[override]
+    def vote(self, position: int, score: float, **told: Any) -> Receipt:
         """Take a vote as the site would, and forget it."""
         score = score_on(self._here.design.answers, score)
         items = self._here.items.get(self._stop.key, ())
@@ -506,6 +506,7 @@ def _items(
     made = {}
     for stop in _rating(design):
         assert stop.kind is not None
+        shown: list[tuple[Mapping[str, str | None], int | None]]
         if frozen:
             shown = [
                 (

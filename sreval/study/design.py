@@ -549,6 +549,11 @@ class StudyDesign(Config):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyDesign:
+        self._refuse_faults()
+        return self
+
+    def _refuse_faults(self) -> None:
+        """Raise FieldError for parts that don't fit together."""
         self._refuse_keys_of_other_tasks()
         refuse_placeholders(self.outcomes, self.panel)
         if self.task.question == "photograph":
@@ -599,7 +604,6 @@ class StudyDesign(Config):
             what = f"the last look is after {looks[-1]} raters, and the study has {self.raters}"
             remedy = f"Let the last look be {self.raters}."
             raise FieldError(what, "analysis", "looks", remedy=remedy)
-        return self
 
     def _refuse_groups(self) -> None:
         """Raise FieldError for groups that together aren't the study, or that can't be filled."""
@@ -641,7 +645,7 @@ class StudyDesign(Config):
                         remedy="Name another method or fewer data sets.",
                     )  # fmt: skip
             try:
-                own._parts_fit()
+                own._refuse_faults()
             except FieldError as error:
                 raise FieldError(
                     f"the group {group.name!r} can't be filled: {error}", "groups", number,

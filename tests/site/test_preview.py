@@ -18,13 +18,15 @@ from sreval.site.errors import MESSAGES
 from sreval.site.preview import SIZE, create_preview, stops
 from sreval.store.models import OUTCOMES, STAGES
 from sreval.study.design import load_design
-from tests.site.conftest import PAIR, freeze
+from tests.site.conftest import PAIR, design, freeze
+from tests.study.designs import in_languages
 
 RATERS = content.packaged("web") / "templates" / "rater"
 WHOLE: dict[str, Any] = {
     "sittings": {"items": 8, "break_every": 4, "break_seconds": 5, "rest_minutes": 5},
     "outcomes": {"complete": "https://panel.example.org/done?code=7", "withdrew": "LEFT"},
 }
+CHECKS = ("card", "distance", "patches", "colour", "acuity")
 
 
 def links(client: FlaskClient, path: str = "/") -> list[str]:
@@ -33,9 +35,13 @@ def links(client: FlaskClient, path: str = "/") -> list[str]:
     return list(dict.fromkeys(re.findall(r'<li><a href="([^"]+)"', page.text)))
 
 
+def in_german(changes: dict[str, Any]) -> dict[str, Any]:
+    return changes | {"texts": in_languages(design(**changes), "de")["texts"]}
+
+
 def unfrozen(folder: Path, **changes: Any) -> Path:
-    """The same design before its pictures were frozen."""
-    freeze(folder, **changes)
+    """The same design, in English and German, before its pictures were frozen."""
+    freeze(folder, **in_german(changes))
     (folder / "manifest.json").unlink()
     return folder
 
@@ -45,7 +51,9 @@ def app(tmp_path: Path) -> Flask:
     return create_preview(unfrozen(tmp_path / "small", **WHOLE))
 
 
-def test_every_template_stage_outcome_and_message_is_reached(app: Flask) -> None:
+def test_every_template_stage_outcome_and_message_is_reached(tmp_path: Path) -> None:
+    checks = {"viewing": {"checks": dict.fromkeys(CHECKS, True)}}
+    app = create_preview(unfrozen(tmp_path / "small", **WHOLE, **checks))
     seen: set[str] = set()
 
     def note(sender: Flask, template: Any, **more: Any) -> None:
@@ -62,10 +70,19 @@ def test_every_template_stage_outcome_and_message_is_reached(app: Flask) -> None
             assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     pages = {f"rater/{path.name}" for path in RATERS.glob("[!_]*.html")}
     assert pages <= seen
-    design = load_design(next(iter(app.extensions["sreval"].config.study.parent.glob("small"))))
-    found = stops(design)
+    found = stops(load_design(tmp_path / "small"))
     assert {stop.stage for stop in found} == set(STAGES)
     assert {stop.outcome for stop in found} >= set(OUTCOMES)
+
+
+def test_viewing_checks_are_judged_and_lead_on(tmp_path: Path) -> None:
+    checks = {"viewing": {"checks": dict.fromkeys(CHECKS, True)}}
+    client = create_preview(unfrozen(tmp_path / "small", **WHOLE, **checks)).test_client()
+    for kind, following in zip(CHECKS, (*CHECKS[1:], "questions"), strict=True):
+        page = f"/study/small/en.check-{kind}/checks"
+        assert client.post(page, data={"check": kind, "facts": "{}"}).status_code == 422
+        left = client.post(page, data={"check": kind, "skip": "yes"})
+        assert left.headers["Location"].endswith(following)
 
 
 def test_what_a_design_lacks_is_not_shown(tmp_path: Path) -> None:
@@ -129,7 +146,7 @@ def test_items_are_rated_one_after_the_other_and_lead_on(app: Flask) -> None:
 
 
 def test_a_frozen_study_of_pairs_shows_its_own_pictures(tmp_path: Path) -> None:
-    folder = freeze(tmp_path / "small", **PAIR)
+    folder = freeze(tmp_path / "small", **in_german(PAIR))
     client = create_preview(folder).test_client()
     assert "those of the frozen study" in client.get("/").text
     item = client.get("/study/small/de.rating-vote/api/item").get_json()
