@@ -18,6 +18,7 @@ from sreval.store.enrolment import enrol
 from sreval.store.models import OperatorEvent
 from sreval.store.sessions import RaterSession
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
+from sreval.study.panel import Arrival
 
 Run = Callable[..., Any]
 
@@ -228,6 +229,32 @@ def test_rater_is_deleted_after_asking(
     told = json.loads(sreval("study", "status", "mine", "--json").out)
     assert (told["votes"], told["deleted"], told["raters"]) == (0, 1, [])
     assert sreval("study", "delete-rater", "mine", rater, "--yes").code == 2
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_participants_are_listed_and_deleted_by_their_ids(
+    sreval: Run, folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sreval("study", "invite", "mine")
+    assert "knows no participants" in sreval("study", "payments", "mine").err
+    panel = '\n[panel]\nparameter = "id"\nkeep = ["batch"]\n\n[outcomes]\ncomplete = "{code}"\n'
+    (folder / "study.toml").write_text(DESIGN + panel)
+    link = sreval("study", "invite", "mine", "--open").out
+    with open_store(database) as store:
+        arrival = Arrival("=p-1", {"batch": "b"})
+        enrol(store, token(link), load_manifest(folder), arrival=arrival)
+    (row,) = json.loads(sreval("study", "payments", "mine", "--json").out)
+    assert (row["participant"], row["batch"], row["outcome"], row["of"]) == ("=p-1", "b", None, 4)
+    assert "=p-1" in sreval("study", "payments", "mine").out
+    assert sreval("study", "payments", "mine", "--out", "pay.csv").out == "pay.csv\n"
+    assert Path("pay.csv").stat().st_mode & 0o777 == 0o600
+    assert Path("pay.csv").read_text(encoding="utf-8").splitlines()[1].startswith("'=p-1,b,")
+    assert sreval("study", "payments", "mine", "--out", "pay.csv").code == 2
+    for wrong in ((), ("r-abcdef", "--participant", "=p-1"), ("--participant", "p-1")):
+        assert sreval("study", "delete-rater", "mine", *wrong, "--yes").code == 2
+    monkeypatch.setattr(click, "prompt", lambda asked, **_: "0 items" in asked and "mine")
+    assert sreval("study", "delete-rater", "mine", "--participant", "=p-1").code == 0
+    assert json.loads(sreval("study", "payments", "mine", "--json").out) == []
 
 
 def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> None:

@@ -14,9 +14,11 @@ from werkzeug.test import TestResponse
 
 from sreval.errors import StoreError
 from sreval.store import operators
+from sreval.store.enrolment import enrol
 from sreval.store.models import Base
 from sreval.store.operators import Operators
 from sreval.store.studies import Studies
+from sreval.study.panel import Arrival
 from tests.site.conftest import MakeSite, Visitor
 from tests.site.operator_desk import PASSWORD, Clock, Desk, everything
 
@@ -30,6 +32,7 @@ FORM = {
     "decision": "refuse",
     "reason": "so",
     "confirm": "small",
+    "participant": "p1",
     "kind": "personal",
     "expires": "2999-01-01",
 }
@@ -41,8 +44,10 @@ pytestmark = pytest.mark.usefixtures("quick_hashes")
 
 @pytest.fixture
 def site(make_site: MakeSite) -> Visitor:
-    """A study with one rater who is through, another under way, and a link."""
-    visitor = make_site(ratings=((3,), ()))
+    """A study with one rater who is through, another under way, a link, and a participant."""
+    visitor = make_site(ratings=((3,), ()), panel={"parameter": "id"})
+    here = visitor.app.extensions["sreval"]
+    enrol(here.store, visitor.invite("open"), here.manifest, arrival=Arrival("p1"))
     visitor.store.clock = Clock()
     return visitor
 

@@ -108,6 +108,7 @@ def test_who_leaves_and_keeps_is_known_and_who_deletes_is_not(panel: Study) -> N
     assert come(panel, "declined") != declined
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_the_list_says_who_is_paid_and_names_no_rater(panel: Study) -> None:
     good, fast, flat, left, going = (come(panel, p, STUDY_ID=f"s-{p}") for p in "dcbae")
     rated(panel, good)
