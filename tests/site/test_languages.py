@@ -13,6 +13,7 @@ from sreval.site.errors import MESSAGES
 from sreval.store import frames
 from sreval.store.models import Answer, Event, Session
 from tests.site.conftest import LANGUAGES, PAIR, MakeSite, Visitor, design
+from tests.site.operator_desk import Desk
 from tests.study.designs import in_languages
 
 ARABIC = "؟"
@@ -207,3 +208,20 @@ def test_a_pair_asks_in_the_rater_s_language_without_words_of_its_own(
     assert ARABIC in whole
     left, right = whole.index('data-score="-1"'), whole.index('data-score="1"')
     assert left < right
+
+
+@pytest.mark.usefixtures("quick_hashes")
+def test_operators_see_the_language_of_each_rater(several: Visitor) -> None:
+    desk = Desk(several).account("viewer")
+    address = "/operator/studies/small"
+    nobody = desk.client.get(address, headers={"Accept-Language": "ar"}).get_data(as_text=True)
+    assert '<html lang="en"' in nobody
+    assert "Nobody yet." in nobody
+    several.invite()
+    several.client.get(f"/r/{several.token}?lang=ar")
+    several.to("device")
+    table = desk.client.get(address).get_data(as_text=True)
+    assert "<th>Language</th>" in table
+    assert "<td>ar</td>" in table
+    rater = re.findall(r"/operator/studies/small/raters/[\w-]+", table)[0]
+    assert "reads ar" in desk.client.get(rater).get_data(as_text=True)
