@@ -134,7 +134,7 @@ def _vote(store: Store, session_id: str, manifest: Manifest, mind: Respondent) -
         rows: list[dict[str, Any]] = []
         for item in items:
             shown = _shown(item.dataset, item.image, item.method)
-            score, response_ms, _ = mind.respond({"left": shown}, item.intended)
+            score, response_ms, *_ = mind.respond({"left": shown}, item.intended)
             at = store.clock() + dt.timedelta(seconds=8 * item.position)
             rows.append(
                 {
