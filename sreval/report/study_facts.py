@@ -134,10 +134,11 @@ class Facts:
             for shown in zip(*(own[name] for name in names), strict=True)
         ]
         places = [self.datasets.index(dataset) for dataset in own["dataset"]]
-        made = own.assign(place=places, ranks=ranks, commented=_commented(own))
+        of = pd.Series(ranks, own.index, dtype=object)
+        made = own.assign(place=places, ranks=of, commented=_commented(own))
         grouped = made.groupby(["place", "ranks", "dataset"])["commented"]
         frame = grouped.agg(votes="size", comments="sum").reset_index()
-        labels = [" and ".join(paper.label(order[n]) for n in own) for own in frame["ranks"]]
+        labels = [" and ".join(paper.label(order[n]) for n in of_one) for of_one in frame["ranks"]]
         return frame.assign(shown=labels).drop(columns=["place", "ranks"])
 
     @property

@@ -203,7 +203,8 @@ def test_a_comment_by_finger_stays_while_a_keyboard_covers_half_of_the_page(
 def test_questions_without_scripts_are_all_there(asking: Served, window: Window) -> None:
     page = window(asking, size=(1100, 760)).page
     to_questions(page, asking)
-    at, cookies = page.url, page.context.cookies()
+    at = page.url
+    cookies: Any = page.context.cookies()
     plain_page = window(asking, size=(1100, 760), java_script_enabled=False).page
     plain_page.context.add_cookies(cookies)
     plain_page.goto(at)

@@ -117,13 +117,13 @@ def test_long_options_of_many_fields_fit_into_a_request(make_site: MakeSite) -> 
 
 
 def test_a_comment_is_stored_with_its_vote_and_shown_to_operators(make_site: MakeSite) -> None:
-    asked = {"text": "What <disturbs> you?", "required": True}
-    visitor = make_site(questions=QUESTIONS, comment=asked)
+    text = "What <disturbs> you?"
+    visitor = make_site(questions=QUESTIONS, comment={"text": text, "required": True})
     visitor.to("questions")
     visitor.send("questions", **FULL)
     visitor.send("instructions")
     page = visitor.page().get_data(as_text=True)
-    assert html.escape(asked["text"]) in page
+    assert html.escape(text) in page
     assert [visitor.vote(n).status_code for n in (1, 2)] == [200, 200]  # examples need none
     assert visitor.vote(3).status_code == 400
     assert visitor.vote(3, comment=["a"]).status_code == 400
