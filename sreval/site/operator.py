@@ -78,9 +78,10 @@ def guard() -> Answer | None:
             f"that your browser shows: serve it with {option('--base-url')}.",
         )
     token = session.get(_TOKEN)
-    attended = request.endpoint not in _UNATTENDED
-    known = isinstance(token, str)
-    g.operator = Operators(site().store).logged_in(token, attended=attended) if known else None
+    g.operator = None
+    if isinstance(token, str):
+        attended = request.endpoint not in _UNATTENDED
+        g.operator = Operators(site().store).logged_in(token, attended=attended)
     if request.endpoint in _FOR_ANYBODY:
         return None
     if g.operator is None:

@@ -8,7 +8,7 @@ stages, outcomes and messages that there are.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from sreval.store.models import OUTCOMES, STAGES
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, Receipt, SessionState
 from sreval.study.design import ItemKind, StudyDesign, When, load_design
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
-from sreval.study.plan import make_plan
+from sreval.study.plan import Item, make_plan
 
 preview = Blueprint("preview", __name__)
 
@@ -189,7 +189,7 @@ class _Session(RaterSession):
     def note(self, kind: str, **facts: Any) -> None:
         """Nothing: it isn't kept."""
 
-    def vote(self, position: int, score: float, **told: Any) -> Receipt:  # type: ignore[override]
+    def vote(self, position: int, score: float, **told: Any) -> Receipt:
         """Take a vote as the site would, and forget it."""
         score = score_on(self._here.design.answers, score)
         items = self._here.items.get(self._stop.key, ())
@@ -449,34 +449,52 @@ def _items(
 ) -> dict[str, tuple[PlanItemRow, ...]]:
     """What is rated on each page of rating: the first items of the first rater's plan, else
     stand-ins."""
-    plan = make_plan(design, manifest, 0, 0) if frozen else ()
-    made = {}
-    for stop in _rating(design):
-        assert stop.kind is not None
-        shown = [
-            {
-                "left": item.stimulus_sha256,
-                "right": item.right_sha256,
-                "reference": item.reference_sha256,
-                "intended": item.intended,
-            }
-            for item in plan
-            if item.kind == stop.kind
-        ][:_ITEMS]
-        if not frozen:
-            own: dict[str, Any] = {stimulus.image: stimulus.sha256 for stimulus in manifest.stimuli}
-            scores = [anchor.score for anchor in design.calibration.anchors] if (
-                stop.kind == "calibration" and design.calibration
-            ) else [None] * _ITEMS  # fmt: skip
-            shown = [{**own, "intended": score} for score in scores[:_ITEMS]]
-        made[stop.key] = tuple(
-            PlanItemRow(
-                at, 1, stop.kind, item["intended"],
-                tuple(
-                    Picture(at, place, item[place], f"{at}-{place}", None)
-                    for place in design.task.places
-                ),
+    if not frozen:
+        alike = {stimulus.image: stimulus.sha256 for stimulus in manifest.stimuli}
+        anchors = design.calibration.anchors if design.calibration else ()
+        return {
+            stop.key: _rows(
+                stop,
+                design,
+                [(alike, anchor.score) for anchor in anchors]
+                if stop.kind == "calibration"
+                else [(alike, None)] * _ITEMS,
             )
-            for at, item in enumerate(shown, 1)
-        )  # fmt: skip
-    return made
+            for stop in _rating(design)
+        }
+    plan = make_plan(design, manifest, 0, 0)
+    return {
+        stop.key: _rows(
+            stop,
+            design,
+            [(_pictures(item), item.intended) for item in plan if item.kind == stop.kind],
+        )
+        for stop in _rating(design)
+    }
+
+
+def _pictures(item: Item) -> dict[str, str]:
+    """The stimuli of an item, by place."""
+    own = {
+        "left": item.stimulus_sha256,
+        "right": item.right_sha256,
+        "reference": item.reference_sha256,
+    }
+    return {place: sha256 for place, sha256 in own.items() if sha256 is not None}
+
+
+def _rows(
+    stop: Stop, design: StudyDesign, shown: Sequence[tuple[Mapping[str, str], int | None]]
+) -> tuple[PlanItemRow, ...]:
+    """The first items of a page: the pictures of each by place, and the score that it shows."""
+    places = design.task.places
+    return tuple(
+        PlanItemRow(
+            at,
+            1,
+            stop.kind or "vote",
+            intended,
+            tuple(Picture(at, place, own[place], f"{at}-{place}", None) for place in places),
+        )
+        for at, (own, intended) in enumerate(shown[:_ITEMS], 1)
+    )
