@@ -134,8 +134,8 @@ def reminders(
         with _reserved(out):  # a link that can't be written is lost, and the old one gone
             due = study.renew_links(idle_days=idle_days, base_url=base_url)
     rows = [(*_row(one), *([one.address] if renew else [])) for one in due]
-    heads: tuple[str, ...] = ("link", "note", "why", "since (UTC)", "rater", "rated", "of")
-    heads += ("address",) if renew else ()
+    heads = ["link", "note", "why", "since (UTC)", "rater", "rated", "of"]
+    heads += ["address"] if renew else []
     if out:
         from sreval.files import write_atomic
         from sreval.store.csvs import rows_to_csv
@@ -145,9 +145,7 @@ def reminders(
     elif as_json:
         print_json({"unknown": found.unknown, "reminders": [*map(_record, due)]})
     else:
-        click.echo(
-            columns([list(heads), *map(list, rows)]) if rows else "Nobody is to be reminded."
-        )
+        click.echo(columns([heads, *rows]) if rows else "Nobody is to be reminded.")
     if found.unknown and not as_json:
         warn(f"{counted(found.unknown, 'more rater')} came by an open or kiosk link.")
 

@@ -79,9 +79,10 @@ def guard() -> Answer | None:
             f"that your browser shows: serve it with {option('--base-url')}.",
         )
     token = session.get(_TOKEN)
-    attended = request.endpoint not in _UNATTENDED
-    operators = Operators(site().store)
-    g.operator = operators.logged_in(token, attended=attended) if isinstance(token, str) else None
+    g.operator = None
+    if isinstance(token, str):
+        attended = request.endpoint not in _UNATTENDED
+        g.operator = Operators(site().store).logged_in(token, attended=attended)
     if request.endpoint in _FOR_ANYBODY:
         return None
     if g.operator is None:

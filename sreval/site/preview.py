@@ -8,7 +8,7 @@ stages, outcomes and messages that there are.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ from sreval.study import viewing
 from sreval.study.design import ItemKind, StudyDesign, load_design
 from sreval.study.manifest import MANIFEST, Manifest, Stimulus, load_manifest
 from sreval.study.panel import CODE
-from sreval.study.plan import make_plan
+from sreval.study.plan import Item, make_plan
 from sreval.study.questions import Answers, When
 from sreval.study.task import LEFT
 from sreval.study.viewing import Check
@@ -501,43 +501,60 @@ def _items(
 ) -> dict[str, tuple[PlanItemRow, ...]]:
     """What is rated on each page of rating: the first items of the first rater's plan, else
     stand-ins."""
-    plan = make_plan(design, manifest, 0, 0) if frozen else ()
-    own = {stimulus.image: stimulus.sha256 for stimulus in manifest.stimuli}
-    made = {}
-    for stop in _rating(design):
-        assert stop.kind is not None
-        shown: list[tuple[Mapping[str, str | None], int | None]]
-        if frozen:
-            shown = [
-                (
-                    {
-                        "left": item.stimulus_sha256,
-                        "right": item.right_sha256,
-                        "reference": item.reference_sha256,
-                    },
-                    item.intended if stop.kind == "calibration" else item.low,
-                )
+    if not frozen:
+        alike = {stimulus.image: stimulus.sha256 for stimulus in manifest.stimuli}
+        anchors = design.calibration.anchors if design.calibration else ()
+        meant = {"calibration": [anchor.score for anchor in anchors], "warm-up": [LEFT] * _ITEMS}
+        return {
+            stop.key: _rows(
+                stop,
+                design,
+                [(alike, one) for one in meant.get(stop.kind or "", [None] * _ITEMS)],
+            )
+            for stop in _rating(design)
+        }
+    plan = make_plan(design, manifest, 0, 0)
+    return {
+        stop.key: _rows(
+            stop,
+            design,
+            [
+                (_pictures(item), item.intended if stop.kind == "calibration" else item.low)
                 for item in plan
                 if item.kind == stop.kind
-            ]
-        elif stop.kind == "calibration" and design.calibration:
-            shown = [(own, anchor.score) for anchor in design.calibration.anchors]
-        else:
-            shown = [(own, LEFT if stop.kind == "warm-up" else None)] * _ITEMS
-        part = {"calibration": design.calibration, "warm-up": design.warm_up}.get(stop.kind)
-        after = part is not None and part.feedback
-        made[stop.key] = tuple(
-            PlanItemRow(
-                position=at,
-                sitting=1,
-                kind=stop.kind,
-                intended=None if after else right,
-                meant=right if after else None,
-                pictures=tuple(
-                    Picture(at, place, str(pictures[place]), f"{at}-{place}", None)
-                    for place in design.task.places
-                ),
-            )
-            for at, (pictures, right) in enumerate(shown[:_ITEMS], 1)
+            ],
         )
-    return made
+        for stop in _rating(design)
+    }
+
+
+def _pictures(item: Item) -> dict[str, str]:
+    """The stimuli of an item, by place."""
+    own = {
+        "left": item.stimulus_sha256,
+        "right": item.right_sha256,
+        "reference": item.reference_sha256,
+    }
+    return {place: sha256 for place, sha256 in own.items() if sha256 is not None}
+
+
+def _rows(
+    stop: Stop, design: StudyDesign, shown: Sequence[tuple[Mapping[str, str], int | None]]
+) -> tuple[PlanItemRow, ...]:
+    """The first items of a page: the pictures of each by place, and the answer that is meant."""
+    part = {"calibration": design.calibration, "warm-up": design.warm_up}.get(stop.kind or "")
+    after = part is not None and part.feedback
+    return tuple(
+        PlanItemRow(
+            position=at,
+            sitting=1,
+            kind=stop.kind or "vote",
+            intended=None if after else meant,
+            meant=meant if after else None,
+            pictures=tuple(
+                Picture(at, place, own[place], f"{at}-{place}", None)
+                for place in design.task.places
+            ),
+        )
+        for at, (own, meant) in enumerate(shown[:_ITEMS], 1)
+    )
