@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -45,6 +45,7 @@ def test_a_parameter_that_comes_twice_is_refused(name: str) -> None:
             PROLIFIC.arrival({"PROLIFIC_PID": ["1"], name: values})
 
 
+@settings(max_examples=50)
 @given(st.text(), st.text())
 def test_a_value_stays_one_value_of_the_address(participant: str, code: str) -> None:
     """PROPERTY: whatever is filled in, the standard library's parser finds it where it belongs."""
