@@ -83,7 +83,17 @@ def _status_lines(seen: Overview, changes: str) -> Iterator[str]:
         counts = Counter(row.outcome or "taking part" for row in seen.raters)
         yield ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         grouped = any(row.group for row in seen.raters)
-        head = ["rater", *["group"] * grouped, "place", "stage", "done", "sitting", "last seen (UTC)", "ended", "used"]
+        head = [
+            "rater",
+            *["group"] * grouped,
+            "place",
+            "stage",
+            "done",
+            "sitting",
+            "last seen (UTC)",
+            "ended",
+            "used",
+        ]
         rows = [
             [
                 row.rater,

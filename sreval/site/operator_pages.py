@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -223,7 +223,6 @@ def _watched(data: StudyData | None) -> dict[str, Any]:
     gold, repeats = watched.gold, watched.repeats
     return {
         "outcomes": watched.outcomes,
-        "held": Counter(rater.group for rater in seen.raters if rater.holds_slot),
         "cells": watched.cells.to_dict("records"),
         "exposure": watched.exposure.to_dict("records"),
         "sos": watched.sos,

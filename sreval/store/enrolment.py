@@ -49,8 +49,8 @@ def enrol(
     group is the link's, else the one of which the least share is there. ``visit``, a
     secret of the visitor's browser, becomes the token of the new rater's own link: one visit
     enrols one rater, however often and through however many processes it asks. Raises TokenError
-    for a link that opens nothing or leads to a full group, StateError while the study isn't open, DataError when
-    ``manifest`` or ``design`` isn't what the study was registered with.
+    for a link that opens nothing or leads to a full group, StateError while the study isn't open,
+    DataError when ``manifest`` or ``design`` isn't what the study was registered with.
     """
     made: tuple[plans.Item, ...] = ()
     planned: _Place | None = None

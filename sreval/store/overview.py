@@ -183,8 +183,7 @@ def _raters(tx: Transaction, study: Study) -> tuple[RaterRow, ...]:
             simulated=rater.simulated,
             finished=session.finished,
             used=_used(tx, session, study),
-            given_on=not session.holds_slot
-            and (session.group, session.slot) in held,
+            given_on=not session.holds_slot and (session.group, session.slot) in held,
         )
         for rater, session in found
     )

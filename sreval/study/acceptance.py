@@ -127,8 +127,7 @@ class Acceptance:
             made[session] = Verdict(
                 used=all(rule.used for rule in broken),
                 paid=all(
-                    rule.paid or (rule.kind == "incomplete" and session in ended)
-                    for rule in broken
+                    rule.paid or (rule.kind == "incomplete" and session in ended) for rule in broken
                 ),
                 reasons=tuple(rule.reason for rule in broken),
             )

@@ -88,9 +88,7 @@ def trials_of(manifest: Manifest, design: StudyDesign) -> tuple[Trial, ...]:
         return tuple(stimulus.key for stimulus in rated)
     images = dict.fromkeys(stimulus.key[:2] for stimulus in rated)
     return tuple(
-        (dataset, image, *pair)
-        for dataset, image in images
-        for pair in design.trials_on(dataset)
+        (dataset, image, *pair) for dataset, image in images for pair in design.trials_on(dataset)
     )
 
 
@@ -102,9 +100,9 @@ class StudyData:
     have the columns of an export's votes.csv, and ``score``: -1 for the left picture, 1 for the
     right, 0 for neither. ``sessions`` has a row per session: session, rater, group ("" without
     groups), slot, stage, outcome, votes, accepted, reason, decided (by an operator: true, false, or
-    nothing), paid, started_at, ended_at, sittings, simulated, language, and facts on the device. ``invited`` counts personal
-    links, None where that isn't known; ``deleted`` raters whose data were
-    deleted at their wish. ``design_sha256`` is that under which the votes were cast.
+    nothing), paid, started_at, ended_at, sittings, simulated, language, and facts on the device.
+    ``invited`` counts personal links, None where that isn't known; ``deleted`` raters whose data
+    were deleted at their wish. ``design_sha256`` is that under which the votes were cast.
     """
 
     design: StudyDesign

@@ -60,5 +60,7 @@ def next_group(groups: Sequence[Group], held: Mapping[str, int], seed: int, rate
     if not groups:
         return ""
     shares = [held.get(group.name, 0) / group.raters for group in groups]
-    least = [group.name for group, share in zip(groups, shares, strict=True) if share == min(shares)]
+    least = [
+        group.name for group, share in zip(groups, shares, strict=True) if share == min(shares)
+    ]
     return least[Stream(seed, "groups", rater).below(len(least))]

@@ -29,7 +29,8 @@ class Item:
     one's, and `right_method` and `right_sha256` the other's, else None. `reference_sha256` is the
     original's where it is in view, else None. `intended` is the score that a calibration item
     shows, else None; `low` and `high` are the range that a gold item passes, else None; of a pair
-    both are the answer, also to practice with feedback. `reason` says in words why the item is shown here.
+    both are the answer, also to practice with feedback. `reason` says in words why the
+    item is shown here.
     """
 
     position: int
@@ -132,9 +133,7 @@ def _warm_up(stimuli: StimulusSet, stream: Stream) -> list[_Planned]:
     ]
 
 
-def _in_turns(
-    trials_of: Sequence[tuple[Trial, ...]], pair: bool, stream: Stream
-) -> list[Trial]:
+def _in_turns(trials_of: Sequence[tuple[Trial, ...]], pair: bool, stream: Stream) -> list[Trial]:
     """One trial of each image, whose methods, or pairs, take turns; a pair's sides by chance."""
     images = stream.shuffle(list(trials_of))
     turns = stream.shuffle(list(range(len(images[0])))) if images else []

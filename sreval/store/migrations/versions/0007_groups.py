@@ -77,7 +77,9 @@ def upgrade() -> None:
     op.drop_index("ix_session_slot", "session")
     with changed("session") as batch:
         _sessions(batch, ", 'ended_early', 'quota_full'")
-        batch.add_column(sa.Column("group", sa.String(200), nullable=False, server_default=sa.text("''")))
+        batch.add_column(
+            sa.Column("group", sa.String(200), nullable=False, server_default=sa.text("''"))
+        )
     _slot_index("group", "slot")
     op.add_column("invitation", sa.Column("group", sa.String(200)))
     _items(", 'stabilising'")
