@@ -191,8 +191,8 @@ class Invitation(Base):
     """A link. Only its token's SHA-256 is kept.
 
     Every rater has one of kind personal, made beforehand or at enrolment through an open or
-    kiosk link, which then is its `parent_id`. `used` counts the enrolments through a link. `group` is
-    the group of the design that it leads to, None where any may be.
+    kiosk link, which then is its `parent_id`. `used` counts the enrolments through a link.
+    `group` is the group of the design that it leads to, None where any may be.
     """
 
     __tablename__ = "invitation"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 _CODE_LETTERS = 10
-_PAID = {"complete": True, "failed_check": False}
+_PAID = {"complete": True, "ended_early": True, "failed_check": False}
 """Whether the design's rules pay a session, by its outcome; of others the operator decides."""
 
 

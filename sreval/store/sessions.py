@@ -191,7 +191,8 @@ class SessionState:
 class Receipt:
     """A stored vote. ``repeated`` when it had been stored before, perhaps with another score.
 
-    ``meant`` is what the rater is told of it, as in `PlanItemRow`. ``state`` is the session right after it, read in the same transaction.
+    ``meant`` is what the rater is told of it, as in `PlanItemRow`. ``state`` is
+    the session right after it, read in the same transaction.
     """
 
     position: int

@@ -421,7 +421,8 @@ class Feasibility:
     `problems` forbid the study; `missing` are the stimuli that are not on this machine; `notes`
     say what the design gives that its author may not have meant. `counts` are the items of one
     rater by kind, and `sittings` theirs, in a design with groups of the group that has most items;
-    `groups` has those of each. `exposures` the least and most votes that a stimulus gets from all raters.
+    `groups` has those of each. `exposures` the least and most votes that a stimulus gets from all
+    raters.
     `tests` say what the planned analysis could show on each data set; empty if there are problems.
     """
 

@@ -627,30 +627,36 @@ class StudyDesign(Config):
                 "the tests at each look take all raters to rate the same, and the groups don't",
                 "analysis", "looks", remedy="Leave it out.",
             )  # fmt: skip
-        rated = {"methods": self.images.methods, "datasets": [d.name for d in self.images.datasets]}
         for number, group in enumerate(self.groups):
-            for key, known in rated.items():
-                chosen = getattr(group, key)
-                for name in chosen:
-                    if name not in known:
-                        raise _not_rated(name, known, "groups", number, key)
-                    if chosen.count(name) > 1:
-                        raise FieldError(f"{shown(name)} is given twice", "groups", number, key)
-            own = self.of_group(group.name)
-            for part in own.images.datasets:
-                if not own.images.methods_of(part.name):
-                    raise FieldError(
-                        f"the group {group.name!r} can't be filled: none of its methods is rated "
-                        f"on {part.name}", "groups", number,
-                        remedy="Name another method or fewer data sets.",
-                    )  # fmt: skip
+            self._refuse_parts_of(group, number)
             try:
-                own._refuse_faults()
+                self.of_group(group.name)._refuse_empty_plan()
             except FieldError as error:
                 raise FieldError(
                     f"the group {group.name!r} can't be filled: {error}", "groups", number,
                     remedy="Name other methods or data sets.",
                 ) from None  # fmt: skip
+
+    def _refuse_parts_of(self, group: Group, number: int) -> None:
+        """Raise FieldError for a part of a group that the design doesn't rate."""
+        datasets = [part.name for part in self.images.datasets]
+        for key, known in (("methods", self.images.methods), ("datasets", datasets)):
+            chosen = getattr(group, key)
+            for name in chosen:
+                if name not in known:
+                    raise _not_rated(name, known, "groups", number, key)
+                if chosen.count(name) > 1:
+                    raise FieldError(f"{shown(name)} is given twice", "groups", number, key)
+
+    def _refuse_empty_plan(self) -> None:
+        """Raise FieldError where the raters of a group have nothing that their task can be on."""
+        for part in self.images.datasets:
+            if not self.images.methods_of(part.name):
+                raise FieldError(f"none of its methods is rated on {part.name}")
+        if self.task.question == "photograph" or self.task.with_reference:
+            self._refuse_without_reference(f"the task {self.task.kind}")
+        if self.task.pair:
+            self._refuse_what_makes_no_pair()
 
     def _refuse_quotas(self) -> None:
         """Raise FieldError for a quota on what nobody is asked, or that keeps raters away."""

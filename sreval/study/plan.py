@@ -29,7 +29,8 @@ class Item:
     one's, and `right_method` and `right_sha256` the other's, else None. `reference_sha256` is the
     original's where it is in view, else None. `intended` is the score that a calibration item
     shows, else None; `low` and `high` are the range that a gold item passes, else None; of a pair
-    both are the answer, also to practice with feedback. `reason` says in words why the item is shown here.
+    both are the answer, also to practice with feedback. `reason` says in words why the
+    item is shown here.
     """
 
     position: int

@@ -22,7 +22,7 @@ from sreval.study.manifest import Manifest
 from sreval.study.plan import Item
 from tests.store.conftest import Study, design, plain_plan
 
-GROUPS = [
+GROUPS: list[dict[str, Any]] = [
     {"name": "both", "raters": 4},
     {"name": "without-hr", "raters": 2, "methods": ["bicubic", "srresnet"]},
 ]

@@ -146,7 +146,8 @@ def hold_kinds(design: StudyDesign, items: Sequence[Item]) -> None:
 def test_stabilising_items_open_every_sitting_and_change_nothing_else() -> None:
     """Their number is that of ITU-R BT.500: about five at first, about three later."""
     design, manifest = full_size()
-    opening = {"dataset": "train", "images": 5, "later": 3, "methods": ["bicubic", "srgan-vgg54"]}
+    methods = ["bicubic", "srgan-vgg54"]
+    opening = {"dataset": "train", "images": 5, "later": 3, "methods": methods}
     changed = StudyDesign.model_validate({**design.model_dump(), "stabilising": opening})
     assert changed.sha256 != design.sha256
     items, before = make_plan(changed, manifest, 0, 0), make_plan(design, manifest, 0, 0)
@@ -154,7 +155,7 @@ def test_stabilising_items_open_every_sitting_and_change_nothing_else() -> None:
     added = [item for item in items if item.kind == "stabilising"]
     assert [len([i for i in added if i.sitting == n]) for n in (1, 2, 3, 4)] == [5, 3, 3, 3]
     assert [stimulus(i) for i in items if i.kind != "stabilising"] == list(map(stimulus, before))
-    assert {item.method for item in added} == set(opening["methods"])
+    assert {item.method for item in added} == set(methods)
     repeat = next(item for item in items if item.kind == "repeat" and item.sitting > 1)
     first = next(item for item in items if stimulus(item) == stimulus(repeat))
     assert repeat.reason == f"second showing of position {first.position}"
