@@ -90,6 +90,6 @@ def test_a_renewal_is_refused_where_somebody_changed_a_rater_or_the_study_stands
     with pytest.raises(StaleError):
         Reminders(study.store, study.name, made_from=shown).renew(DAY, address)
     for state in ("paused", "closed"):
-        Studies(study.store).set_state(study.name, state)  # type: ignore[arg-type]
+        Studies(study.store).set_state(study.name, state)
         with pytest.raises(StateError, match=f"is {state}: nobody could go on"):
             Reminders(study.store, study.name).due(DAY)
