@@ -265,23 +265,31 @@ def administration(postgresql_server: str) -> Iterator[Callable[[str], object]]:
 
 
 @pytest.fixture
-def new_database(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Callable[[str, bool], str]]:
-    """Makes databases by kind, sqlite or postgresql, empty or with tables; gives their URLs."""
+def new_database(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
+    """Makes databases by kind, sqlite or postgresql, and gives their URLs.
+
+    They are empty, or have tables, or all that another URL's closed database has; `kept`, one is
+    there for later tests.
+    """
+    from sqlalchemy import make_url
+
     made: list[str] = []
 
-    def make(kind: str, tables: bool = True) -> str:
+    def make(kind: str, tables: bool = True, *, copy_of: str = "", kept: bool = False) -> str:
         name = f"t{uuid.uuid4().hex}"
         if kind == "sqlite":
             path = tmp_path / f"{name}.sqlite"
-            if tables:
+            if copy_of:
+                shutil.copy(str(make_url(copy_of).database), path)
+            elif tables:
                 shutil.copy(request.getfixturevalue("sqlite_template"), path)
             return f"sqlite:///{path}"
         server: str = request.getfixturevalue("postgresql_server")
         source = request.getfixturevalue("postgresql_template") if tables else "template0"
+        source = make_url(copy_of).database if copy_of else source
         request.getfixturevalue("administration")(f"CREATE DATABASE {name} TEMPLATE {source}")
-        made.append(name)
+        if not kept:
+            made.append(name)
         return server.format(database=name)
 
     yield make

@@ -58,10 +58,7 @@ def studies_page() -> Page:
 def study(name: str) -> Page:
     """One study: what needs attention, how far each rater is, how its votes look."""
     page = _gather(site(), name)
-    held = Counter(rater.group for rater in page.seen.raters if rater.holds_slot)
-    return render_template(
-        "operator/study.html", name=name, page=page, held=held, **_watched(page.data)
-    )
+    return render_template("operator/study.html", name=name, page=page, **_watched(page.data))
 
 
 @operator.get("/studies/<name>/live")

@@ -273,9 +273,9 @@ class Session(Base):
     `done` votes are stored, so `done` + 1 is the current position. `sitting_ends` holds the last
     position of every sitting. While `holds_slot`, no other rater of the `group`, "" in a design
     without groups, has the slot. `accepted` is the operator's decision, None where there is none.
-    `language` is that of the texts which the rater reads, None before the consent and in sessions of
-    older versions. `site` names where the
-    session took place, None unless it was joined from another site's export.
+    `language` is that of the texts which the rater reads, None before the consent and in sessions
+    of older versions. `site` names where the session took place, None unless it was joined from
+    another site's export.
     """
 
     __tablename__ = "session"

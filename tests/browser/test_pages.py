@@ -245,7 +245,7 @@ def test_a_kiosk_starts_clean_for_the_next_rater(tmp_path: Path, window: Window)
     with served(tmp_path / "study", plain()) as site:
         token = Links(site.store, "photographs").create("kiosk")[1]
         page = window(site, size=(1280, 860)).page
-        sessions = set()
+        sessions: set[str] = set()
         for _ in range(2):
             page.goto(f"{site.url}/r/{token}")
             if not sessions:

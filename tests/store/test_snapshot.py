@@ -40,7 +40,7 @@ from sreval.store.snapshot import _read, backup, restore
 from sreval.store.studies import Studies
 from sreval.study.manifest import Manifest
 from sreval.study.panel import Arrival
-from tests.store.conftest import Study, design
+from tests.store.conftest import Clock, Study, design
 from tests.store.test_schema import rows_of
 
 
@@ -56,9 +56,7 @@ OTHER = {"sqlite": "postgresql", "postgresql": "sqlite"}
 NewDatabase = Callable[..., str]
 
 
-@pytest.fixture
-def filled(study: Study) -> Study:
-    """Somebody at every stage, one of them deleted, and texts that hurt spreadsheets."""
+def fill(study: Study) -> None:
     complete = study.rating()
     study.vote_all(complete)
     RaterSession(study.store, complete).answer(
@@ -77,7 +75,31 @@ def filled(study: Study) -> Study:
     study.enrol()
     refused = frames.tables(study.store, study.name)["sessions"]["rater"].iloc[2]
     Raters(study.store, study.name).decide(refused, False, "@home, not in the laboratory")
-    return study
+
+
+@pytest.fixture(scope="module")
+def filled_once() -> dict[str, tuple[str, dt.datetime]]:
+    """By kind, a database that was filled, to be copied, and the time at which that was done."""
+    return {}
+
+
+@pytest.fixture
+def filled(
+    database_kind: str,
+    new_database: NewDatabase,
+    filled_once: dict[str, tuple[str, dt.datetime]],
+    plain_plans: None,
+) -> Iterator[Study]:
+    """Somebody at every stage, one of them deleted, and texts that hurt spreadsheets."""
+    if database_kind not in filled_once:
+        url = new_database(database_kind, kept=True)
+        with open_store(url) as store:
+            study = Study(store)
+            fill(study)
+        filled_once[database_kind] = url, study.clock.now
+    url, now = filled_once[database_kind]
+    with open_store(new_database(database_kind, copy_of=url)) as store:
+        yield Study(store, clock=Clock(now))
 
 
 @pytest.fixture
