@@ -278,10 +278,10 @@ def test_check_refuses_questions_that_no_answer_could_fit(
 
 
 def test_check_refuses_a_language_that_the_pages_do_not_speak(sreval: Run, home: Path) -> None:
-    own_study(home, top='language = "fr"')
+    own_study(home, top='language = "it"')
     ran = sreval("study", "check", "own")
     assert ran.code == 2
-    assert "language: the pages have no translation into 'fr'. Set language to one of" in ran.out
+    assert "language: the pages have no translation into 'it'. Set language to one of" in ran.out
     own_study(home, top='language = "de"')
     assert sreval("study", "check", "own").code == 0
 

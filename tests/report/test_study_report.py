@@ -339,7 +339,7 @@ def test_raters_are_counted_by_the_language_that_they_read() -> None:
     data = make_study(raters=6)
     assert "The texts were in" not in " ".join(StudyFacts(data).methods)
     content = in_languages(data.design.model_dump(mode="json"), "de", "ar")
-    read = ["en", "de", "de", None, "de", "en"]
+    read = pd.Series(["en", "de", "de", None, "de", "en"], dtype=object)
     several = replace(
         data,
         design=StudyDesign.model_validate(content),
