@@ -500,3 +500,15 @@ def test_the_papers_size_stays_under_ten_megabytes() -> None:
         both = pd.DataFrame(section.frame)[["mos", "paper"]]
         assert both.notna().all(axis=None)
         assert stats.kendalltau(both["mos"], both["paper"]).statistic > 0.8
+
+
+def test_viewing_checks_are_told_by_median_and_range() -> None:
+    asked = {"card": True, "distance": True, "acuity": True, "acuity_least": 0.5, "required": True}
+    data = make_study({"Set5": 1}, {"bicubic": 2.0}, 3, viewing={"checks": asked})
+    found = {"distance_mm": [500.0, None, 640.0], "acuity": [None, None, None]}
+    sessions = data.sessions.assign(**found)
+    report = study_report(replace(data, sessions=sessions))
+    (told,) = [table for table in report.tables if table.title == "Viewing checks"]
+    assert told.to_csv().splitlines()[1:] == ['"viewing distance, mm",2,570.0,500.0,640.0']
+    page = to_html(report)
+    assert "card, distance, acuity; all required; acuity of 0.5 or more" in page

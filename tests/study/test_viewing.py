@@ -121,7 +121,7 @@ def test_acuity_counts_only_rings_that_are_shown() -> None:
     ],
 )
 def test_what_no_page_observes_is_refused(kind: viewing.Check, seen: dict[str, Any]) -> None:
-    known = {"card": {"pixels_per_mm": 4.0}, "distance": {"distance_mm": 600.0}}
+    known: Any = {"card": {"pixels_per_mm": 4.0}, "distance": {"distance_mm": 600.0}}
     with pytest.raises(ValueError):
         measured(kind, known, viewing.plate_gaps("a"), **seen)
     for text in ("", "{", "null", "x" * 10_000, '{"ratio": 1, "ratio": NaN}', "\x00\u202e"):

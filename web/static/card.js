@@ -7,6 +7,8 @@ const SHORT_MM = 53.98;
 const input = document.getElementById("width");
 const outline = document.getElementById("outline");
 
+document.getElementById("main").classList.add("wide");
+
 /** A phone is narrower than the card is long: there it is held upright. */
 const side = () =>
   matchMedia("(pointer: coarse)").matches && window.innerWidth < 600 ? "short" : "long";

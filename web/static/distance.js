@@ -4,6 +4,7 @@
 import { fill, finish, forget, observed, page, ratio, whenZoomed } from "./viewing.js";
 
 const MM_A_SECOND = 18;
+const DOT_MM = 8;
 const FIRST_MM = 12; // where a run begins; as much again at random, so that nobody counts seconds
 const { runs: wanted, say } = page;
 const field = document.getElementById("field");
@@ -21,6 +22,7 @@ const millimetre = () => page.pixels_per_mm / ratio();
 
 /** Where the middles of square and dot are, in CSS pixels from the field's left edge. */
 function draw(separation) {
+  dot.style.width = dot.style.height = `${DOT_MM * millimetre()}px`;
   const edge = square.offsetWidth;
   const [from, sign] = eye() === "left" ? [field.clientWidth - edge, -1] : [edge, 1];
   const to = from + sign * separation;
