@@ -36,6 +36,8 @@ BLIND_SPOT_DEGREES = 13.5
 2020, Sci. Rep. 10:904, and the authors' program)."""
 RUNS = 5
 """How often the blind spot is looked for."""
+_MOST_SPREAD = 0.25
+"""The largest standard deviation of the runs over their mean: who presses at random has more."""
 STEPS = (1, 2, 4, 8, 16, 32)
 """By how much of 255 the patches differ from the black or white around them."""
 LINES = ("protan", "deutan", "tritan")
@@ -172,7 +174,8 @@ class _Distance(_Observed):
     def found(self, known: Mapping[str, Any], right: Sequence[str]) -> dict[str, Any]:
         density = known["pixels_per_mm"]
         runs = [distance_mm(one * self.ratio, density) for one in self.separations]
-        mean = _plausible(fmean(runs), 80, 4000)
+        mean = _plausible(fmean(runs), 120, 4000)
+        _plausible(stdev(runs) / mean, 0, _MOST_SPREAD)
         return {
             "distance_mm": mean,
             "sd_mm": stdev(runs),

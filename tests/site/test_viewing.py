@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
+
+import pytest
 
 from sreval.store import frames
 from sreval.store.sessions import RaterSession
 from sreval.study import viewing
 from tests.site.conftest import MakeSite, Visitor
+from tests.site.operator_desk import Desk
+
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 
 ASKED: dict[str, Any] = {"viewing": {"checks": {"card": True, "distance": True, "colour": True}}}
 
@@ -40,6 +46,10 @@ def test_a_rater_goes_from_check_to_check_and_comes_back_to_the_next(make_site: 
     assert visitor.stage(visitor.page()) == "questions"
     own = frames.tables(visitor.store, "small")["sessions"].iloc[0]
     assert own["colour_wrong"] == 0
+    told = Desk(visitor).account("owner").text(f"/raters/{own['rater']}")
+    for row in frames.tables(visitor.store, "small")["checks"].to_dict("records"):
+        assert f'<th scope="row">{row["kind"]}</th>' in told
+        assert html.escape(row["facts"], quote=True).replace("&quot;", "&#34;") in told
 
 
 def test_what_can_t_be_true_is_told_and_nothing_is_kept(make_site: MakeSite) -> None:

@@ -112,6 +112,7 @@ def test_acuity_counts_only_rings_that_are_shown() -> None:
         ("distance", {"eye": "left", "separations": [480] * 4}),
         ("distance", {"eye": "third", "separations": [480] * 5}),
         ("distance", {"eye": "left", "separations": [5] * 5}),
+        ("distance", {"eye": "left", "separations": [480, 120, 130, 110, 125]}),
         ("patches", {"black": 7, "white": 1, "grey": 186}),
         ("patches", {"black": 1, "white": 1, "grey": 255}),
         ("colour", {"answers": ["left"]}),
