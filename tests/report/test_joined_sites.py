@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
+
 from sreval.report.study_report import study_report, to_html, to_latex
 from sreval.study.data import StudyData
 from tests.report.study_builder import QUALITIES, make_study
@@ -13,7 +15,8 @@ def joined(*sites: str | None) -> StudyData:
     """A study of eight raters, who are of these sites in turn."""
     data = make_study({"Set5": 3}, QUALITIES, 8)
     of = [sites[number % len(sites)] for number in range(len(data.sessions))]
-    return replace(data, sessions=data.sessions.assign(site=of))
+    own = pd.Series(of, data.sessions.index, object)
+    return replace(data, sessions=data.sessions.assign(site=own))
 
 
 def test_raters_are_counted_by_site_and_names_are_text() -> None:
