@@ -58,10 +58,10 @@ Block = Drawn | Repeat
 class StimulusSet:
     """The keys of everything that a study may show, and which of them a slot sees.
 
-    `rated` by data set; `calibration` with the intended score; `warm_up` and
-    `stabilising`: for each image the trials of which a rater sees one; `gold` with the range that
-    passes, a pair with the better one at the left; `same`: two identical pictures; `unmet` is what the design can't show of the images that
-    there are.
+    `rated` by data set; `calibration` with the intended score; `warm_up` and `stabilising`: for
+    each image the trials of which a rater sees one; `gold` with the range that passes, a pair with
+    the better one at the left; `same`: two identical pictures; `unmet` is what the design can't
+    show of the images that there are.
     """
 
     design: StudyDesign
@@ -381,8 +381,8 @@ def drawn_images(design: StudyDesign, block: Block, names: Iterable[str]) -> tup
     For `repeats` the names are the rated images of the data set, else all of its images. Images
     stand in an order that the seed decides, those not rated before those that are. Blocks of one
     data set take theirs one after the other, so that they differ as long as there are enough:
-    calibration, warm-up, gold, same, then stabilising; repeats among themselves. Drawing again among
-    what was frozen gives the same images, because what is not drawn never changes the order.
+    calibration, warm-up, gold, same, then stabilising; repeats among themselves. Drawing again
+    among what was frozen gives the same images, because what is not drawn never changes the order.
     Raises UsageError when there are fewer names than images.
     """
     known = sorted(set(names), key=lambda name: _rank(design, block, name))
