@@ -845,3 +845,23 @@ def test_command_that_deletes_looks_first_and_names_nobody_else(
     assert rater not in desk.get(f"/raters/{near}").text
     assert rater not in desk.post(f"/raters/{near}/delete", confirm="small").text
     assert rater in desk.raters()
+
+
+def test_operators_see_groups_and_raters_never_do(make_site: MakeSite) -> None:
+    groups = [{"name": "zebra", "raters": 3}, {"name": "okapi", "raters": 1, "methods": ["hr"]}]
+    own = Desk(make_site(groups=groups, repeats=[])).account("owner")
+    (link,) = made(own.post("/links", kind="personal", group="okapi"))
+    assert link["group"] == "okapi"
+    refused = own.post("/links", kind="personal", group="<b>")
+    assert refused.status_code == 422
+    assert "has no group" in refused.text
+    rater = Visitor(own.site.app)
+    rater.open(link["link"].rpartition("/")[2])
+    rater.send("consent")
+    assert "okapi" not in rater.page().text
+    text = own.text()
+    assert "group zebra: <b>0</b> of 3 places taken" in text
+    assert "group okapi: <b>1</b> of 1 places taken" in text
+    (name,) = own.raters()
+    assert "group okapi" in own.text(f"/raters/{name}")
+    assert ">okapi<" in own.text("/links")
