@@ -505,8 +505,7 @@ def test_the_papers_size_stays_under_ten_megabytes() -> None:
 def test_viewing_checks_are_told_by_median_and_range() -> None:
     asked = {"card": True, "distance": True, "acuity": True, "acuity_least": 0.5, "required": True}
     data = make_study({"Set5": 1}, {"bicubic": 2.0}, 3, viewing={"checks": asked})
-    found = {"distance_mm": [500.0, None, 640.0], "acuity": [None, None, None]}
-    sessions = data.sessions.assign(**found)
+    sessions = data.sessions.assign(distance_mm=[500.0, float("nan"), 640.0], acuity=None)
     report = study_report(replace(data, sessions=sessions))
     (told,) = [table for table in report.tables if table.title == "Viewing checks"]
     assert told.to_csv().splitlines()[1:] == ['"viewing distance, mm",2,570.0,500.0,640.0']
