@@ -66,7 +66,7 @@ def _page(name: str, state: SessionState | None, **context: Any) -> str:
         "minutes_left": minutes_left(state) if state else None,
         "kiosk": "kiosk" in session,
         "own_link": _own_link(),
-        "instructions": site().design.of_group(state.group if state else "").instructions,
+        "instructions": design_as_read().of_group(state.group if state else "").instructions,
     }
     return render_template(f"rater/{name}.html", state=state, **shared, **context)
 

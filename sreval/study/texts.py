@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationInfo, field_validator
 
 from sreval.config import Config, FieldError
+from sreval.errors import suggestion
 from sreval.study.task import DEGRADATION, Scale
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Texts(Config):
     """What the comment asks, if the design has one."""
     questions: dict[str, QuestionTexts] = {}  # noqa: RUF012 - pydantic copies it
     """The questions by their keys."""
+    groups: dict[str, str] = {}  # noqa: RUF012
+    """The instructions of groups that have their own, by the group's name."""
 
 
 class Published(NamedTuple):
@@ -128,6 +131,13 @@ def refuse_misfits(design: StudyDesign) -> None:
             )
         if texts.words:
             _refuse_words(design, texts.words, (*place, "words"))
+        own = [group.name for group in design.groups if group.instructions]
+        for name in texts.groups:
+            if name not in own:
+                raise FieldError(
+                    "no group of this name has instructions of its own", *place, "groups", name,
+                    remedy=suggestion(name, own) if own else "Leave it out.",
+                )  # fmt: skip
         for key, told in texts.questions.items():
             at = (*place, "questions", key)
             if key not in questions:
@@ -174,6 +184,9 @@ def missing(design: StudyDesign) -> Iterator[str]:
             yield f"{place}.words"
         if design.comment and not texts.comment.strip():
             yield f"{place}.comment"
+        for group in design.groups:
+            if group.instructions and not texts.groups.get(group.name, "").strip():
+                yield f"{place}.groups.{group.name}"
         for question in design.questions:
             told = texts.questions.get(question.key, QuestionTexts())
             if not told.text.strip():
@@ -201,6 +214,12 @@ def in_language(design: StudyDesign, language: str) -> StudyDesign:
         "scale": design.scale.model_copy(update=words),
         "comment": design.comment
         and design.comment.model_copy(update={"text": texts.comment or design.comment.text}),
+        "groups": tuple(
+            group.model_copy(
+                update={"instructions": texts.groups.get(group.name) or group.instructions}
+            )
+            for group in design.groups
+        ),
         "questions": tuple(
             _told(question, texts.questions.get(question.key)) for question in design.questions
         ),
