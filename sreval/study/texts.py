@@ -221,21 +221,32 @@ def in_language(design: StudyDesign, language: str) -> StudyDesign:
             for group in design.groups
         ),
         "questions": tuple(
-            _told(question, texts.questions.get(question.key)) for question in design.questions
+            _told(question, texts, {one.key: one for one in design.questions})
+            for question in design.questions
         ),
     }
     return design.model_copy(update=changes)
 
 
-def _told(question: Question, texts: QuestionTexts | None) -> Question:
+def _options(question: Question, texts: Texts) -> dict[str, str]:
+    """What stands for each of a question's options."""
+    told = texts.questions.get(question.key, QuestionTexts()).options
+    return dict(zip(question.options, told or question.options, strict=True))
+
+
+def _told(question: Question, texts: Texts, asked: Mapping[str, Question]) -> Question:
     """A question in another language, as far as there are texts."""
-    if texts is None:
-        return question
-    options = dict(zip(question.options, texts.options or question.options, strict=True))
+    told = texts.questions.get(question.key, QuestionTexts())
+    options, condition = _options(question, texts), question.only_if
+    if condition is not None:
+        of = _options(asked[condition.key], texts)
+        one_of = tuple(of[option] for option in condition.one_of)
+        condition = condition.model_copy(update={"one_of": one_of})
     changes = {
-        "text": texts.text or question.text,
+        "text": told.text or question.text,
         "options": tuple(options.values()),
-        "rows": texts.rows or question.rows,
+        "rows": told.rows or question.rows,
+        "only_if": condition,
         "screens_out": tuple(options[option] for option in question.screens_out),
     }
     return question.model_copy(update=changes)

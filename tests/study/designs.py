@@ -141,10 +141,17 @@ def in_languages(content: Content, *codes: str, told: str = "{text}") -> Content
             "instructions": say(design.instructions),
             "consent": say(design.consent.text),
             "questions": {
-                question.key: {"text": say(question.text), "options": [*map(say, question.options)]}
+                question.key: {
+                    "text": say(question.text),
+                    "options": [*map(say, question.options)],
+                    "rows": [*map(say, question.rows)],
+                }
                 for question in design.questions
             },
+            "groups": {g.name: say(g.instructions) for g in design.groups if g.instructions},
         }
+        if design.comment:
+            made["comment"] = say(design.comment.text)
         if not design.task.pair:
             made["words"] = [word and say(word) for word in design.scale.words]
         return made

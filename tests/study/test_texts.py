@@ -50,6 +50,35 @@ def test_raters_read_the_texts_of_their_language() -> None:
     assert (same.images, same.seed, same.acceptance) == (design.images, design.seed, ())
 
 
+def test_further_parts_of_a_design_are_told_too() -> None:
+    agreed = {"kind": "grid", "rows": ["Fun.", "Long."], "options": ["no", "yes"]}
+    content = CONTENT | {
+        "raters": 4,
+        "comment": {"text": "Why?"},
+        "groups": [{"name": "one", "raters": 2, "instructions": "Fast."}, {"name": "two", "raters": 2}],
+        "questions": [
+            *QUESTIONS,
+            {"key": "lamp", "text": "?", "kind": "text", "only_if": {"key": "sight", "one_of": ["good"]}},
+            {"key": "agreed", "text": "Agreed?", **agreed},
+        ],
+    }  # fmt: skip
+    lacking = StudyDesign.model_validate(content | {"texts": {"de": {}}}).missing_texts
+    further = {"comment", "groups.one", "questions.agreed.options", "questions.agreed.rows"}
+    assert {f"texts.de.{name}" for name in further} <= set(lacking)
+    design = StudyDesign.model_validate(in_languages(content, "de", told="{code} {text}"))
+    assert not design.missing_texts
+    told = design.in_language("de")
+    assert told.comment is not None
+    assert (told.comment.text, told.comment.required) == ("de Why?", False)
+    assert told.of_group("one").instructions == "de Fast."
+    assert told.of_group("two").instructions == "de Rate."
+    *_, lamp, grid = told.questions
+    assert lamp.only_if is not None
+    assert lamp.only_if.one_of == ("de good",)
+    assert (grid.rows, grid.options) == (("de Fun.", "de Long."), ("de no", "de yes"))
+    assert StudyDesign.model_validate(told.model_dump()).questions == told.questions
+
+
 def test_texts_belong_to_the_hash_and_none_leave_it_as_it_was() -> None:
     plain = StudyDesign.model_validate(CONTENT)
     assert "texts" not in plain.model_dump(exclude_defaults=True)
@@ -68,6 +97,13 @@ def test_texts_belong_to_the_hash_and_none_leave_it_as_it_was() -> None:
         ({"de": {"words": list("abcd")}}, "texts.de.words", "has 5 words, and 4 are given"),
         ({"de": {"words": ["a", "b", " ", "d", "e"]}}, "texts.de.words", "word 3 of the scale"),
         ({"de": {"questions": {"sigt": {}}}}, "texts.de.questions.sigt", "no question has this"),
+        (
+            {"de": {"questions": {"light": {"rows": ["a", "b"]}}}},
+            "texts.de.questions.light.rows",
+            "has 0 rows, and 2 are given",
+        ),
+        ({"de": {"comment": "Why?"}}, "texts.de.comment", "asks for no comment"),
+        ({"de": {"groups": {"one": "Fast."}}}, "texts.de.groups.one", "no group of this name"),
         (
             {"de": {"questions": {"sight": {"options": ["ja"]}}}},
             "texts.de.questions.sight.options",
