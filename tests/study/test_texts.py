@@ -52,16 +52,18 @@ def test_raters_read_the_texts_of_their_language() -> None:
 
 def test_further_parts_of_a_design_are_told_too() -> None:
     agreed = {"kind": "grid", "rows": ["Fun.", "Long."], "options": ["no", "yes"]}
+    lamp_if = {"key": "sight", "one_of": ["good"]}
+    own = {"name": "one", "raters": 2, "instructions": "Fast."}
     content = CONTENT | {
         "raters": 4,
         "comment": {"text": "Why?"},
-        "groups": [{"name": "one", "raters": 2, "instructions": "Fast."}, {"name": "two", "raters": 2}],
+        "groups": [own, {"name": "two", "raters": 2}],
         "questions": [
             *QUESTIONS,
-            {"key": "lamp", "text": "?", "kind": "text", "only_if": {"key": "sight", "one_of": ["good"]}},
+            {"key": "lamp", "text": "?", "kind": "text", "only_if": lamp_if},
             {"key": "agreed", "text": "Agreed?", **agreed},
         ],
-    }  # fmt: skip
+    }
     lacking = StudyDesign.model_validate(content | {"texts": {"de": {}}}).missing_texts
     further = {"comment", "groups.one", "questions.agreed.options", "questions.agreed.rows"}
     assert {f"texts.de.{name}" for name in further} <= set(lacking)
