@@ -93,6 +93,19 @@ def statements_compiled_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def disks_not_waited_for() -> Iterator[None]:
+    """SQLite in the tests' own processes writes without waiting for the disk; what they start
+    waits, as sites do."""
+    database = sys.modules.get("sreval.store.database")
+    if database is None:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "SYNCHRONOUS", "OFF")
+        yield
+
+
 def _folder(variable: str) -> Path:
     value = os.environ.get(variable)
     if not value or not Path(value).is_dir():

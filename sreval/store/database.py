@@ -38,6 +38,9 @@ from sreval.store.schema import SchemaState, schema_state, to_head
 BUSY_SECONDS = 10
 """How long a transaction waits for another one before it fails with BusyError."""
 
+SYNCHRONOUS = "FULL"
+"""SQLite's word for this: a vote is acknowledged once the disk has it."""
+
 _ERASE_SECONDS = 2.0
 """How long whoever deletes a rater waits for reads to end, so that the log can be emptied."""
 
@@ -353,7 +356,7 @@ def _prepare_sqlite(connection: sqlite3.Connection) -> None:
     connection.isolation_level = None  # BEGIN is ours: the driver's own begins too late
     _write_ahead(connection)
     # What a rater had deleted is overwritten, not only unlinked (secure_delete).
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in (f"synchronous={SYNCHRONOUS}", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from sreval.errors import StoreError, UsageError
 from sreval.store import database
-from sreval.store.database import Store, default_url, open_store, parse_url
+from sreval.store.database import SYNCHRONOUS, Store, default_url, open_store, parse_url
 from sreval.store.errors import BusyError
 from sreval.store.sessions import RaterSession
 from tests.store.conftest import Study
@@ -283,8 +283,9 @@ def test_connection_that_dies_within_a_transaction_stores_nothing(server_study: 
     assert RaterSession(study.store, session).state().done == 0
 
 
-def test_durability_is_what_is_promised(store: Store) -> None:
-    with store.read() as tx:
+def test_durability_is_what_is_promised(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "SYNCHRONOUS", SYNCHRONOUS)  # as it is outside the tests
+    with open_store(database_url) as store, store.read() as tx:
         connection = tx.connection()
         if store.sqlite:
             told = {
