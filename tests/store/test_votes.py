@@ -19,7 +19,7 @@ from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
 from sreval.store.models import Session, Vote
-from sreval.store.sessions import OpenedSession, RaterSession, Receipt
+from sreval.store.sessions import OpenedSession, PlanItemRow, RaterSession, Receipt
 from sreval.store.studies import Studies
 from tests.store.conftest import START, Race, Study
 
@@ -304,10 +304,11 @@ def test_no_vote_is_stored_once_the_study_is_closed(
     read, closed = threading.Event(), threading.Event()
     genuine = OpenedSession.refuse_vote
 
-    def slow(*given: Any) -> None:
-        genuine(*given)
+    def slow(*given: Any) -> PlanItemRow:
+        item = genuine(*given)
         read.set()
         assert not closed.wait(0.5)  # the operator waits for this vote
+        return item
 
     def close_or_vote(number: int) -> object:
         if number:

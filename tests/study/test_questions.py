@@ -73,7 +73,9 @@ def test_the_template_s_further_questions_are_a_design() -> None:
     text = (packaged("studies") / "ledig2017" / "study.toml").read_text(encoding="utf-8")
     keys = "key|when|text|kind|options|least|most|only_if|rows|required"
     heads = r"\[\[questions\]\]|\[comment\]"
-    asked = re.sub(rf"^# (?={heads}|({keys}) = )", "", text, flags=re.MULTILINE)
+    lines = re.compile(rf"^# (?={heads}|({keys}) = )", re.MULTILINE)
+    blocks = re.split(r"(\n\n+)", text)
+    asked = "".join(lines.sub("", b) if re.search(f"# (?:{heads})", b) else b for b in blocks)
     plain, design = (StudyDesign.model_validate(from_toml(t)) for t in (text, asked))
     more = design.questions[len(plain.questions) :]
     assert [question.kind for question in more] == ["choices", "text", "grid"]
