@@ -829,8 +829,8 @@ class Study:
 
         ``site`` joins the votes of another site that ran the same design on the same stimuli:
         its sessions carry that name, in exports and in the report, and stand beside the raters
-        who are here. A later export of the site adds what is lacking; raters whom the site has
-        deleted since are deleted here.
+        who are here. A later export of the site adds what is lacking and brings sessions that went
+        on there up to date; raters whom the site has deleted since are deleted here.
 
         Raters who were deleted here stay deleted. Raises UsageError for a file of another study
         and a ``site`` that is no name, DataError for a damaged file, StateError where the study

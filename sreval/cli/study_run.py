@@ -367,9 +367,10 @@ def import_command(study: Study, file: Path, site: str | None, as_json: bool) ->
     if as_json:
         print_json({**asdict(brought), "site": site})
         return
+    updated = f", {brought.updated} of them brought up to date" if brought.updated else ""
     click.echo(
-        f"{brought.study}: {brought.sessions} sessions stored, {brought.present} were here "
-        f"already, {brought.deleted} of deleted raters left out."
+        f"{brought.study}: {counted(brought.sessions, 'session')} stored, {brought.present} were "
+        f"here already{updated}, {brought.deleted} of deleted raters left out."
     )
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Float,
     Integer,
     Select,
+    delete,
     func,
     insert,
     select,
@@ -133,12 +134,14 @@ class Restored:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import brought: sessions stored, there already, and of raters deleted here."""
+    """What an import brought: sessions stored, there already, and of raters deleted here; how many
+    of those there already went on at their site since, and are brought up to date."""
 
     study: str
     sessions: int
     present: int
     deleted: int
+    updated: int = 0
 
 
 @dataclass(frozen=True)
@@ -679,7 +682,8 @@ def import_(
 
     ``site`` joins a file to the raters who are here, whatever numbers, places and pseudonyms they
     have: its sessions are marked with that name, take further numbers and places, and a pseudonym
-    that is taken gives way to another. Whom that site has deleted since is deleted here, too.
+    that is taken gives way to another. A session that was joined before and went on at its site is
+    brought up to date. Whom that site has deleted since is deleted here, too.
 
     Raters who were deleted here stay deleted. Other studies, links, operators and the log of a
     backup are left out. Raises UsageError for a file without ``study`` and for a ``site`` that is
@@ -727,9 +731,12 @@ def import_(
             if site:
                 linkless = _joined(tx, here, linkless, site)
             _store_sessions(tx, {study: here}, snapshot.tables, linkless)
-            facts = {"site": site} if site else {}
+            known_here = [row for row in sessions if row["session"] in present]
+            updated = _brought_up(tx, snapshot.tables, known_here) if site else 0
+            facts = {"site": site, "updated": updated} if site else {}
             AuditLog(store, who).record(tx, "import", here.id, sessions=len(lacking), **facts)
-            return Imported(study, len(lacking), len(sessions) - len(new), len(new) - len(lacking))
+            left_out = len(new) - len(lacking)
+            return Imported(study, len(lacking), len(known_here), left_out, updated)
     except IntegrityError:
         if not known:
             raise _contradictory(path) from None
@@ -786,6 +793,33 @@ def _joined(tx: Transaction, study: Study, rows: list[Row], site: str) -> list[R
     ]
     study.next_rater = max([study.next_rater, *(row["rater_index"] + 1 for row in made)])
     return made
+
+
+def _brought_up(tx: Transaction, tables: Mapping[str, list[Row]], rows: list[Row]) -> int:
+    """Take over what sessions that were joined before did at their site since; gives how many did.
+
+    Number, place and pseudonym stay those that they have here, and so does an operator's decision
+    made here. An older export changes nothing.
+    """
+    moved = set()
+    for row in rows:
+        session = tx.get_one(Session, row["session"])
+        told = _stored("sessions", Session.__table__, row)
+        for name in ("id", "slot", "site"):
+            told.pop(name, None)
+        if told["accepted"] is None:
+            del told["accepted"], told["accepted_reason"]
+        changed = any(getattr(session, name) != value for name, value in told.items())
+        if session.site is None or not changed or row["seen_at"] < session.seen_at:
+            continue
+        for name, value in told.items():
+            setattr(session, name, value)
+        moved.add(session.id)
+    for model in reversed(frames.MODELS.values()):
+        tx.execute(delete(model).where(model.session_id.in_(moved)))
+    tx.flush()
+    _store_rows(tx, tables, moved)
+    return len(moved)
 
 
 def _study_of(row: Row, studies: Mapping[str, Study]) -> Study:
@@ -864,7 +898,11 @@ def _store_sessions(
             )
         )
     tx.flush()
-    wanted = {row["session"] for row in sessions}
+    _store_rows(tx, tables, {row["session"] for row in sessions})
+
+
+def _store_rows(tx: Transaction, tables: Mapping[str, list[Row]], wanted: set[str]) -> None:
+    """Plans, votes, answers, checks and events of some sessions."""
     for name in frames.MODELS:
         table = frames.MODELS[name].__table__
         rows = [row for row in tables[name] if row["session"] in wanted]

@@ -266,7 +266,7 @@ def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> 
     assert "--overwrite" in ran.err
     assert sreval("study", "restore", "mine", "kept", "--overwrite").code == 0
     fresh = sreval("study", "import", "mine", "e.zip", "--database", "fresh.sqlite")
-    assert "mine: 1 sessions stored" in fresh.out
+    assert "mine: 1 session stored" in fresh.out
     sreval("study", "export", "mine", "--out", "again.zip", "--database", "fresh.sqlite")
     assert Path("again.zip").read_bytes() == Path("e.zip").read_bytes()
     elsewhere = sreval("study", "status", "nowhere", "--database", "fresh.sqlite")

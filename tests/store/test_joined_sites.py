@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sqlalchemy import update
 
@@ -87,6 +88,33 @@ def test_the_same_export_again_adds_nothing_and_a_later_one_what_is_new(
     again = bring(joined, exported(elsewhere, tmp_path, "later.zip"))
     assert again == snapshot.Imported("small", 1, 2, 0)
     assert frames.tables(joined.store, joined.name)["sessions"]["slot"].is_unique
+
+
+def test_a_session_that_went_on_at_its_site_is_brought_up_to_date(
+    joined: Study, elsewhere: Study, tmp_path: Path
+) -> None:
+    """Nothing of it is lost, whatever numbers it has here; an older export takes nothing back."""
+    under_way = elsewhere.rating()
+    elsewhere.vote_all(under_way, upto=1)
+    first = exported(elsewhere, tmp_path)
+    bring(joined, first)
+    before = frames.tables(joined.store, joined.name)["sessions"].set_index("session")
+    elsewhere.vote_all(under_way)
+    last = exported(elsewhere, tmp_path, "later.zip")
+    for path, updated in ((last, 1), (last, 0), (first, 0)):
+        assert bring(joined, path) == snapshot.Imported("small", 0, 3, 0, updated)
+        here, there = (frames.tables(of.store, of.name) for of in (joined, elsewhere))
+        for name in ("votes", "plan", "events", "answers"):
+            own = here[name][here[name]["session"].isin(there["sessions"]["session"])]
+            columns = [c for c in own if c not in ("rater", "rater_index", "slot", "site")]
+            pd.testing.assert_frame_equal(
+                own[columns].reset_index(drop=True), there[name][columns].reset_index(drop=True)
+            )
+        now = here["sessions"].set_index("session")
+        done = there["sessions"].set_index("session")["done"]
+        assert (now.loc[done.index, "done"] == done).all()
+        places = ["rater", "rater_index", "slot", "site"]
+        pd.testing.assert_frame_equal(now.loc[before.index, places], before[places])
 
 
 def test_a_joined_study_is_exported_imported_and_backed_up_whole(
