@@ -80,6 +80,7 @@ class Stop:
     kind: ItemKind | None = None
     check: Check | None = None
     outcome: str | None = None
+    group: str = ""
 
 
 def stops(design: StudyDesign) -> list[Stop]:
@@ -101,6 +102,14 @@ def stops(design: StudyDesign) -> list[Stop]:
             ]
         elif _has(design, stage):
             found.append(Stop(stage, stage, stage))
+            if stage == "instructions":
+                found += [
+                    Stop(
+                        f"{stage}-{one.name}", f"{stage} of group {one.name}", stage, group=one.name
+                    )
+                    for one in design.groups
+                    if one.instructions
+                ]
     return found
 
 
@@ -174,7 +183,7 @@ class _Session(RaterSession):
         return SessionState(
             session_id=self.id,
             study=self._here.design.name,
-            group="",
+            group=stop.group,
             stage=stop.stage,
             position=position if rating else None,
             done=done,
@@ -345,6 +354,8 @@ def _enter() -> Answer | None:
     if wanted in here.languages:
         return redirect(_address(f"{wanted}.{stop.key}"), 303)
     session.update(place=place, lang=place.partition(".")[0])
+    if here.design.panel:
+        session["arrival"] = ["preview", {}]
     if stop.outcome in _LEFT:
         session["left"] = stop.outcome
     if request.endpoint in ("rater.withdraw", "rater.decline"):

@@ -261,7 +261,7 @@ def _more(state: SessionState) -> dict[str, Any]:
     room = {"largest": here.room, "phones": here.design.viewing.phones}
     match state.stage:
         case "consent":
-            return {"consent": design_as_read().consent}
+            return {"consent": design_as_read().consent, "sent": _remembered() is not None}
         case "device":
             return room
         case "questions" | "closing":

@@ -36,6 +36,7 @@ from sreval.study.design import RATING, Analysis, ItemKind, StudyDesign
 from sreval.study.exposure import Drawn, Scenes, StimulusSet, versions
 from sreval.study.manifest import Key, Manifest, Trial
 from sreval.study.markdown import shown_as_typed
+from sreval.study.panel import filled
 from sreval.study.plan import showings, votes_of
 from sreval.study.presentation import Unmet, feasible_order
 from sreval.study.sources import COMPUTED, Available, available
@@ -660,7 +661,12 @@ def _of_outcomes(design: StudyDesign) -> Iterator[str]:
     told = {name: text for name, text in dict(design.outcomes).items() if text}
     for name, text in told.items():
         url = urlsplit(text)
-        if url.scheme in ("http", "https") and (not url.netloc or " " in text.strip()):
+        if set(filled(text, {})) & set("{}"):
+            yield (
+                f"outcomes.{name} holds a brace that belongs to no placeholder: {shown(text)}. "
+                "It is shown as it stands."
+            )
+        if url.scheme in ("http", "https") and (not url.netloc or " " in text):
             yield f"outcomes.{name} isn't an address that a browser opens: {shown(text)}."
         elif url.scheme not in ("http", "https") and _ADDRESS.search(text):
             yield (

@@ -15,7 +15,14 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, PrivateAttr, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from sreval import content
 from sreval.config import Config, FieldError, config_text
@@ -369,6 +376,11 @@ class Outcomes(Config):
     """After the rater has left the study."""
     declined: str = ""
     """After the rater has not agreed; nothing is stored of them."""
+
+    @field_validator("*")
+    @classmethod
+    def _stripped(cls, text: str) -> str:
+        return text.strip()
 
     @property
     def has_codes(self) -> bool:

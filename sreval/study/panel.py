@@ -29,7 +29,7 @@ LISTED = ("outcome", "paid", "reasons", "began", "ended", "minutes", "rated", "o
 _OF_THE_SITE = ("begin", "lang", CODE)
 _OF_THE_LIST = ("participant", *LISTED)
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
-_ORIGIN = re.compile(r"https?://[^/?#]*")
+_ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _UNUSABLE = re.compile("[<>{}%]")
 
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]

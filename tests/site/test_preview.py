@@ -85,6 +85,24 @@ def test_viewing_checks_are_judged_and_lead_on(tmp_path: Path) -> None:
         assert left.headers["Location"].endswith(following)
 
 
+def test_groups_and_participants_of_panels_read_what_is_theirs(tmp_path: Path) -> None:
+    raters = design()["raters"]
+    groups = [
+        {"name": "edges", "raters": 1, "instructions": "Look at edges."},
+        {"name": "rest", "raters": raters - 1},
+    ]
+    whole = WHOLE | {"groups": groups, "panel": {"parameter": "PID"}}
+    client = create_preview(unfrozen(tmp_path / "small", **whole)).test_client()
+    for language in ("en", "de"):
+        pages = {page: client.get(page).text for page in links(client, f"/?lang={language}")}
+        own = [page for page, text in pages.items() if "Look at edges." in text]
+        assert own == [f"/study/small/{language}.instructions-edges"]
+    consent = client.get("/study/small/en.consent").text
+    assert "the ID with which you were sent here" in consent
+    plain = create_preview(unfrozen(tmp_path / "plain", **WHOLE)).test_client()
+    assert "the ID with which" not in plain.get("/study/small/en.consent").text
+
+
 def test_what_a_design_lacks_is_not_shown(tmp_path: Path) -> None:
     folder = unfrozen(tmp_path / "small", sittings={}, questions=[], calibration=None)
     keys = {stop.key for stop in stops(load_design(folder))}

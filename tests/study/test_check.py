@@ -306,6 +306,12 @@ def test_a_code_that_looks_like_an_address_is_noted(told: str, noted: bool) -> N
     assert any("outcomes.complete" in note for note in notes) == noted
 
 
+def test_a_brace_of_no_placeholder_is_noted() -> None:
+    (note,) = [n for n in found(outcomes={"complete": "A{code"}).notes if "brace" in n]
+    assert "A{code" in note
+    assert not any("brace" in n for n in found(outcomes={"complete": "A{code}"}).notes)
+
+
 def test_two_ends_with_one_code_are_noted() -> None:
     notes = found(outcomes={"complete": "X", "withdrew": "X", "declined": "Y"}).notes
     assert any(n.startswith("outcomes.complete and outcomes.withdrew are one text") for n in notes)
