@@ -384,7 +384,7 @@ def contents() -> str:
     rating = f"{language}.{next(iter(here.items))}"
     again = url_for("rater.instructions", study=here.design.name, place=rating)
     more.insert(0, ("instructions, once more while rating", again))
-    told = [(str(message.title), url_for("preview.message", language=language, kind=kind))
+    told = [(f"{message.title} ({kind})", url_for("preview.message", language=language, kind=kind))
             for kind, message in MESSAGES.items()]  # fmt: skip
     return render_template(
         "preview/contents.html", way=way, more=more, told=told, frozen=here.frozen, size=SIZE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
@@ -119,12 +120,17 @@ def check_answers(
 
 
 def cleaned(question: Question, text: str) -> str:
-    """An answer without blanks around it and what no database stores; a number with a point.
+    """An answer without blanks around it and what no database stores; a number in the digits 0 to 9
+    with a point.
 
     Lines end with a line feed, whatever the browser ends them with.
     """
     text = _plain(text)
-    return text.replace(",", ".") if question.kind == "number" else text
+    if question.kind != "number":
+        return text
+    digits = (unicodedata.decimal(sign, None) for sign in text)
+    plain = (sign if d is None else str(d) for sign, d in zip(text, digits, strict=True))
+    return "".join(plain).replace(",", ".").replace("\u066b", ".")
 
 
 def _plain(text: str) -> str:

@@ -80,6 +80,8 @@ def rehearse(
 ) -> Rehearsal:
     """Let ``count`` simulated raters go through the study in ``folder``, each to the end.
 
+    They take turns with its languages.
+
     ``told`` is told how many votes of how many are stored. Raises StoreError where real raters
     have begun, DataError for a study that isn't frozen or a method without a quality. A vote that
     was stored stays, whatever ends the rehearsal.
@@ -89,12 +91,13 @@ def rehearse(
     with open_store(database, create=True) as store:
         links = _links(store, design, manifest)
         made = Rehearsal(notes=quality_notes(qualities, design.answers))
-        for rater in raters:
+        for number, rater in enumerate(raters):
             # One by one, so that an interrupted rehearsal leaves no unused links.
             _, token = links.create(label="simulated", simulated=True)
             visit = Visit()
             made.visits.append(visit)
-            way = _Way(store, folder / STIMULI, design, manifest, rater, visit)
+            language = design.languages[number % len(design.languages)]
+            way = _Way(store, folder / STIMULI, design, manifest, rater, visit, language)
             try:
                 way.go(token, lambda: told(made.votes, count * visit.of))  # noqa: B023
             except SrevalError as error:
@@ -124,6 +127,7 @@ class _Way:
     manifest: Manifest
     rater: Respondent
     visit: Visit
+    language: str
     ahead: dt.timedelta = dt.timedelta()
     """How far the store's clock is put forward."""
 
@@ -139,7 +143,7 @@ class _Way:
         while state.stage != "done":
             match state.stage:
                 case "consent":
-                    state = session.agree(self.design.consent.version)
+                    state = session.agree(self.design.consent.version, self.language)
                 case "device":
                     state = session.device(self._device(), fits=True)
                 case "checks":

@@ -512,6 +512,7 @@ def check(
             *_of_words(design),
             *_of_question(design),
             *_of_outcomes(design),
+            *_of_health(design),
             *_notes_of(of_groups, scenes),
             *([] if manifest else _of_fit(design)),
             *notes,
@@ -654,6 +655,16 @@ def _same(words: Iterable[str], published: Published | None) -> bool:
 
 _ADDRESS = re.compile(r"//|\w\.\w+/")
 """What a text that was meant as an address holds."""
+
+
+def _of_health(design: StudyDesign) -> Iterator[str]:
+    """Data that raters must have agreed to by name."""
+    checks = design.viewing.checks
+    found = listed(
+        [kind for kind, on in (("colour vision", checks.colour), ("acuity", checks.acuity)) if on]
+    )
+    if found:
+        yield f"The checks of {found} give data on health: the consent must name them."
 
 
 def _of_outcomes(design: StudyDesign) -> Iterator[str]:

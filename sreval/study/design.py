@@ -20,6 +20,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     PrivateAttr,
+    StrictBool,
     field_validator,
     model_validator,
 )
@@ -134,7 +135,7 @@ class Calibration(Config):
     """How many of its images, drawn by the study's seed."""
     anchors: tuple[Anchor, ...] = Field(min_length=1)
     """The versions in which every one of these images is shown."""
-    feedback: bool = False
+    feedback: StrictBool = False
     """Whether the score that is meant is told after the rater's own, and not before."""
 
     @model_validator(mode="after")
@@ -153,7 +154,7 @@ class WarmUp(Config):
     """How many of its images, drawn by the study's seed."""
     methods: tuple[str, ...] = Field(min_length=1)
     """The methods that take turns over these images; with `pair`, all pairs of them do."""
-    feedback: bool = False
+    feedback: StrictBool = False
     """Whether a rater is told after each answer which picture was the photograph, where the
     question asks for it."""
 
@@ -256,7 +257,7 @@ class Order(Config):
 
     scene_distance: PositiveInt = 2
     """The least distance in positions between two showings of one scene."""
-    methods_alternate: bool = True
+    methods_alternate: StrictBool = True
     """Whether a method follows itself only where no order avoids it."""
 
 
@@ -282,7 +283,7 @@ class Viewing(Config):
     """Milliseconds of grey before each image."""
     seconds_an_item: float = Field(default=4.0, gt=0, le=3600)
     """How long a rater is expected to take; the announced times follow from it."""
-    phones: bool = False
+    phones: StrictBool = False
     """Whether phones are let in."""
     screen: tuple[PositiveInt, PositiveInt] = (1920, 1080)
     """Width and height of the smallest screen that raters are expected to have, in its pixels.
@@ -314,11 +315,11 @@ class Rule(Config):
     """What is measured, see above."""
     limit: float
     """A share (0 to 1), for `straight-lining` votes, for `repeats` points, of a `pair` a share."""
-    used: bool = False
+    used: StrictBool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
-    paid: bool = True
+    paid: StrictBool = True
     """Whether such a session is paid."""
-    ends: bool | None = None
+    ends: StrictBool | None = None
     """Whether such a session ends at the gold item after which no further vote can mend it.
     Absent: if it isn't paid."""
     ends_after: int = Field(default=_ENDS_AFTER, ge=2)
@@ -405,7 +406,7 @@ class Analysis(Config):
     """The adjustment of p values for the number of tests."""
     comparisons: tuple[tuple[str, str], ...] = ()
     """Pairs of methods to be compared; empty: all pairs."""
-    look_before_close: bool = False
+    look_before_close: StrictBool = False
     """Whether means may be seen while the study is open; every look is logged."""
     looks: tuple[PositiveInt, ...] = ()
     """After how many raters the tests are made, at a level that keeps `alpha` over all looks; the
@@ -460,7 +461,7 @@ class StudyDesign(Config):
     """How many raters are wanted; exposures are balanced for them."""
     seed: int = Field(ge=0, lt=2**63)
     """All chance of the study comes from this number."""
-    pilot: bool = False
+    pilot: StrictBool = False
     """Marks every vote as a pilot's."""
     retention: datetime.date | None = None
     """The day after which raters' personal data are to be deleted."""
@@ -574,9 +575,9 @@ class StudyDesign(Config):
         for code in self.texts:
             if not re.fullmatch(LANGUAGE, code):
                 raise FieldError("it must be a language's two letters", "texts", code)
-        refuse_misfits(self)
         keys = [question.key for question in self.questions]
         _refuse_doubles(keys, "another question has this key", "questions", "key")
+        refuse_misfits(self)
         refuse_conditions(self.questions)
         what = "these two methods" if self.task.pair else "this method"
         answers = [(gold.dataset, frozenset((gold.method, gold.against))) for gold in self.gold]

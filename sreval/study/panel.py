@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from sreval.config import Config, FieldError
 from sreval.errors import listed
@@ -57,7 +57,7 @@ class Panel(Config):
     """Further parameters that are kept beside it, such as STUDY_ID; at most four."""
     again: Literal["resume", "refuse"] = "resume"
     """What a second go does, see above."""
-    required: bool = True
+    required: StrictBool = True
     """Whether an open link without the parameter is refused."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, StrictBool, field_validator, model_validator
 
 from sreval.config import Config, FieldError
 from sreval.errors import shown, suggestion
@@ -80,7 +80,7 @@ class Question(Config):
     """The least number that is taken."""
     high: float | None = None
     """The greatest number that is taken."""
-    required: bool = True
+    required: StrictBool = True
     """Whether it must be answered, every row of a grid. A question that isn't asked needs no
     answer."""
     only_if: Condition | None = None
@@ -164,7 +164,7 @@ class Comment(Config):
 
     text: str = Field(min_length=1)
     """What is asked."""
-    required: bool = False
+    required: StrictBool = False
     """Whether an item can be answered without a comment."""
 
 

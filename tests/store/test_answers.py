@@ -71,6 +71,19 @@ def test_each_kind_takes_what_it_asks_for(changes: dict[str, str], faults: dict[
     assert check_answers(DESIGN, "before", sent) == asked
 
 
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [("25", "25"), ("2,5", "2.5"), ("٢٥", "25"), ("٢٫٥", "2.5"), ("２．５", None), ("²", None)],
+)
+def test_a_number_is_stored_in_plain_digits(typed: str, stored: str | None) -> None:
+    asked = design(questions=[{"key": "age", "text": "?", "kind": "number"}])
+    if stored is None:
+        with pytest.raises(AnswerError):
+            check_answers(asked, "before", {"age": typed}, {})
+    else:
+        assert check_answers(asked, "before", {"age": typed}, {}) == {"age": stored}
+
+
 def test_fewer_than_the_least_are_refused_and_none_of_an_optional_question_is_nothing() -> None:
     several = {"key": "d", "text": "?", "kind": "choices", "options": ["a", "b", "c"], "least": 2}
     made = design(questions=[{**several, "required": False}])

@@ -24,6 +24,17 @@ from sreval.study.freeze import freeze
 from sreval.study.manifest import load_manifest
 from tests.study.frozen import ITEMS, QUALITIES
 
+GERMAN = """
+[texts.de]
+title = "Klein"
+instructions = "Bewerten."
+consent = "Ja"
+words = ["schlecht", "dürftig", "ordentlich", "gut", "ausgezeichnet"]
+questions.sight = { text = "Augen?", options = ["schlecht", "gut"] }
+questions.age.text = "Alter?"
+questions.remarks.text = "Anmerkungen?"
+"""
+
 
 @pytest.fixture(autouse=True)
 def plain_plans() -> None:
@@ -87,6 +98,16 @@ def test_the_same_seed_gives_the_same_votes_however_many_raters_follow(frozen_st
     three = votes(3, 5, "three.sqlite")
     assert votes(1, 5, "one.sqlite") == three[:1]
     assert votes(3, 6, "other.sqlite") != three
+
+
+def test_raters_take_turns_with_a_study_s_languages(frozen_study: Path) -> None:
+    file = frozen_study / "study.toml"
+    file.write_text(file.read_text() + GERMAN, encoding="utf-8")
+    made = rehearse(frozen_study, str(frozen_study / "v.sqlite"), 3, QUALITIES)
+    assert made.failures == []
+    with open_store(str(frozen_study / "v.sqlite")) as store:
+        sessions = tables(store, "small")["sessions"]
+    assert list(sessions["language"]) == ["en", "de", "en"]
 
 
 def test_a_lost_stimulus_ends_the_raters_who_meet_it_and_keeps_their_votes(

@@ -81,6 +81,13 @@ def test_further_parts_of_a_design_are_told_too() -> None:
     assert StudyDesign.model_validate(told.model_dump()).questions == told.questions
 
 
+def test_a_question_that_comes_twice_is_named_before_its_texts() -> None:
+    twice = CONTENT | {"questions": [*QUESTIONS, {"key": "sight", "text": "?", "kind": "text"}]}
+    german = {"de": {"questions": {"sight": {"options": ["gut", "schlecht"]}}}}
+    with pytest.raises(UsageError, match="another question has this key"):
+        StudyDesign.checked(twice | {"texts": german}, "study.toml")
+
+
 def test_texts_belong_to_the_hash_and_none_leave_it_as_it_was() -> None:
     plain = StudyDesign.model_validate(CONTENT)
     assert "texts" not in plain.model_dump(exclude_defaults=True)

@@ -270,3 +270,14 @@ def test_an_unused_key_changes_no_hash_and_checks_take_time() -> None:
     frozen = manifest_of(plain_pool(pool=4), METHODS)
     before, after = (check(design, frozen).sittings[0].minutes for design in (plain, with_checks))
     assert after - before == pytest.approx(40 / 60)
+
+
+def test_data_on_health_are_said_to_need_consent() -> None:
+    pool = manifest_of(plain_pool(pool=4), METHODS)
+    for checks, named in (
+        ({"card": True}, ""),
+        ({"colour": True}, "colour vision"),
+        (ALL, "acuity"),
+    ):
+        notes = [note for note in check(small(checks=checks), pool).notes if "health" in note]
+        assert [named in note for note in notes] == [True] * bool(named)
