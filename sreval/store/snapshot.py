@@ -815,7 +815,7 @@ def _brought_up(tx: Transaction, tables: Mapping[str, list[Row]], rows: list[Row
         for name, value in told.items():
             setattr(session, name, value)
         moved.add(session.id)
-    for model in reversed(frames.MODELS.values()):
+    for model in reversed([*frames.MODELS.values()]):
         tx.execute(delete(model).where(model.session_id.in_(moved)))
     tx.flush()
     _store_rows(tx, tables, moved)
