@@ -369,6 +369,8 @@ class Outcomes(Config):
     """After the rater has left the study."""
     declined: str = ""
     """After the rater has not agreed; nothing is stored of them."""
+    ended: str = ""
+    """Where the study ends, or the place is given to somebody else, before the rater is done."""
 
     @property
     def has_codes(self) -> bool:
