@@ -108,10 +108,10 @@ def status(study: Study, as_json: bool) -> None:
 @on_study
 @click.option(
     "--idle-days",
-    type=click.FloatRange(0, 3650),
+    type=float,
     default=1.0,
     show_default=True,
-    help="Those who could have gone on for so long.",
+    help="Those who could have gone on for so long, 0 to 3650.",
 )
 @click.option("--renew", is_flag=True, help="Make a new link for each; the old ones stop working.")
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
@@ -126,6 +126,8 @@ def reminders(
     or note; or let --renew make new ones, which are printed once. Who came by an open or kiosk
     link is counted only: nobody knows where to write to.
     """
+    from sreval.store.reminders import listing
+
     if out and out.exists():
         raise UsageError(f"{out} exists already.", "Name a new file.")
     found = study.reminders(idle_days=idle_days)
@@ -133,9 +135,7 @@ def reminders(
     if renew:
         with _reserved(out):  # a link that can't be written is lost, and the old one gone
             due = study.renew_links(idle_days=idle_days, base_url=base_url)
-    rows = [(*_row(one), *([one.address] if renew else [])) for one in due]
-    heads = ["link", "note", "why", "since (UTC)", "rater", "rated", "of"]
-    heads += ["address"] if renew else []
+    heads, rows = listing(due, renewed=renew)
     if out:
         from sreval.files import write_atomic
         from sreval.store.csvs import rows_to_csv
@@ -164,11 +164,6 @@ def _reserved(out: Path | None) -> Iterator[None]:
     except BaseException:
         out.unlink()
         raise
-
-
-def _row(one: Reminder) -> tuple[object, ...]:
-    rated = ("", "") if one.of is None else (one.done, one.of)
-    return (one.link, one.label, one.why, f"{one.since:%Y-%m-%d %H:%M}", one.rater, *rated)
 
 
 def _record(one: Reminder) -> dict[str, object]:
@@ -230,10 +225,10 @@ def close(study: Study, yes: bool) -> None:
 @click.argument("rater", nargs=-1)
 @click.option(
     "--idle-days",
-    type=click.FloatRange(0, 3650),
+    type=float,
     default=14.0,
     show_default=True,
-    help="Those who did nothing for so long.",
+    help="Those who did nothing for so long, 0 to 3650.",
 )
 def release(study: Study, rater: tuple[str, ...], idle_days: float) -> None:
     """End the sessions of drop-outs, so that the next raters take their places.

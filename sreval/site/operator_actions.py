@@ -23,12 +23,12 @@ from sreval.site.operator_pages import (
     steer_page,
 )
 from sreval.store import participants
-from sreval.store.csvs import to_csv
+from sreval.store.csvs import rows_to_csv, to_csv
 from sreval.store.errors import StaleError
 from sreval.store.invitations import InvitationKind, Links, last_moment
 from sreval.store.models import StudyState
 from sreval.store.raters import Raters
-from sreval.store.reminders import Reminders
+from sreval.store.reminders import Reminders, listing
 from sreval.store.snapshot import export_zip
 from sreval.store.studies import Studies
 
@@ -241,15 +241,10 @@ def remind(name: str) -> Page:
     _refuse_elsewhere(name)
     try:
         idle = idle_days(request.form.get("days", ""))
-    except ValueError as error:
+    except UsageError as error:
         return reminders_page(name, "", str(error)), 422
     reminders = Reminders(site().store, name, who().name, _made_from())
-    rows = [
-        (one.link, one.label, one.why, one.rater, one.done, one.of, one.address)
-        for one in reminders.renew(idle, _address)
-    ]
-    names = ["id", "label", "why", "rater", "rated", "of", "link"]
-    told = to_csv(pd.DataFrame(rows, columns=names, dtype=object))
+    told = rows_to_csv(*listing(reminders.renew(idle, _address), renewed=True))
     return _download(told, "text/csv; charset=utf-8", f"{name}-reminders.csv")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,9 @@ def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> 
     assert "Unknown study 'nowhere'" in elsewhere.err
 
 
+REMINDED = ["id", "label", "why", "since (UTC)", "rater", "rated", "of", "link"]
+
+
 def test_reminders_are_listed_and_renewed_into_a_file_for_the_owner_alone(
     sreval: Run, folder: Path, database: str
 ) -> None:
@@ -299,7 +303,15 @@ def test_reminders_are_listed_and_renewed_into_a_file_for_the_owner_alone(
     assert made.out.strip() == "reminders.csv"
     assert Path("reminders.csv").stat().st_mode & 0o777 == 0o600
     rows = list(csv.DictReader(Path("reminders.csv").read_text("utf-8").splitlines()))
-    assert {row["address"][:27] for row in rows} == {"https://rate.example.org/r/"}
+    assert {row["link"][:27] for row in rows} == {"https://rate.example.org/r/"}
+    assert list(rows[0]) == REMINDED
+    heads = sreval("study", "reminders", "mine", "--idle-days", "0").out.partition("\n")[0]
+    assert re.split(" {2,}", heads) == REMINDED[:-1]
+    for days in ("nan", "inf", "-1", "3651", "1e300"):
+        for command in ("reminders", "release"):
+            refused = sreval("study", command, "mine", "--idle-days", days)
+            assert (refused.code, refused.out) == (2, ""), days
+            assert "Idle days are a number from 0 to 3650" in refused.err
     assert sreval("study", "pause", "mine").code == 0
     paused = sreval("study", "reminders", "mine")
     assert "is paused: nobody could go on" in paused.err
