@@ -16,7 +16,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.shared import PATH, json_option, on_study, print_json, warn
-from sreval.errors import UsageError, counted
+from sreval.errors import UsageError, counted, cut
 from sreval.report.text import columns
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LINK = click.argument("link", type=int)
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
+_WIDEST = 36
+"""Letters of a cell of the table of payments: as many as a UUID has."""
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
@@ -55,7 +57,12 @@ EXPIRES = click.option(
     "--quota", type=click.IntRange(1), help="How many raters an open or kiosk link lets in."
 )
 @click.option("--for", "rater", metavar="RATER", help="A new link for a rater who lost theirs.")
-@click.option("--label", default="", help="A note of your own; numbered where there are several.")
+@click.option(
+    "--label",
+    default="",
+    help="A note of your own, numbered where there are several; exported (link_label in "
+    "sessions.csv), so write no names.",
+)
 @click.option("--group", help="The group of the design that the link leads to.")
 @EXPIRES
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
@@ -285,6 +292,8 @@ def payments(study: Study, out: Path | None, as_json: bool) -> None:
         click.echo(
             columns([list(found), *([_told(cell) for cell in row] for row in found.to_numpy())])
         )
+    if missing := found.attrs["unlisted"]:
+        warn(missing)
     if out:
         from sreval.files import write_atomic
         from sreval.store.csvs import to_csv
@@ -298,12 +307,12 @@ def _iso(time: dt.datetime | None) -> str | None:
 
 
 def _told(cell: object) -> str:
-    """A cell as a terminal shows it."""
+    """A cell as a terminal shows it: a panel's long parameter would push the others away."""
     if isinstance(cell, dt.datetime):
         return f"{cell:%Y-%m-%d %H:%M}"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
-    return "-" if cell is None else str(cell)
+    return "-" if cell is None else cut(str(cell), _WIDEST)
 
 
 @click.command(epilog="Example: sreval study purge ledig2017")

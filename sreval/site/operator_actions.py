@@ -10,7 +10,7 @@ import pandas as pd
 from flask import Response, request
 
 from sreval import content
-from sreval.errors import UsageError
+from sreval.errors import UsageError, counted
 from sreval.site.current import site
 from sreval.site.operator import Page, RefusalError, done, operator, refused, who
 from sreval.site.operator_pages import (
@@ -133,12 +133,13 @@ def delete_participant(name: str) -> Page:
     if wrong := _wrong_name(name):
         return payments_page(name, wrong, request.form), 422
     try:
-        Raters(site().store, name, who().name).delete_participant(participant)
+        rated = Raters(site().store, name, who().name).delete_participant(participant)
     except UsageError as error:
         return payments_page(name, str(error), request.form), 422
-    return done(
-        "The participant's data are deleted; a count stays.", "operator.payments", name=name
+    lost = (
+        f"The participant's data are deleted, with {counted(rated, 'rated item')}; a count stays."
     )
+    return done(lost, "operator.payments", name=name)
 
 
 @operator.post("/studies/<name>/purge")

@@ -368,6 +368,7 @@ def payments_page(
         "operator/payments.html",
         name=name,
         rows=found.to_dict("records"),
+        unlisted=found.attrs["unlisted"],
         keep=design.panel.keep if design.panel else (),
         codes=design.outcomes.has_codes,
         ids=design.panel is not None,

@@ -61,8 +61,7 @@ class Due:
 
 
 def idle_time(days: float | str) -> dt.timedelta:
-    """So many days, from 0 to 3650; a text is as somebody typed it. Raises UsageError for others.
-    """
+    """So many days, 0 to 3650; a text is as somebody typed it. Raises UsageError for others."""
     if isinstance(days, str):
         number = float(days) if _TYPED.fullmatch(days := days.strip()) else math.nan
     else:

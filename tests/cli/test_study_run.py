@@ -246,13 +246,28 @@ def test_participants_are_listed_and_deleted_by_their_ids(
         enrol(store, token(link), load_manifest(folder), arrival=arrival)
     (row,) = json.loads(sreval("study", "payments", "mine", "--json").out)
     assert (row["participant"], row["batch"], row["outcome"], row["of"]) == ("=p-1", "b", None, 4)
-    assert "=p-1" in sreval("study", "payments", "mine").out
+    with open_store(database) as store:
+        long = Arrival("x" * 100 + "y" * 100, {"batch": "z" * 200})
+        enrol(store, token(link), load_manifest(folder), arrival=long)
+    told = sreval("study", "payments", "mine").out
+    assert "=p-1" in told
+    assert max(map(len, told.splitlines())) < 200
+    told = sreval("study", "payments", "mine", "--json").out
+    assert [one["batch"] for one in json.loads(told)] == ["b", "z" * 200]
+    sreval("study", "delete-rater", "mine", "--participant", long.participant, "--yes")
     assert sreval("study", "payments", "mine", "--out", "pay.csv").out == "pay.csv\n"
     assert Path("pay.csv").stat().st_mode & 0o777 == 0o600
     assert Path("pay.csv").read_text(encoding="utf-8").splitlines()[1].startswith("'=p-1,b,")
     assert sreval("study", "payments", "mine", "--out", "pay.csv").code == 2
     for wrong in ((), ("r-abcdef", "--participant", "=p-1"), ("--participant", "p-1")):
         assert sreval("study", "delete-rater", "mine", *wrong, "--yes").code == 2
+    assert sreval("study", "payments", "mine").err == ""
+    sreval("study", "export", "mine", "--out", "e.zip")
+    sreval("study", "import", "mine", "e.zip", "--database", "joined.sqlite", "--site", "Leeds")
+    joined = sreval("study", "payments", "mine", "--database", "joined.sqlite")
+    assert joined.code == 0
+    assert "1 rater without an id or a code here" in joined.err
+    assert "export, which holds none" in joined.err
     monkeypatch.setattr(click, "prompt", lambda asked, **_: "0 items" in asked and "mine")
     assert sreval("study", "delete-rater", "mine", "--participant", "=p-1").code == 0
     assert json.loads(sreval("study", "payments", "mine", "--json").out) == []

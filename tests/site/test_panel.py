@@ -106,6 +106,7 @@ def test_the_whole_way_of_a_participant(
 
     desk = Desk(first).account("owner")
     listed = desk.text("/payments")
+    assert "without an id or a code" not in listed
     assert "5f00d-beef&amp;x=/..#ü" in listed
     answer = desk.post("/payments")
     (row,) = csv.DictReader(io.StringIO(answer.text))
@@ -128,8 +129,11 @@ def test_the_whole_way_of_a_participant(
     assert refused.status_code == 422
     assert "has no participant &#39;&lt;b&gt;x&#39;" in refused.text
     assert counts(first) == (1, 1)
+    rated = row["rated"]
+    assert int(rated) > 1
     assert desk.post("/payments/delete", participant=PID, confirm="small").status_code == 303
     assert counts(first) == (0, 0)
+    assert f"are deleted, with {rated} rated items; a count stays" in desk.text("/payments")
     assert "5f00d" not in desk.text("/payments") + desk.text("/log") + str(everything(first))
     lines = [json.dumps(vars(record), default=str) for record in caplog.records]
     assert lines
