@@ -62,8 +62,8 @@ def shortened(text: str) -> str:
     What users write may be of any length and hold anything; every message passes here.
     """
     text = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text[: 50 * _MESSAGE])
-    text = _QUOTES.sub(lambda found: _cut(found[0], 4 * _SHOWN), text)
-    return _cut(_WORDS.sub(lambda found: _cut(found[0], _WORD), text), _MESSAGE)
+    text = _QUOTES.sub(lambda found: cut(found[0], 4 * _SHOWN), text)
+    return cut(_WORDS.sub(lambda found: cut(found[0], _WORD), text), _MESSAGE)
 
 
 def _sentence(text: str) -> str:
@@ -71,8 +71,8 @@ def _sentence(text: str) -> str:
     return shortened(_BREAKS.sub(" ", text[: 50 * _MESSAGE].strip()))
 
 
-def _cut(text: str, most: int) -> str:
-    """Its beginning and its end, with what lies between left out where it is too long."""
+def cut(text: str, most: int) -> str:
+    """A text's beginning and its end, with what lies between left out where it is too long."""
     return text if len(text) <= most else f"{text[: most - most // 4]}…{text[-(most // 4) :]}"
 
 

@@ -422,14 +422,13 @@ class Study:
 
         Those who took no step for ``idle_days`` since they could have gone on: raters under way
         whose rest is over, and personal links that nobody opened. Raises StateError for a study
-        that isn't open.
+        that isn't open, UsageError for ``idle_days`` that aren't from 0 to 3650.
         """
-        from datetime import timedelta
+        from sreval.store.reminders import Reminders, idle_time
 
-        from sreval.store.reminders import Reminders
-
+        idle = idle_time(idle_days)
         with self._store() as store:
-            return Reminders(store, self.name).due(timedelta(days=idle_days))
+            return Reminders(store, self.name).due(idle)
 
     def renew_links(
         self, *, idle_days: float = 1.0, base_url: str = "http://127.0.0.1:8000"
@@ -439,14 +438,12 @@ class Study:
         Nobody can look the addresses up later. ``base_url`` is the address at which raters reach
         the site. Raises as `reminders`.
         """
-        from datetime import timedelta
+        from sreval.store.reminders import Reminders, idle_time
 
-        from sreval.store.reminders import Reminders
-
-        address = _origin(base_url)
+        idle, address = idle_time(idle_days), _origin(base_url)
         with self._store() as store:
             reminders = Reminders(store, self.name)
-            return reminders.renew(timedelta(days=idle_days), lambda token: f"{address}/r/{token}")
+            return reminders.renew(idle, lambda token: f"{address}/r/{token}")
 
     def revoke(self, link: int) -> None:
         """Disable a link, by its number; votes cast through it stay."""
@@ -607,16 +604,15 @@ class Study:
         """End the sessions of drop-outs, so that the next raters take their places.
 
         Those are released who did nothing for ``idle_days``, of ``raters`` or of all. Returns
-        their names. Their votes stay; whether those are used is up to the design's rules.
+        their names. Their votes stay; whether those are used is up to the design's rules. Raises
+        UsageError for ``idle_days`` that aren't from 0 to 3650.
         """
-        from datetime import timedelta
-
         from sreval.store.raters import Raters
+        from sreval.store.reminders import idle_time
 
+        idle = idle_time(idle_days)
         with self._store() as store:
-            return list(
-                Raters(store, self.name).release(timedelta(days=idle_days), names_of(raters))
-            )
+            return list(Raters(store, self.name).release(idle, names_of(raters)))
 
     def delete_rater(self, rater: str) -> None:
         """Delete all that is stored of a rater, for good; a count stays.

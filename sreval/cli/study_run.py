@@ -16,7 +16,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.shared import PATH, json_option, on_study, print_json, warn
-from sreval.errors import UsageError, counted
+from sreval.errors import UsageError, counted, cut
 from sreval.report.text import columns
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LINK = click.argument("link", type=int)
 FILE = click.argument("file", type=click.Path(path_type=Path, exists=True))
+_WIDEST = 36
+"""Letters of a cell of the table of payments: as many as a UUID has."""
 YES = click.option("--yes", is_flag=True, help="Don't ask.")
 
 
@@ -55,7 +57,12 @@ EXPIRES = click.option(
     "--quota", type=click.IntRange(1), help="How many raters an open or kiosk link lets in."
 )
 @click.option("--for", "rater", metavar="RATER", help="A new link for a rater who lost theirs.")
-@click.option("--label", default="", help="A note of your own; numbered where there are several.")
+@click.option(
+    "--label",
+    default="",
+    help="A note of your own, numbered where there are several; exported (link_label in "
+    "sessions.csv), so write no names.",
+)
 @click.option("--group", help="The group of the design that the link leads to.")
 @EXPIRES
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
@@ -108,10 +115,10 @@ def status(study: Study, as_json: bool) -> None:
 @on_study
 @click.option(
     "--idle-days",
-    type=click.FloatRange(0, 3650),
+    type=float,
     default=1.0,
     show_default=True,
-    help="Those who could have gone on for so long.",
+    help="Those who could have gone on for so long, 0 to 3650.",
 )
 @click.option("--renew", is_flag=True, help="Make a new link for each; the old ones stop working.")
 @click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
@@ -126,6 +133,8 @@ def reminders(
     or note; or let --renew make new ones, which are printed once. Who came by an open or kiosk
     link is counted only: nobody knows where to write to.
     """
+    from sreval.store.reminders import listing
+
     if out and out.exists():
         raise UsageError(f"{out} exists already.", "Name a new file.")
     found = study.reminders(idle_days=idle_days)
@@ -133,9 +142,7 @@ def reminders(
     if renew:
         with _reserved(out):  # a link that can't be written is lost, and the old one gone
             due = study.renew_links(idle_days=idle_days, base_url=base_url)
-    rows = [(*_row(one), *([one.address] if renew else [])) for one in due]
-    heads = ["link", "note", "why", "since (UTC)", "rater", "rated", "of"]
-    heads += ["address"] if renew else []
+    heads, rows = listing(due, renewed=renew)
     if out:
         from sreval.files import write_atomic
         from sreval.store.csvs import rows_to_csv
@@ -164,11 +171,6 @@ def _reserved(out: Path | None) -> Iterator[None]:
     except BaseException:
         out.unlink()
         raise
-
-
-def _row(one: Reminder) -> tuple[object, ...]:
-    rated = ("", "") if one.of is None else (one.done, one.of)
-    return (one.link, one.label, one.why, f"{one.since:%Y-%m-%d %H:%M}", one.rater, *rated)
 
 
 def _record(one: Reminder) -> dict[str, object]:
@@ -230,10 +232,10 @@ def close(study: Study, yes: bool) -> None:
 @click.argument("rater", nargs=-1)
 @click.option(
     "--idle-days",
-    type=click.FloatRange(0, 3650),
+    type=float,
     default=14.0,
     show_default=True,
-    help="Those who did nothing for so long.",
+    help="Those who did nothing for so long, 0 to 3650.",
 )
 def release(study: Study, rater: tuple[str, ...], idle_days: float) -> None:
     """End the sessions of drop-outs, so that the next raters take their places.
@@ -290,6 +292,8 @@ def payments(study: Study, out: Path | None, as_json: bool) -> None:
         click.echo(
             columns([list(found), *([_told(cell) for cell in row] for row in found.to_numpy())])
         )
+    if missing := found.attrs["unlisted"]:
+        warn(missing)
     if out:
         from sreval.files import write_atomic
         from sreval.store.csvs import to_csv
@@ -303,12 +307,12 @@ def _iso(time: dt.datetime | None) -> str | None:
 
 
 def _told(cell: object) -> str:
-    """A cell as a terminal shows it."""
+    """A cell as a terminal shows it: a panel's long parameter would push the others away."""
     if isinstance(cell, dt.datetime):
         return f"{cell:%Y-%m-%d %H:%M}"
     if isinstance(cell, bool):
         return "yes" if cell else "no"
-    return "-" if cell is None else str(cell)
+    return "-" if cell is None else cut(str(cell), _WIDEST)
 
 
 @click.command(epilog="Example: sreval study purge ledig2017")

@@ -38,7 +38,7 @@ from sreval.site.errors import PageError, answer_errors
 from sreval.site.identity import Cookies, refuse_foreign
 from sreval.site.logs import LOG, where
 from sreval.site.operator_actions import operator
-from sreval.site.rater import form_again, rater
+from sreval.site.rater import page_of_error, rater
 from sreval.store.database import open_store
 from sreval.store.invitations import Links
 from sreval.store.studies import Studies
@@ -132,7 +132,7 @@ def raters_pages(app: Flask, here: Site, found: Catalogues) -> None:
     """Add all that raters meet: their pages, what scripts ask for, errors, languages."""
     app.extensions["sreval"] = here
     Compiled(app, found, locale_selector=_language)
-    answer_errors(app, form_again)
+    answer_errors(app, page_of_error)
     _add_pages(app)
 
 

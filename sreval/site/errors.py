@@ -10,6 +10,7 @@ from flask import Flask, Response, jsonify, make_response, render_template, requ
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as Answer
 
 from sreval.errors import DataError, StoreError
 from sreval.site.logs import LOG, where
@@ -215,7 +216,7 @@ def _way_back() -> str:
     return url_for("rater.back")
 
 
-def respond(kind: str, page: str | None = None, **more: Any) -> Response:
+def respond(kind: str, page: str | Answer | None = None, **more: Any) -> Response:
     """The answer: JSON for scripts, a page for people, which says it itself where not given."""
     message = MESSAGES[kind]
     if request.blueprint == "api":
@@ -234,14 +235,14 @@ def respond(kind: str, page: str | None = None, **more: Any) -> Response:
     return response
 
 
-def answer_errors(app: Flask, form_again: Callable[[Message], str | None]) -> None:
+def answer_errors(app: Flask, page_of_error: Callable[[str], str | Answer | None]) -> None:
     """No error leaves the site but through here.
 
-    ``form_again`` gives the page of a form that the request tried to send and that people have
-    filled in, None where there is no such form.
+    ``page_of_error`` gives the page that a rater sees for an error of a kind in the place of its
+    message, None where there is no such page.
     """
 
     @app.errorhandler(Exception)
     def answer(error: Exception) -> Response:
         kind = kind_of(error)
-        return respond(kind, page=form_again(MESSAGES[kind]))
+        return respond(kind, page=page_of_error(kind))

@@ -10,7 +10,7 @@ import pandas as pd
 from flask import Response, request
 
 from sreval import content
-from sreval.errors import UsageError
+from sreval.errors import UsageError, counted
 from sreval.site.current import site
 from sreval.site.operator import Page, RefusalError, done, operator, refused, who
 from sreval.site.operator_pages import (
@@ -23,12 +23,12 @@ from sreval.site.operator_pages import (
     steer_page,
 )
 from sreval.store import participants
-from sreval.store.csvs import to_csv
+from sreval.store.csvs import rows_to_csv, to_csv
 from sreval.store.errors import StaleError
 from sreval.store.invitations import InvitationKind, Links, last_moment
 from sreval.store.models import StudyState
 from sreval.store.raters import Raters
-from sreval.store.reminders import Reminders
+from sreval.store.reminders import Reminders, listing
 from sreval.store.snapshot import export_zip
 from sreval.store.studies import Studies
 
@@ -133,12 +133,13 @@ def delete_participant(name: str) -> Page:
     if wrong := _wrong_name(name):
         return payments_page(name, wrong, request.form), 422
     try:
-        Raters(site().store, name, who().name).delete_participant(participant)
+        rated = Raters(site().store, name, who().name).delete_participant(participant)
     except UsageError as error:
         return payments_page(name, str(error), request.form), 422
-    return done(
-        "The participant's data are deleted; a count stays.", "operator.payments", name=name
+    lost = (
+        f"The participant's data are deleted, with {counted(rated, 'rated item')}; a count stays."
     )
+    return done(lost, "operator.payments", name=name)
 
 
 @operator.post("/studies/<name>/purge")
@@ -241,15 +242,10 @@ def remind(name: str) -> Page:
     _refuse_elsewhere(name)
     try:
         idle = idle_days(request.form.get("days", ""))
-    except ValueError as error:
+    except UsageError as error:
         return reminders_page(name, "", str(error)), 422
     reminders = Reminders(site().store, name, who().name, _made_from())
-    rows = [
-        (one.link, one.label, one.why, one.rater, one.done, one.of, one.address)
-        for one in reminders.renew(idle, _address)
-    ]
-    names = ["id", "label", "why", "rater", "rated", "of", "link"]
-    told = to_csv(pd.DataFrame(rows, columns=names, dtype=object))
+    told = rows_to_csv(*listing(reminders.renew(idle, _address), renewed=True))
     return _download(told, "text/csv; charset=utf-8", f"{name}-reminders.csv")
 
 

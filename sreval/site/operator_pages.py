@@ -13,7 +13,7 @@ import pandas as pd
 from flask import render_template, request, url_for
 
 from sreval import content
-from sreval.errors import UNFORESEEN, SrevalError, StatisticsError, attempted
+from sreval.errors import UNFORESEEN, SrevalError, StatisticsError, UsageError, attempted
 from sreval.opinions.mos import mos_table
 from sreval.opinions.pairs.comparisons import Comparisons
 from sreval.opinions.pairs.inference import shares
@@ -28,7 +28,7 @@ from sreval.store.invitations import Links
 from sreval.store.live import Live
 from sreval.store.models import Study
 from sreval.store.overview import Overview
-from sreval.store.reminders import Reminders
+from sreval.store.reminders import Reminders, idle_time
 from sreval.store.studies import Studies
 from sreval.study import charts
 from sreval.study.check import attainable
@@ -39,7 +39,6 @@ from sreval.study.task import Choice, Scale
 
 _LOG_PAGE = 200
 _DIGITS = 10
-_MOST_DAYS = 3650
 
 IDLE = dt.timedelta(days=7)
 """After this long without a step, a rater or a link needs attention."""
@@ -369,6 +368,7 @@ def payments_page(
         "operator/payments.html",
         name=name,
         rows=found.to_dict("records"),
+        unlisted=found.attrs["unlisted"],
         keep=design.panel.keep if design.panel else (),
         codes=design.outcomes.has_codes,
         ids=design.panel is not None,
@@ -382,13 +382,13 @@ def reminders(name: str) -> Page:
     """Who is to be reminded, after how many idle days the address says."""
     try:
         return reminders_page(name, request.args.get("days", ""))
-    except ValueError as error:
+    except UsageError as error:
         return reminders_page(name, "", str(error)), 422
 
 
 def reminders_page(name: str, days: str = "", error: str = "") -> str:
-    """The page of reminders; ``error`` where a form was refused. Raises ValueError for ``days``
-    that are no number."""
+    """The page of reminders; ``error`` where a form was refused. Raises UsageError as
+    `idle_time`."""
     here, made_from, idle = site(), _made_from(name), idle_days(days)
     row = Studies(here.store).get(name)
     due = Reminders(here.store, name).due(idle) if row.state == "open" else None
@@ -398,20 +398,15 @@ def reminders_page(name: str, days: str = "", error: str = "") -> str:
         made_from=made_from,
         row=row,
         due=due,
-        days=f"{idle / dt.timedelta(days=1):g}",
+        days=f"{idle / dt.timedelta(days=1):.15g}",
         served=here.design.name == name,
         error=error,
     )
 
 
 def idle_days(text: str) -> dt.timedelta:
-    """The days of a form; a day where none are given. Raises ValueError for what is none."""
-    text = text.strip()
-    if not text:
-        return dt.timedelta(days=1)
-    if not (text.isascii() and text.isdigit() and int(text[:_DIGITS]) <= _MOST_DAYS):
-        raise ValueError(f"Idle days are a number from 0 to {_MOST_DAYS}, not {text[:20]!r}.")
-    return dt.timedelta(days=int(text))
+    """The days of a form; a day where none are given. Raises UsageError as `idle_time`."""
+    return idle_time(text if text.strip() else 1)
 
 
 @operator.get("/studies/<name>/steer")

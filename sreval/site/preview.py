@@ -95,10 +95,10 @@ def stops(design: StudyDesign) -> list[Stop]:
                 for kind in design.viewing.checks.kinds
             ]
         elif stage == "done":
-            words = [outcome.replace("_", " ") for outcome in (*OUTCOMES, *_LEFT)]
+            ends = [*OUTCOMES, *_LEFT, *(["closed"] if design.outcomes.ended else [])]
             found += [
-                Stop(f"done-{outcome}", f"the end: {word}", stage, outcome=outcome)
-                for outcome, word in zip((*OUTCOMES, *_LEFT), words, strict=True)
+                Stop(f"done-{end}", f"the end: {end.replace('_', ' ')}", stage, outcome=end)
+                for end in ends
             ]
         elif _has(design, stage):
             found.append(Stop(stage, stage, stage))

@@ -31,7 +31,7 @@ from sreval.site.current import (
     rater_session,
     site,
 )
-from sreval.site.errors import Message, PageError
+from sreval.site.errors import MESSAGES, Message, PageError
 from sreval.site.identity import HERE, enter, visit_name
 from sreval.site.logs import LOG, where
 from sreval.store import enrolment, invitations, participants, raters
@@ -340,7 +340,26 @@ def _form(
     return Form(questions, values, on_page, hints)
 
 
-def form_again(message: Message) -> str | None:
+def page_of_error(kind: str) -> str | Response | None:
+    """A page of the rater's own for the present request, which an error of this ``kind`` ended: the
+    last one where the study is closed before they are done, or the questionnaire that they sent.
+    None where there is neither."""
+    return (_closed() if kind == "closed" else None) or _form_again(MESSAGES[kind])
+
+
+def _closed() -> Response | None:
+    """The last page of a rater under way in a closed study; None where the design has no text."""
+    if not _end_text("closed") or request.blueprint != rater.name:
+        return None
+    try:
+        state, values = rater_session().state(), rater_session().placeholder_values()
+    except (PageError, StoreError):
+        return None
+    keep_language(state)
+    return _done(state, "closed", values)
+
+
+def _form_again(message: Message) -> str | None:
     """The questionnaire that the present request sent, filled in, under what kept it from being
     stored. None where it sent none, or where its answers were stored before."""
     named = request.view_args or {}
@@ -379,7 +398,7 @@ def _seconds_to(moment: datetime | None) -> int:
 
 def _end_text(outcome: str) -> str:
     """The code or URL of an outcome as the design has it, with its placeholders."""
-    way = "withdrew" if outcome == "deleted" else outcome
+    way = {"deleted": "withdrew", "expired": "ended", "closed": "ended"}.get(outcome, outcome)
     return str(getattr(site().design.outcomes, way, ""))
 
 
@@ -390,7 +409,7 @@ def _done(state: SessionState | None, outcome: str, values: Mapping[str, str]) -
     told = filled(text, values)
     url = iri_to_uri(told) if is_address(text) else ""
     kiosk = session.get("kiosk")
-    next_rater = url_for("rater.link", token=kiosk) if kiosk else None
+    next_rater = url_for("rater.link", token=kiosk) if kiosk and outcome != "closed" else None
     code = "" if url else told
     more = {"outcome": outcome, "code": code, "url": url, "next_rater": next_rater}
     page = make_response(_page("done", state, **more))

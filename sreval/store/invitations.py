@@ -308,6 +308,15 @@ def admissible(tx: Transaction, found: Found, now: dt.datetime, *, begun: bool =
         _refuse_group(tx, found.study, row.group, ask)
 
 
+def lets_in(tx: Transaction, study: Study, link: Invitation, now: dt.datetime) -> bool:
+    """Whether a link by which nobody has begun can begin a session now."""
+    try:
+        admissible(tx, Found(link, study, _row(link, study.name, None, None)), now)
+    except TokenError:
+        return False
+    return True
+
+
 def _refuse_group(tx: Transaction, study: Study, name: str, ask: str) -> None:
     """Raise TokenError unless a group is there, and has room for another rater."""
     own = study.design.by_group.get(name)

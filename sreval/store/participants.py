@@ -10,10 +10,10 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from sreval.errors import UsageError, shown
+from sreval.errors import UsageError, counted, shown
 from sreval.store.audit import COMMAND_LINE, PAYMENTS, AuditLog
 from sreval.store.database import Store
 from sreval.store.models import Participant, Rater, Session, Study
@@ -83,6 +83,9 @@ def payments(store: Store, study: str, who: str = COMMAND_LINE) -> pd.DataFrame:
     others. Pseudonyms, sessions and the order of enrolment aren't in it: with an export they would
     tell whose votes are whose. Simulated raters are left out. Raises UsageError for an unknown
     study, and for one that has neither a panel nor codes.
+
+    ``attrs["unlisted"]`` says how many raters aren't in it for want of an id and a code, and why;
+    it is empty where all are.
     """
     import pandas as pd
 
@@ -104,10 +107,29 @@ def payments(store: Store, study: str, who: str = COMMAND_LINE) -> pd.DataFrame:
             .where(Participant.study_id == row.id, Rater.simulated.is_(False))
         )
         keep = design.panel.keep if design.panel else ()
+        listed = select(Participant.session_id)
+        others = (
+            select(func.count())
+            .select_from(Session)
+            .join(Rater, Rater.id == Session.rater_id)
+            .where(
+                Session.study_id == row.id,
+                Rater.simulated.is_(False),
+                Session.id.not_in(listed),
+            )
+        )
+        unlisted = tx.scalar(others)
         rows = [_payment(one, sessions.loc[one.session_id], keep) for one in tx.scalars(query)]
         rows.sort(key=lambda told: (told["participant"] or "", told[CODE] or ""))
         AuditLog(store, who).record(tx, PAYMENTS, row.id, participants=len(rows))
-    return pd.DataFrame(rows, columns=["participant", *keep, CODE, *LISTED], dtype=object)
+    made = pd.DataFrame(rows, columns=["participant", *keep, CODE, *LISTED], dtype=object)
+    made.attrs["unlisted"] = (
+        f"{counted(unlisted, 'rater')} without an id or a code here: they came by a link that asks "
+        "for none, or from an export, which holds none."
+        if unlisted
+        else ""
+    )
+    return made
 
 
 def _payment(one: Participant, session: Any, keep: tuple[str, ...]) -> dict[str, Any]:

@@ -126,15 +126,18 @@ class Raters:
             bury(tx, study, rater, self.store.clock())
             self._audit.record(tx, "delete-rater", study.id)
 
-    def delete_participant(self, participant: str) -> None:
-        """`delete` the rater whom a panel sent under that id.
+    def delete_participant(self, participant: str) -> int:
+        """`delete` the rater whom a panel sent under that id; gives how many items they had rated.
 
         Raises UsageError when none of that id is in this study.
         """
         with self.store.erasing() as tx:
             study = by_name(tx, self.study, lock=True)
-            bury(tx, study, participants.rater_of(tx, study, participant), self.store.clock())
+            rater = participants.rater_of(tx, study, participant)
+            rated = tx.scalars(select(Session.done).where(Session.rater_id == rater.id)).one()
+            bury(tx, study, rater, self.store.clock())
             self._audit.record(tx, "delete-rater", study.id)
+            return rated
 
     def purge(self, today: dt.date) -> int:
         """Delete the data of all raters once the retention date has come; a count stays.

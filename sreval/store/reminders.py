@@ -7,7 +7,9 @@ old one stops working; otherwise operators find the link in their own list, by i
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,26 +17,31 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import aliased
 
+from sreval.errors import UsageError, shown
 from sreval.store.audit import COMMAND_LINE, AuditLog
 from sreval.store.database import Store
 from sreval.store.errors import StateError
-from sreval.store.invitations import renewed
+from sreval.store.invitations import lets_in, renewed
 from sreval.store.models import Invitation, Rater, Session, Study
 from sreval.store.studies import by_name
 
 Why = Literal["not opened", "stopped", "rest is over"]
 
+_MOST_IDLE_DAYS = 3650
+_TYPED = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+
 
 @dataclass(frozen=True)
 class Reminder:
-    """Somebody to write to: the number of their link, the operator's note of it, where they stand.
+    """Somebody to write to: the number (``id``) of their link, the operator's note of it (its
+    ``label``), and where they stand.
 
     ``since`` is when they could have gone on: when the link was made or renewed, the last step was
     taken, or the rest ended, whichever was last. Of a link that nobody opened ``rater`` is empty,
     and ``done`` and ``of`` are None. ``address`` is that of a link that was renewed.
     """
 
-    link: int
+    id: int
     label: str
     why: Why
     since: dt.datetime
@@ -51,6 +58,37 @@ class Due:
 
     reminders: tuple[Reminder, ...]
     unknown: int
+
+
+def idle_time(days: float | str) -> dt.timedelta:
+    """So many days, 0 to 3650; a text is as somebody typed it. Raises UsageError for others."""
+    if isinstance(days, str):
+        number = float(days) if _TYPED.fullmatch(days := days.strip()) else math.nan
+    else:
+        number = days
+    if not 0 <= number <= _MOST_IDLE_DAYS:
+        raise UsageError(
+            f"Idle days are a number from 0 to {_MOST_IDLE_DAYS}, not {shown(days)}.",
+            "A fraction has a point, as in 1.5.",
+        )
+    return dt.timedelta(days=number)
+
+
+def listing(reminders: Sequence[Reminder], *, renewed: bool) -> tuple[list[str], list[list[str]]]:
+    """The heads and the rows of a list of reminders, as a table or a file.
+
+    `link` is the address of a new one, and there where links were ``renewed``.
+    """
+    heads = ["id", "label", "why", "since (UTC)", "rater", "rated", "of"]
+    rows = [
+        [
+            str(one.id), one.label, one.why, f"{one.since:%Y-%m-%d %H:%M}", one.rater,
+            *("" if number is None else str(number) for number in (one.done, one.of)),
+            *([one.address] if renewed else []),
+        ]
+        for one in reminders
+    ]  # fmt: skip
+    return heads + (["link"] if renewed else []), rows
 
 
 class Reminders:
@@ -99,7 +137,7 @@ class Reminders:
                     rater = tx.scalars(select(Rater).where(Rater.invitation_id == old.id)).one()
                     rater.invitation_id = link.id
                 self._audit.record(tx, "renew-link", study.id, **named)
-                made.append(replace(reminder, link=link.id, address=address(token)))
+                made.append(replace(reminder, id=link.id, address=address(token)))
             return made
 
     def _open(self, study: Study) -> Study:
@@ -131,18 +169,18 @@ def _found(
         )
     )
     found = []
-    for link, parent_kind, rater, session in tx.execute(query):
-        reminder = _of_session(link, rater, session) if session is not None else _of_link(link, now)
+    for link, parent_kind, rater, session in tx.execute(query).all():
+        if session is not None:
+            reminder = _of_session(link, rater, session)
+        else:
+            reminder = _of_link(link) if lets_in(tx, study, link, now) else None
         if reminder is not None and now - reminder.since >= idle:
             found.append((reminder, link, parent_kind in (None, "personal")))
-    yield from sorted(found, key=lambda one: (one[0].since, one[0].link))
+    yield from sorted(found, key=lambda one: (one[0].since, one[0].id))
 
 
-def _of_link(link: Invitation, now: dt.datetime) -> Reminder | None:
-    """A link that nobody opened; None where nobody could begin by it, or somebody did who was
-    deleted since."""
-    if link.used or (link.expires_at is not None and link.expires_at <= now):
-        return None
+def _of_link(link: Invitation) -> Reminder:
+    """A link that nobody opened."""
     return Reminder(link.id, link.label, "not opened", link.created_at)
 
 

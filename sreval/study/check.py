@@ -513,6 +513,7 @@ def check(
             *_of_question(design),
             *_of_outcomes(design),
             *_of_health(design),
+            *_of_quotas(design),
             *_notes_of(of_groups, scenes),
             *([] if manifest else _of_fit(design)),
             *notes,
@@ -687,6 +688,16 @@ def _of_outcomes(design: StudyDesign) -> Iterator[str]:
     alike = [name for name, text in told.items() if list(told.values()).count(text) > 1]
     if alike:
         yield f"outcomes.{' and outcomes.'.join(alike)} are one text: nobody can tell them apart."
+
+
+def _of_quotas(design: StudyDesign) -> Iterator[str]:
+    """Quotas that are above the number of raters."""
+    for number, quota in enumerate(design.quotas):
+        if quota.raters > design.raters:
+            yield (
+                f"quotas.{number} lets {quota.raters} raters in with {shown(quota.option)}, and "
+                f"the study wants {design.raters}: it turns nobody away unless more are invited."
+            )
 
 
 def _misspelt(design: StudyDesign, missing: Iterable[Key], known: Collection[str]) -> Iterator[str]:

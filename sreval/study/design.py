@@ -318,10 +318,11 @@ class Rule(Config):
     used: StrictBool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: StrictBool = True
-    """Whether such a session is paid."""
+    """Whether such a session is paid. It is where the rule doesn't judge it, see `ends`."""
     ends: StrictBool | None = None
     """Whether such a session ends at the gold item after which no further vote can mend it.
-    Absent: if it isn't paid."""
+    Absent: if it isn't paid. No rule acts before it judges: `gold` and `repeats` judge from 4 of
+    their items on, `too-fast` from 10 votes, or from all that are planned where these are fewer."""
     ends_after: int = Field(default=_ENDS_AFTER, ge=2)
     """How many items of the rating part are rated before the rule can end a session."""
     reason: str = Field(min_length=1)
@@ -377,6 +378,8 @@ class Outcomes(Config):
     """After the rater has left the study."""
     declined: str = ""
     """After the rater has not agreed; nothing is stored of them."""
+    ended: str = ""
+    """Where the study ends, or the place is given to somebody else, before the rater is done."""
 
     @field_validator("*")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,13 +246,28 @@ def test_participants_are_listed_and_deleted_by_their_ids(
         enrol(store, token(link), load_manifest(folder), arrival=arrival)
     (row,) = json.loads(sreval("study", "payments", "mine", "--json").out)
     assert (row["participant"], row["batch"], row["outcome"], row["of"]) == ("=p-1", "b", None, 4)
-    assert "=p-1" in sreval("study", "payments", "mine").out
+    with open_store(database) as store:
+        long = Arrival("x" * 100 + "y" * 100, {"batch": "z" * 200})
+        enrol(store, token(link), load_manifest(folder), arrival=long)
+    told = sreval("study", "payments", "mine").out
+    assert "=p-1" in told
+    assert max(map(len, told.splitlines())) < 200
+    told = sreval("study", "payments", "mine", "--json").out
+    assert [one["batch"] for one in json.loads(told)] == ["b", "z" * 200]
+    sreval("study", "delete-rater", "mine", "--participant", long.participant, "--yes")
     assert sreval("study", "payments", "mine", "--out", "pay.csv").out == "pay.csv\n"
     assert Path("pay.csv").stat().st_mode & 0o777 == 0o600
     assert Path("pay.csv").read_text(encoding="utf-8").splitlines()[1].startswith("'=p-1,b,")
     assert sreval("study", "payments", "mine", "--out", "pay.csv").code == 2
     for wrong in ((), ("r-abcdef", "--participant", "=p-1"), ("--participant", "p-1")):
         assert sreval("study", "delete-rater", "mine", *wrong, "--yes").code == 2
+    assert sreval("study", "payments", "mine").err == ""
+    sreval("study", "export", "mine", "--out", "e.zip")
+    sreval("study", "import", "mine", "e.zip", "--database", "joined.sqlite", "--site", "Leeds")
+    joined = sreval("study", "payments", "mine", "--database", "joined.sqlite")
+    assert joined.code == 0
+    assert "1 rater without an id or a code here" in joined.err
+    assert "export, which holds none" in joined.err
     monkeypatch.setattr(click, "prompt", lambda asked, **_: "0 items" in asked and "mine")
     assert sreval("study", "delete-rater", "mine", "--participant", "=p-1").code == 0
     assert json.loads(sreval("study", "payments", "mine", "--json").out) == []
@@ -272,6 +288,9 @@ def test_backup_restore_and_import(sreval: Run, folder: Path, database: str) -> 
     elsewhere = sreval("study", "status", "nowhere", "--database", "fresh.sqlite")
     assert elsewhere.code == 2
     assert "Unknown study 'nowhere'" in elsewhere.err
+
+
+REMINDED = ["id", "label", "why", "since (UTC)", "rater", "rated", "of", "link"]
 
 
 def test_reminders_are_listed_and_renewed_into_a_file_for_the_owner_alone(
@@ -299,7 +318,15 @@ def test_reminders_are_listed_and_renewed_into_a_file_for_the_owner_alone(
     assert made.out.strip() == "reminders.csv"
     assert Path("reminders.csv").stat().st_mode & 0o777 == 0o600
     rows = list(csv.DictReader(Path("reminders.csv").read_text("utf-8").splitlines()))
-    assert {row["address"][:27] for row in rows} == {"https://rate.example.org/r/"}
+    assert {row["link"][:27] for row in rows} == {"https://rate.example.org/r/"}
+    assert list(rows[0]) == REMINDED
+    heads = sreval("study", "reminders", "mine", "--idle-days", "0").out.partition("\n")[0]
+    assert re.split(" {2,}", heads) == REMINDED[:-1]
+    for days in ("nan", "inf", "-1", "3651", "1e300"):
+        for command in ("reminders", "release"):
+            refused = sreval("study", command, "mine", "--idle-days", days)
+            assert (refused.code, refused.out) == (2, ""), days
+            assert "Idle days are a number from 0 to 3650" in refused.err
     assert sreval("study", "pause", "mine").code == 0
     paused = sreval("study", "reminders", "mine")
     assert "is paused: nobody could go on" in paused.err
@@ -319,7 +346,7 @@ def test_two_sites_are_joined(sreval: Run, folder: Path, database: str) -> None:
     for _ in range(2):
         joined = sreval("study", "import", "mine", "there.zip", "--site", "Leeds", "--json")
     assert json.loads(joined.out) == {
-        "study": "mine", "sessions": 0, "present": 1, "deleted": 0, "site": "Leeds"
+        "study": "mine", "sessions": 0, "present": 1, "deleted": 0, "updated": 0, "site": "Leeds"
     }  # fmt: skip
     assert json.loads(sreval("study", "status", "mine", "--json").out)["votes"] == 5
     assert sreval("study", "import", "mine", "there.zip", "--site", "\u202e").code == 2

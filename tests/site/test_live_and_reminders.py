@@ -70,6 +70,7 @@ def test_new_links_are_sent_as_a_file_and_lead_on(desk: Desk) -> None:
     assert sent.mimetype == "text/csv"
     assert "attachment" in sent.headers["Content-Disposition"]
     (row,) = csv.DictReader(io.StringIO(sent.text))
+    assert list(row) == ["id", "label", "why", "since (UTC)", "rater", "rated", "of", "link"]
     assert (row["why"], row["label"]) == ("not opened", MARKUP)
     path = re.sub(r"^https?://[^/]+", "", row["link"])
     assert desk.site.app.test_client().get(path).status_code == 303
@@ -79,11 +80,25 @@ def test_new_links_are_sent_as_a_file_and_lead_on(desk: Desk) -> None:
 def test_bad_days_and_viewers_change_nothing(desk: Desk, make_site: MakeSite) -> None:
     desk.post("/links", kind="personal")
     before = everything(desk.site)
-    for days in ("-1", "x", "1.5", "9" * 10_000, "3651", "١", "<b>", "1\0"):
+    for days in (
+        "-1",
+        "x",
+        "nan",
+        "inf",
+        "1e1",
+        ".",
+        "1.5.",
+        "9" * 10_000,
+        "3651",
+        "١",
+        "<b>",
+        "1\0",
+    ):
         for answer in (desk.get(f"/reminders?days={days}"), desk.post("/reminders", days=days)):
             assert answer.status_code in (400, 422), days
             assert "<b>'" not in answer.text
     assert desk.get("/reminders?days=2&days=3").status_code == 200
+    assert 'value="1.5"' in desk.text("/reminders?days=1.5")
     viewer = Desk(desk.site).account("viewer")
     assert "Make new links" not in viewer.text("/reminders?days=0")
     assert viewer.post("/reminders", days="0").status_code == 403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import logging
@@ -19,8 +20,9 @@ from sreval.store.invitations import Links
 from sreval.store.models import Participant, Rater
 from sreval.store.raters import Raters
 from sreval.store.sessions import RaterSession
+from sreval.store.studies import Studies
 from tests.site.conftest import MakeSite, Visitor
-from tests.site.operator_desk import Desk, everything
+from tests.site.operator_desk import Clock, Desk, everything
 
 PANEL = {"parameter": "PROLIFIC_PID", "keep": ["STUDY_ID"]}
 OUTCOMES = {
@@ -104,6 +106,7 @@ def test_the_whole_way_of_a_participant(
 
     desk = Desk(first).account("owner")
     listed = desk.text("/payments")
+    assert "without an id or a code" not in listed
     assert "5f00d-beef&amp;x=/..#ü" in listed
     answer = desk.post("/payments")
     (row,) = csv.DictReader(io.StringIO(answer.text))
@@ -126,8 +129,11 @@ def test_the_whole_way_of_a_participant(
     assert refused.status_code == 422
     assert "has no participant &#39;&lt;b&gt;x&#39;" in refused.text
     assert counts(first) == (1, 1)
+    rated = row["rated"]
+    assert int(rated) > 1
     assert desk.post("/payments/delete", participant=PID, confirm="small").status_code == 303
     assert counts(first) == (0, 0)
+    assert f"are deleted, with {rated} rated items; a count stays" in desk.text("/payments")
     assert "5f00d" not in desk.text("/payments") + desk.text("/log") + str(everything(first))
     lines = [json.dumps(vars(record), default=str) for record in caplog.records]
     assert lines
@@ -254,3 +260,30 @@ def test_a_deleted_or_revoked_one_begins_anew_or_not_at_all(make_site: MakeSite)
     (link,) = (link for link in Links(site.store, "small").listing() if link.kind == "open")
     Links(site.store, "small").revoke(link.id)
     assert come(Visitor(site.app), site.token).status_code == 410
+
+
+@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.parametrize("ended", ["{code}", "https://panel.example/end?of={PROLIFIC_PID}", ""])
+@pytest.mark.parametrize("closed", [True, False])
+def test_who_is_kept_from_finishing_gets_a_code_or_a_way_back(
+    make_site: MakeSite, ended: str, closed: bool
+) -> None:
+    site = make_site(panel=PANEL, outcomes={"complete": "{code}", "ended": ended})
+    site.invite("open")
+    csrf = site.csrf_of(agree(site, come(site, site.token)))
+    (code,) = participants.payments(site.store, "small")["code"]
+    if closed:
+        Studies(site.store).set_state("small", "closed")
+    else:
+        site.store.clock = clock = Clock()
+        clock.wait(days=1)
+        Raters(site.store, "small").release(dt.timedelta())
+    told = f"end?of={IN_A_URL}" if ended.startswith("https") else code
+    # in the browser of the session, by a form of it, and by the panel's link in another browser
+    here, sent = site.page(), site.send("instructions", csrf)
+    for page in (here, come(Visitor(site.app), site.token), *([sent] if closed else [])):
+        assert page.status_code == (410 if closed else 200)
+        assert (told in page.text) == bool(ended)
+        assert page.headers.get("Refresh", "").endswith(IN_A_URL) == ended.startswith("https")
+    stranger = come(Visitor(site.app), site.token, {"PROLIFIC_PID": "another"})
+    assert told not in stranger.text

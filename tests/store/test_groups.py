@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from sreval.store.database import Store, open_store
 from sreval.store.errors import TokenError
 from sreval.store.invitations import Links
 from sreval.store.models import Session
+from sreval.store.reminders import Reminders
 from sreval.store.sessions import RaterSession
 from sreval.study.design import StudyDesign
 from sreval.study.manifest import Manifest
@@ -73,6 +75,21 @@ def test_whoever_replaces_a_drop_out_takes_group_and_slot(grouped: Study) -> Non
     raters.withdraw(grouped.store, sessions[2])
     grouped.enrol()
     assert places(grouped)[-1] == lost
+
+
+def test_nobody_is_reminded_to_begin_in_a_group_that_is_full(grouped: Study) -> None:
+    def due() -> set[str]:
+        found = Reminders(grouped.store, grouped.name).due(dt.timedelta())
+        return {one.label for one in found.reminders if one.why == "not opened"}
+
+    for group in ("both", "without-hr"):
+        grouped.token(group=group, label=group)
+    first, _ = (grouped.enrol(grouped.token(group="without-hr")) for _ in range(2))
+    assert due() == {"both"}
+    renewed = Reminders(grouped.store, grouped.name).renew(dt.timedelta(), str)
+    assert "without-hr" not in {one.label for one in renewed}
+    raters.withdraw(grouped.store, first)
+    assert due() == {"both", "without-hr"}
 
 
 def test_raters_who_come_at_once_fill_the_groups(

@@ -315,3 +315,11 @@ def test_a_brace_of_no_placeholder_is_noted() -> None:
 def test_two_ends_with_one_code_are_noted() -> None:
     notes = found(outcomes={"complete": "X", "withdrew": "X", "declined": "Y"}).notes
     assert any(n.startswith("outcomes.complete and outcomes.withdrew are one text") for n in notes)
+
+
+@pytest.mark.parametrize(("raters", "noted"), [(7, True), (6, False)])
+def test_a_quota_above_the_number_of_raters_is_noted(raters: int, noted: bool) -> None:
+    asked = {"key": "eyes", "text": "Eyes?", "options": ["near", "far"]}
+    quota = {"question": "eyes", "option": "near", "raters": raters}
+    notes = found(raters=6, questions=[asked], quotas=[quota]).notes
+    assert any(note.startswith("quotas.0 lets 7 raters in with 'near'") for note in notes) == noted
