@@ -10,7 +10,7 @@ TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2
          $(if $(shell command -v firefox-esr || command -v firefox),,firefox-esr)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo test tools lint format messages docs reference bench evidence accelerator gpu variants clean
+.PHONY: demo test ready tools lint format messages docs reference bench evidence accelerator gpu variants clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sreval demo --out demo
@@ -18,8 +18,12 @@ demo: $(VENV)/.ready
 # A worker that died is not replaced: with loadfile, pytest-xdist may then wait for ever. The order of
 # the files is that of tests/conftest.py. Four workers on two cores, as a test often waits for a browser, a
 # server or a disk; what they start has a thread each.
-test: tools lint
+test: ready lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m "not evidence"
+
+# Packages of the system and of Python come over the network: both at once.
+ready:
+	+@$(MAKE) --no-print-directory --jobs 2 tools $(VENV)/.ready-test
 
 tools:
 ifneq ($(strip $(TOOLS)),)

@@ -35,7 +35,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 DEPENDENCIES = [Requirement(text).name for text in PROJECT["dependencies"]]
 
 
-@pytest.mark.slow
+@pytest.mark.evidence
 def test_few_packages_are_enough_to_train_score_show_and_upscale(tmp_path: Path) -> None:
     out, weights = tmp_path / "out", tmp_path / "weights"
     weights.mkdir()

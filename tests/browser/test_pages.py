@@ -182,6 +182,7 @@ def test_every_page_of_a_whole_way(
     seen.check("422")
 
 
+@pytest.mark.evidence
 def test_text_pages_at_a_zoom_of_four_hundred_per_cent(tmp_path: Path, window: Window) -> None:
     content = design(title=LONG, instructions=f"{LONG} {LONG}")
     content["questions"][0]["text"] = LONG

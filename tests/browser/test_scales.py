@@ -190,7 +190,10 @@ def test_a_line_on_a_telephone_is_marked_by_a_finger(line: Served, window: Windo
     "changes",
     [
         {"scale": LINE},
-        {"scale": NINE, "task": {"kind": "acr-hr"}, "order": {"scene_distance": 2}},
+        pytest.param(
+            {"scale": NINE, "task": {"kind": "acr-hr"}, "order": {"scene_distance": 2}},
+            marks=pytest.mark.evidence,
+        ),
     ],
     ids=["line", "nine, acr-hr"],
 )

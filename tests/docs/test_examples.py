@@ -66,7 +66,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LEFT)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # the walk with raters does what it does
+        pytest.param(name, marks=pytest.mark.evidence) if name == "study.py" else name
+        for name in LEFT
+    ],
+)
 def test_it_runs_as_printed(name: str, tmp_path: Path, python: Path) -> None:
     """As a script, in a folder of its own."""
     script = tmp_path / "example.py"

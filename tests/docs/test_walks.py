@@ -67,7 +67,13 @@ def forked(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.evidence) if page == "walk-paper" else page
+        for page in PAGES
+    ],
+)
 def test_every_command_of_the_walk_does_what_the_page_says(
     page: str, tmp_path: Path, forked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,6 +222,9 @@ class Sessions(RuleBasedStateMachine):
             assert set(tx.scalars(held)) <= {None, "complete"}
 
 
+@pytest.mark.parametrize(
+    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.evidence)]
+)
 def test_nothing_acknowledged_is_lost_and_no_position_has_two_votes(store: Store) -> None:
     class Bound(Sessions):
         def __init__(self) -> None:

@@ -502,6 +502,7 @@ def test_too_little_memory_is_one_sentence(
     assert ran.err.splitlines()[-1].startswith("Error: There is not enough memory. End other")
 
 
+@pytest.mark.evidence
 def test_networks_that_cannot_be_compiled_are_one_sentence_whose_remedy_works(
     model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -652,7 +653,7 @@ def test_the_resume_command_says_tables_and_lists_as_toml() -> None:
         pytest.param("srresnet-vgg22", marks=pytest.mark.evidence),
         pytest.param("srgan-mse", marks=pytest.mark.evidence),
         pytest.param("srgan-vgg22", marks=pytest.mark.evidence),
-        "srgan-vgg54",
+        pytest.param("srgan-vgg54", marks=pytest.mark.evidence),
         "srcnn",
         "espcn",
         "drcn",
