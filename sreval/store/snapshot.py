@@ -90,6 +90,8 @@ _WHOLE = {
 """What only a backup holds, row by row as it stands."""
 
 _OF_BACKUPS = (*_WHOLE, "participants")
+"""All that only a backup holds."""
+
 _LATER = ("checks", "participants")
 """Tables that older versions didn't have."""
 
@@ -602,7 +604,7 @@ def _vote_fault(design: StudyDesign, row: Row, item: Row) -> tuple[str, str] | N
 
 
 def _files(path: Path) -> dict[str, bytes]:
-    tables = (*frames.STORED, *_WHOLE, "participants")
+    tables = (*frames.STORED, *_OF_BACKUPS)
     known = {MANIFEST, DESIGN, *(f"{name}.csv" for name in tables)}
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in known if (path / name).exists()}
@@ -803,14 +805,16 @@ def _brought_up(tx: Transaction, tables: Mapping[str, list[Row]], rows: list[Row
     """
     moved = set()
     for row in rows:
-        session = tx.get_one(Session, row["session"])
+        session = tx.get(Session, row["session"])
+        if session is None or session.site is None:  # deleted with this file, or this site's own
+            continue
         told = _stored("sessions", Session.__table__, row)
         for name in ("id", "slot", "site"):
             told.pop(name, None)
         if told["accepted"] is None:
             del told["accepted"], told["accepted_reason"]
         changed = any(getattr(session, name) != value for name, value in told.items())
-        if session.site is None or not changed or row["seen_at"] < session.seen_at:
+        if not changed or row["seen_at"] < session.seen_at:
             continue
         for name, value in told.items():
             setattr(session, name, value)
