@@ -318,7 +318,7 @@ class Rule(Config):
     used: StrictBool = False
     """Whether the votes of a session that breaks the rule are used all the same."""
     paid: StrictBool = True
-    """Whether such a session is paid. It is where the rule doesn't judge it, see `ends`."""
+    """Whether such a session is paid. A session that the rule doesn't judge is paid, see `ends`."""
     ends: StrictBool | None = None
     """Whether such a session ends at the gold item after which no further vote can mend it.
     Absent: if it isn't paid. No rule acts before it judges: `gold` and `repeats` judge from 4 of
