@@ -34,7 +34,7 @@ from sreval.images.io import read_image
 from sreval.metrics.lpips import TRUNKS
 from sreval.networks.vgg import find_vgg
 from sreval.networks.weights import serialise
-from sreval.training.data import is_grey
+from sreval.training.packs import is_grey
 
 MEBIBYTE = 2**20
 WITH_DEPENDENCIES = ("pydantic",)

@@ -85,7 +85,7 @@ class Stay:
         for slow in ("sreval.training.run", "torch._dynamo"):
             importlib.import_module(slow)  # here, at no stage's cost: optimisers need the latter
         from sreval.devices import pick_device
-        from sreval.training.data import open_pack
+        from sreval.training.packs import open_pack
 
         self.device = pick_device(self.device)
         on_gpu = torch.device(self.device).type == "cuda"
@@ -106,7 +106,7 @@ class Stay:
 
     def pack(self) -> Any:
         """The photographs, once they are packed."""
-        from sreval.training.data import open_pack
+        from sreval.training.packs import open_pack
 
         if self.packing is not None:
             self.packing.join()

@@ -40,9 +40,10 @@ from sreval.metrics.protocol import get_protocol
 from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
 from sreval.networks.weights import load_network
-from sreval.training.data import Pack, Sampler, open_pack
 from sreval.training.learner import Learner
+from sreval.training.packs import Pack, open_pack
 from sreval.training.recipe import Recipe, load_recipe
+from sreval.training.sampler import Sampler
 
 UInt8 = npt.NDArray[np.uint8]
 

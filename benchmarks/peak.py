@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from sreval.networks.cost import MultiplyAdds
-from sreval.training.data import Pack, Sampler
 from sreval.training.learner import Learner, Updates
+from sreval.training.packs import Pack
 from sreval.training.recipe import Recipe
+from sreval.training.sampler import Sampler
 
 
 def rate(run: Callable[[], object], device: torch.device, seconds: float) -> float:

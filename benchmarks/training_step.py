@@ -39,9 +39,10 @@ from sreval.networks.discriminator import Discriminator
 from sreval.networks.srresnet import SRResNet
 from sreval.networks.vgg import FILES, VGGFeatures
 from sreval.networks.weights import serialise
-from sreval.training.data import Pack, Sampler, open_pack
 from sreval.training.learner import Learner, Updates
+from sreval.training.packs import Pack, open_pack
 from sreval.training.recipe import Data, Recipe
+from sreval.training.sampler import Sampler
 
 BATCH, CROP = 16, 96
 LOSSES = {"srresnet-mse": {"mse": 1.0}, "srgan-vgg54": {"vgg54": 1.0, "adversarial": 1e-3}}

@@ -25,7 +25,7 @@ from sreval.files import (
     write_error,
 )
 from sreval.images.io import write_png
-from sreval.training.data import count_licences
+from sreval.training.licences import count_licences
 
 Run = Callable[..., Any]
 UInt8 = npt.NDArray[np.uint8]

@@ -19,8 +19,9 @@ from sreval.files import sha256_file
 from sreval.networks.architecture import ModelFile, parameter_count
 from sreval.networks.weights import Provenance, Stage, load_network
 from sreval.training.checkpoint import STARTED
-from sreval.training.data import NOT_STATED, megapixels, non_commercial
+from sreval.training.licences import NOT_STATED, non_commercial
 from sreval.training.log import VALIDATION
+from sreval.training.packs import megapixels
 from sreval.training.recipe import KEPT_ASIDE, Recipe, load_recipe
 from sreval.training.validation import Flat, how_many_aside
 

@@ -24,10 +24,10 @@ from sreval.devices import convolutions
 from sreval.networks.discriminator import Discriminator, OfPair
 from sreval.networks.srresnet import packed
 from sreval.networks.vgg import load_vgg
-from sreval.training.data import Sampler
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
 from sreval.training.muon import Muon
 from sreval.training.recipe import Recipe
+from sreval.training.sampler import Sampler
 from sreval.training.soap import Soap
 
 Terms = dict[str, Tensor]

@@ -24,11 +24,11 @@ from sreval.training.checkpoint import (
     save_light,
 )
 from sreval.training.clock import Clock, Stopwatch
-from sreval.training.data import Sampler
 from sreval.training.learner import Learner, Updates
 from sreval.training.log import Log, ProgressLine
 from sreval.training.losses import CALIBRATION_CROPS
 from sreval.training.recipe import Optimisation, Recipe, change
+from sreval.training.sampler import Sampler
 from sreval.training.validation import OutOfTime, Validator
 
 DIVERGED = 10.0

@@ -30,13 +30,15 @@ from sreval.training.checkpoint import (
     load_checkpoint,
     load_light,
 )
-from sreval.training.data import Pack, Sampler, count_licences, megapixels, open_pack
 from sreval.training.leaks import evaluation_fingerprints, refuse_leaks
 from sreval.training.learner import Learner
+from sreval.training.licences import count_licences
 from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
 from sreval.training.models import FACTS
+from sreval.training.packs import Pack, megapixels, open_pack
 from sreval.training.recipe import Recipe, load_recipe
+from sreval.training.sampler import Sampler
 from sreval.training.validation import Validator, check_validation, kept_aside
 
 _SKIPPED_SHOWN = 20

@@ -25,7 +25,7 @@ from sreval.metrics.metric import METRICS, check_metrics
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
-from sreval.training.data import Pack
+from sreval.training.packs import Pack
 from sreval.training.recipe import KEPT_ASIDE, Recipe, change
 
 UInt8 = npt.NDArray[np.uint8]

@@ -14,7 +14,8 @@ from benchmarks.carry import copy_weights, download_wheels, pack_photographs, we
 from sreval.images.io import read_image, write_png
 from sreval.metrics.lpips import TRUNKS
 from sreval.networks.weights import read_tensors
-from sreval.training.data import count_licences, open_pack
+from sreval.training.licences import count_licences
+from sreval.training.packs import open_pack
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from sreval.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from sreval.training.data import Sampler, open_pack
 from sreval.training.learner import Learner, Updates
+from sreval.training.packs import open_pack
 from sreval.training.recipe import Recipe
+from sreval.training.sampler import Sampler
 
 MakeRecipe = Callable[..., Recipe]
 

@@ -15,10 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sreval.networks.discriminator import OfPair
 from sreval.networks.vgg import VGGFeatures
-from sreval.training.data import Sampler, open_pack
 from sreval.training.learner import Learner, Updates
 from sreval.training.losses import ContentLoss
+from sreval.training.packs import open_pack
 from sreval.training.recipe import Loss, Recipe
+from sreval.training.sampler import Sampler
 
 CPU = torch.device("cpu")
 MakeRecipe = Callable[..., Recipe]

@@ -31,7 +31,7 @@ from sreval.networks.weights import (
 )
 from sreval.training import cards
 from sreval.training.cards import Findings, Scored, planned_card
-from sreval.training.data import count_licences, non_commercial
+from sreval.training.licences import count_licences, non_commercial
 from sreval.training.models import (
     Model,
     list_models,

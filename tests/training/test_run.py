@@ -35,10 +35,10 @@ from sreval.errors import (
 )
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import list_checkpoints
-from sreval.training.data import Pack, open_pack
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
+from sreval.training.packs import Pack, open_pack
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import Validator

@@ -24,10 +24,10 @@ from sreval.errors import TrainingError, UsageError
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import save_checkpoint
 from sreval.training.clock import Stopwatch
-from sreval.training.data import Pack, open_pack
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training, loop
+from sreval.training.packs import Pack, open_pack
 from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import OutOfTime, Validator
 

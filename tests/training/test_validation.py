@@ -17,7 +17,7 @@ from sreval.images.resize import crop_to_multiple, downscale
 from sreval.metrics.protocol import get_protocol
 from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
-from sreval.training.data import Pack, Photograph, open_pack
+from sreval.training.packs import Pack, Photograph, open_pack
 from sreval.training.recipe import KEPT_ASIDE
 from sreval.training.validation import (
     OutOfTime,

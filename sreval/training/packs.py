@@ -1,53 +1,38 @@
-"""Photographs on their way from folders to batches: packed, their licences counted, crops drawn.
+"""Photographs packed for training: decoded once, then read from one file.
 
 A pack holds every image one after the other as raw uint8 RGB, at high resolution and as the
 exact bicubic of images/ makes it at low resolution from the whole image. It lies in the cache
 folder under a key made from the files' names and contents, so that a second run, which only hashes
 them, opens it at once; the manifest's hash is made from the contents alone.
-
-Batches are cut from a pack on the device that trains, without waiting for it. Images are drawn
-without repeats within a batch, as in the paper, each as often as it has places for a crop; a
-photograph at a smaller size is an image of its own. The place is drawn evenly, on the grid of
-low-resolution pixels. All draws come from one generator whose state a checkpoint stores.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import os
 import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from sreval import content
 from sreval.config import validated
-from sreval.errors import DataError, ImageError, counted, option
+from sreval.errors import DataError, ImageError, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, imresize
-from sreval.networks.architecture import Architecture
-from sreval.networks.layers import luma
 from sreval.reading import read_json
 from sreval.training.leaks import Fingerprint, fingerprint
-from sreval.training.recipe import Data
 
 UInt8 = npt.NDArray[np.uint8]
-
-NOT_STATED = "not stated"
 
 _LAYOUT = 1
 _AT_ONCE = 32
@@ -286,166 +271,6 @@ def _named(folders: Sequence[Path]) -> str:
     return ", ".join(str(folder) for folder in folders)
 
 
-class Sampler:
-    """Draws batches for one recipe. `too_small` names the images that no crop fits into."""
-
-    def __init__(
-        self,
-        pack: Pack,
-        data: Data,
-        architecture: Architecture,
-        device: torch.device,
-        seed: int,
-        without: Collection[int] = (),
-    ) -> None:
-        """Draws from all of a pack's images but those at the places `without`.
-
-        Raises DataError when fewer images are large enough than a batch asks for, or none at one
-        of `data.smaller`.
-        """
-        self.data, self.architecture, self.device = data, architecture, device
-        self.size = data.crop // pack.scale
-        self.random = torch.Generator(device).manual_seed(seed)
-        shapes = torch.tensor([[p.height, p.width] for p in pack.photographs]) // pack.scale
-        fits = (shapes >= self.size).all(1)
-        self.too_small = [
-            p.file for p, fit in zip(pack.photographs, fits.tolist(), strict=True) if not fit
-        ]
-        fits[list(without)] = False
-        if int(fits.sum()) < data.batch:
-            raise DataError(
-                f"{_how_many(int(fits.sum()))} a crop of {data.crop} pixels"
-                f"{' without being kept aside' if without else ''}, but a batch takes {data.batch} "
-                "different ones.",
-                "Add photographs, or make data.crop or data.batch smaller.",
-            )
-        self.scale = pack.scale
-        high, low, more = self._with_smaller(pack, fits.nonzero()[:, 0].tolist())
-        shapes = torch.cat([shapes, torch.tensor(more, dtype=shapes.dtype).reshape(-1, 2)])
-        drawn = torch.cat([fits, torch.ones(len(more), dtype=torch.bool)])
-        ends = shapes.prod(1).cumsum(0)
-        self.starts = (ends - shapes.prod(1))[drawn].to(device)
-        self.shapes = shapes[drawn].to(device)
-        self.places = self.shapes - self.size + 1
-        self.weights = self.places.prod(1).float()
-        self.high = torch.from_numpy(high).to(device)
-        self.low = torch.from_numpy(low).to(device)
-
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges."""
-        n = self.data.batch
-        # the n least of exponential variables over their weights: a weighted draw without repeats
-        draws = torch.empty_like(self.weights).exponential_(generator=self.random)
-        images = (draws / self.weights).topk(n, largest=False).indices
-        corners = (self._uniform(n, 2) * self.places[images]).long()
-        # rows backwards, columns backwards, rows for columns: the eight positions of a square
-        turns = (self._uniform(n, 3) < 0.5) & (self.data.views == 8)
-        low = self._cut(self.low, images, corners, turns, 1)
-        high = self._cut(self.high, images, corners, turns, self.scale)
-        return self._prepared(low, self.architecture.input_range), self._prepared(
-            high, self.architecture.output_range
-        )
-
-    def _with_smaller(
-        self, pack: Pack, places: list[int]
-    ) -> tuple[UInt8, UInt8, list[tuple[int, int]]]:
-        """The pack's pixels, then those of smaller sizes of the images at some places, where a
-        crop fits; and the latter's shapes at low resolution.
-        """
-        more: list[tuple[UInt8, UInt8]] = []
-        for fraction in self.data.smaller:
-            held = [place for place in places if self._holds_a_crop(pack, place, fraction)]
-            if not held:
-                raise DataError(
-                    f"No image at {fraction:g} of its size holds a crop of {self.data.crop} "
-                    "pixels.",
-                    "Leave that size out of data.smaller, or make data.crop smaller.",
-                )
-            more += pack.smaller(held, fraction)
-        if not more:
-            return pack.high, pack.low, []
-        high = np.concatenate([pack.high, *(image.reshape(-1, 3) for image, _ in more)])
-        low = np.concatenate([pack.low, *(small.reshape(-1, 3) for _, small in more)])
-        return high, low, [(small.shape[0], small.shape[1]) for _, small in more]
-
-    def _holds_a_crop(self, pack: Pack, place: int, fraction: float) -> bool:
-        photograph = pack.photographs[place]
-        side = math.ceil(fraction * min(photograph.height, photograph.width))
-        return side // self.scale >= self.size
-
-    def _uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.random, device=self.device)
-
-    def _cut(
-        self, pixels: Tensor, images: Tensor, corners: Tensor, turns: Tensor, factor: int
-    ) -> Tensor:
-        """Crops (N, size, size, 3) in uint8, at `factor` times the low resolution."""
-        size = self.size * factor
-        steps = torch.arange(size, device=self.device)
-        # (N, 2, size): rows and columns of each crop
-        lines = torch.where(turns[:, :2, None], size - 1 - steps, steps)
-        lines = lines + factor * corners[:, :, None]
-        width = factor * self.shapes[images, 1]
-        index = factor**2 * self.starts[images, None] + lines[:, 0] * width[:, None]
-        index = index[:, :, None] + lines[:, 1, None, :]
-        return pixels[torch.where(turns[:, 2, None, None], index.mT, index)]
-
-    def _prepared(self, crops: Tensor, span: tuple[float, float]) -> Tensor:
-        # the permuted view of (N, H, W, 3) is channels_last as it stands
-        x = crops.permute(0, 3, 1, 2).float() / 255
-        if self.architecture.colour == "luma":
-            x = luma(x)
-        return x * (span[1] - span[0]) + span[0]
-
-
-def count_licences(folders: Sequence[Path], files: Iterable[str]) -> dict[str, int]:
-    """How many of the files stand under each licence, most frequent first.
-
-    A list is a CSV file with the columns `file` and `licence`, inside a folder or beside it under
-    its name (FOLDER.csv). A file that no list names is looked up by its name without the suffix,
-    for it may be a copy in another format. Files in no list count as `not stated`.
-    """
-    known: dict[str, str] = {}
-    for folder in folders:
-        for path in (folder.resolve().with_suffix(".csv"), *sorted(folder.glob("*.csv"))):
-            if path.is_file():
-                known |= _read_licences(path)
-    of_stem: dict[str, set[str]] = {}
-    for file, licence in known.items():
-        of_stem.setdefault(PurePath(file).stem, set()).add(licence)
-    counts = Counter(known.get(file) or _only(of_stem, file) for file in files)
-    return dict(counts.most_common())
-
-
 def megapixels(millions: float) -> str:
     """How many pixels there are, in words: whole megapixels from 10 on, else two digits."""
     return f"{millions:.0f} megapixels" if millions >= 10 else f"{millions:.2g} megapixels"
-
-
-def non_commercial(licences: Iterable[str]) -> bool:
-    """Whether one of the licences reserves commercial use."""
-    return any("non-commercial" in text.lower() or "-nc" in text.lower() for text in licences)
-
-
-def _only(of_stem: dict[str, set[str]], file: str) -> str:
-    """The licence of the files of that name in any format, where there is one alone."""
-    licences = of_stem.get(PurePath(file).stem, set())
-    return next(iter(licences)) if len(licences) == 1 else NOT_STATED
-
-
-def _read_licences(path: Path) -> dict[str, str]:
-    # any CSV file may lie among photographs, in any encoding
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.DictReader(file)
-        try:
-            if not {"file", "licence"} <= set(rows.fieldnames or ()):
-                return {}
-            return {row["file"]: row["licence"] or NOT_STATED for row in rows}
-        except csv.Error:
-            return {}
-
-
-def _how_many(images: int) -> str:
-    if not images:
-        return "No image holds"
-    return f"Only {counted(images, 'image')} {'holds' if images == 1 else 'hold'}"
