@@ -245,6 +245,28 @@ def claim(file: IO[str], folder: Path) -> None:
         pass  # Windows has none, some network file systems neither
 
 
+@contextmanager
+def locked(path: Path, waiting: Callable[[], object]) -> Iterator[bool]:
+    """Hold the lock of a file, made where it is absent, once whoever holds it lets go.
+
+    ``waiting`` is called if another process holds it. False where the system has no such locks, as
+    Windows and some network file systems.
+    """
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            yield False
+        else:
+            yield True
+
+
 def write_error(path: Path, error: OSError) -> DataError | ImageError:
     """The one sentence a user reads when ``path`` could not be written.
 

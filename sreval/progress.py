@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -36,13 +37,22 @@ class ProgressLog:
     SOON = 5.0
 
     def __init__(
-        self, total: int, what: str, unit: str, clock: Callable[[], float] = time.monotonic
+        self,
+        total: int,
+        what: str,
+        unit: str,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] | None = None,
     ) -> None:
-        """``unit`` names one of ``total``, or is B for bytes; ``clock`` gives seconds."""
+        """``unit`` names one of ``total``, or is B for bytes; ``clock`` gives seconds.
+
+        ``say`` is told the lines, in place of stderr.
+        """
         self.total: float = total
         self.n: float = 0
         self._what, self._unit, self._clock = what, unit, clock
         self._postfix = ""
+        self._say = say or partial(click.echo, err=True)
         self._started = clock()
         self._last: tuple[float, float] = (self._started, 0)
         self._pause = min(self.SOON, self.PAUSE)
@@ -65,7 +75,7 @@ class ProgressLog:
             done = f"{self.n / 1e6:.0f} of {self.total / 1e6:.0f} MB"
         else:
             done = f"{self.n:.0f} of {self.total:.0f} {self._unit}s"
-        click.echo(f"{self._what}: {done}{self._postfix}, about {left} left", err=True)
+        self._say(f"{self._what}: {done}{self._postfix}, about {left} left")
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
         """Say ``text`` beside how much is done, from the next line on; ``refresh`` is tqdm's."""

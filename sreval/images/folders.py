@@ -158,7 +158,11 @@ class ImageFolder:
 
     def left_out(self) -> list[str]:
         """The names of images of kinds that aren't read here, by name."""
-        return sorted(self._place(f) for f in self._files if _OTHER_KINDS.fullmatch(f.suffix))
+        return sorted(self._place(f) for f in self._files if is_other_kind(f.name))
+
+    def matching(self, names: re.Pattern[str]) -> list[Path]:
+        """Its files, of whatever kind, in whose names the pattern is found, by name."""
+        return sorted(file for file in self._files if names.search(file.name))
 
     def _place(self, file: Path) -> str:
         return file.relative_to(self._folder).as_posix()
@@ -167,6 +171,11 @@ class ImageFolder:
 def left_out_note(names: Sequence[str]) -> str:
     """A sentence on images that were left out, the first of them named."""
     return f"{len(names)} of other kinds left out: {listed(names)}. {KINDS}"
+
+
+def is_other_kind(name: str) -> bool:
+    """Whether a file's name has the ending of an image of a kind that isn't read here."""
+    return bool(_OTHER_KINDS.fullmatch(PurePath(name).suffix))
 
 
 def _is_image(file: Path) -> bool:

@@ -90,7 +90,15 @@ def read_image(path: Path | str, *, convert: bool = False) -> ImageFile:
     or of more than MAX_BYTES.
     """
     path = Path(path)
-    data = _read_bytes(path)
+    return decode_image(_read_bytes(path), path, convert=convert)
+
+
+def decode_image(data: bytes, path: Path, *, convert: bool = False) -> ImageFile:
+    """As ``read_image``, of the bytes of a file; ``path`` names it in errors, and its kind.
+
+    It needn't be a file of its own: a member of an archive is named ARCHIVE:MEMBER. Raises
+    ImageError.
+    """
     try:
         samples, profile = _decode(path, data, convert)
     except ImageError:

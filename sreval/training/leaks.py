@@ -33,6 +33,8 @@ from sreval.images.known import KNOWN, UNVERIFIED, PublicSet
 THUMBNAIL = 32
 ALIKE = 0.96
 _CLOSER, _BLUR, _BLOCKS, _ALIKE_CLOSER = 64, 2, 4, 0.5
+_AT_ONCE = 2048
+"""Thumbnails are compared so many at once: those of 350,000 photographs take 1.4 GB."""
 
 
 UInt8 = npt.NDArray[np.uint8]
@@ -149,8 +151,9 @@ def refuse_leaks(
     Photographs named in ``different`` show something else, as their owner says, and may look alike;
     the pairs that only this lets pass are returned. UsageError for a name that no photograph has.
     """
+    names = {photograph.name for photograph in photographs}
     for name in different:
-        if name not in {photograph.name for photograph in photographs}:
+        if name not in names:
             raise UsageError(
                 f"No photograph to train on is called {name!r}.",
                 f"Give {option('--different')} the file name that the message shows.",
@@ -190,13 +193,15 @@ def _alike(
     """The pairs that are alike turned or mirrored in any way, at a second look too."""
     if not photographs or not tests:
         return
-    ours = np.stack([p.thumbnail for p in photographs])
     squares = np.stack([t.thumbnail for t in tests]).reshape(-1, THUMBNAIL, THUMBNAIL)
     views = [view.reshape(len(tests), -1).T for view in _views(squares)]
-    alike = np.max([ours @ view for view in views], axis=0)
-    for i, j in zip(*np.nonzero(alike > ALIKE), strict=True):
-        if _closer_look(photographs[i].image(), tests[j].image()) > _ALIKE_CLOSER:
-            yield photographs[i], tests[j], float(alike[i, j])
+    for first in range(0, len(photographs), _AT_ONCE):
+        some = photographs[first : first + _AT_ONCE]
+        ours = np.stack([p.thumbnail for p in some])
+        alike = np.max([ours @ view for view in views], axis=0)
+        for i, j in zip(*np.nonzero(alike > ALIKE), strict=True):
+            if _closer_look(some[i].image(), tests[j].image()) > _ALIKE_CLOSER:
+                yield some[i], tests[j], float(alike[i, j])
 
 
 def _views(squares: npt.NDArray[_Number]) -> Iterator[npt.NDArray[_Number]]:

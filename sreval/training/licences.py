@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 
 NOT_STATED = "not stated"
 """The licence of a file that no list names."""
 
 
-def count_licences(folders: Sequence[Path], files: Iterable[str]) -> dict[str, int]:
+def count_licences(
+    folders: Sequence[Path], files: Iterable[str], stated: Mapping[str, str] | None = None
+) -> dict[str, int]:
     """How many of the files stand under each licence, most frequent first.
 
     A list is a CSV file with the columns `file` and `licence`, inside a folder or beside it under
     its name (FOLDER.csv). A file that no list names is looked up by its name without the suffix,
-    for it may be a copy in another format. Files in no list count as `not stated`.
+    for it may be a copy in another format. What `stated` says of a file, as shards do, goes before
+    that. Files in no list count as `not stated`.
     """
     known: dict[str, str] = {}
     for folder in folders:
         for path in (folder.resolve().with_suffix(".csv"), *sorted(folder.glob("*.csv"))):
             if path.is_file():
                 known |= _read_licences(path)
+    known |= stated or {}
     of_stem: dict[str, set[str]] = {}
     for file, licence in known.items():
         of_stem.setdefault(PurePath(file).stem, set()).add(licence)

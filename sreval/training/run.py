@@ -36,7 +36,7 @@ from sreval.training.licences import count_licences
 from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
 from sreval.training.models import FACTS
-from sreval.training.packs import Pack, megapixels, open_pack
+from sreval.training.packs import Photographs, megapixels, open_pack
 from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.sampler import Sampler
 from sreval.training.validation import Validator, check_validation, kept_aside
@@ -123,7 +123,8 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         raise UsageError(f"{out} already holds a run of {checkpoints[-1][0]} updates.", _go_on())
     if not request.data:
         raise UsageError(
-            "No training photographs given.", f"Name a folder of them with {option('--data')}."
+            "No training photographs given.",
+            f"Name a folder of them, or shards, with {option('--data')}.",
         )
     if checkpoints:
         with _alone_in(out):  # a run that is under way also removes its older checkpoints
@@ -255,7 +256,7 @@ def _add_stage(
     request: Request,
     changes: Mapping[str, Any],
     recipe: Recipe,
-    pack: Pack,
+    pack: Photographs,
 ) -> None:
     """Put this run behind those that led to the weights it began with; `_begin` did with those."""
     begun = progress.stages[-1] if progress.stages else {}
@@ -327,7 +328,7 @@ def _resume(
         raise WeightsError(error.message, remedy) from error
 
 
-def _facts(request: Request, recipe: Recipe, pack: Pack) -> dict[str, Any]:
+def _facts(request: Request, recipe: Recipe, pack: Photographs) -> dict[str, Any]:
     """What a card will say of a run, that neither its checkpoint nor its weights hold.
 
     `folder` is that of a model which the package doesn't bring.
@@ -342,13 +343,13 @@ def _facts(request: Request, recipe: Recipe, pack: Pack) -> dict[str, Any]:
         "photographs": len(pack.photographs),
         "megapixels": pack.pixels / 1e6,
         "data_sha256": pack.sha256,
-        "licences": count_licences(request.data, (p.file for p in pack.photographs)),
+        "licences": count_licences(request.data, (p.file for p in pack.photographs), pack.licences),
     }
 
 
 def _checked_pack(
     request: Request, recipe: Recipe, line: ProgressLine
-) -> tuple[Pack, dict[str, list[str]]]:
+) -> tuple[Photographs, dict[str, list[str]]]:
     """The pack, free of test images, and what the card will say of that check.
 
     That is the evaluation sets that were compared by hash alone, those that weren't compared, and

@@ -8,6 +8,7 @@ grid of low-resolution pixels. All draws come from one generator whose state a c
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Collection
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from sreval.errors import DataError, counted
 from sreval.networks.architecture import Architecture
 from sreval.networks.layers import luma
-from sreval.training.packs import Pack
+from sreval.training.packs import Photographs
 from sreval.training.recipe import Data
 
 UInt8 = npt.NDArray[np.uint8]
@@ -29,7 +30,7 @@ class Sampler:
 
     def __init__(
         self,
-        pack: Pack,
+        pack: Photographs,
         data: Data,
         architecture: Architecture,
         device: torch.device,
@@ -66,8 +67,7 @@ class Sampler:
         self.shapes = shapes[drawn].to(device)
         self.places = self.shapes - self.size + 1
         self.weights = self.places.prod(1).float()
-        self.high = torch.from_numpy(high).to(device)
-        self.low = torch.from_numpy(low).to(device)
+        self.high, self.low = _tensor(high).to(device), _tensor(low).to(device)
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges."""
@@ -85,7 +85,7 @@ class Sampler:
         )
 
     def _with_smaller(
-        self, pack: Pack, places: list[int]
+        self, pack: Photographs, places: list[int]
     ) -> tuple[UInt8, UInt8, list[tuple[int, int]]]:
         """The pack's pixels, then those of smaller sizes of the images at some places, where a
         crop fits; and the latter's shapes at low resolution.
@@ -101,12 +101,13 @@ class Sampler:
                 )
             more += pack.smaller(held, fraction)
         if not more:
-            return pack.high, pack.low, []
-        high = np.concatenate([pack.high, *(image.reshape(-1, 3) for image, _ in more)])
-        low = np.concatenate([pack.low, *(small.reshape(-1, 3) for _, small in more)])
+            return *pack.whole(), []
+        high, low = pack.whole()
+        high = np.concatenate([high, *(image.reshape(-1, 3) for image, _ in more)])
+        low = np.concatenate([low, *(small.reshape(-1, 3) for _, small in more)])
         return high, low, [(small.shape[0], small.shape[1]) for _, small in more]
 
-    def _holds_a_crop(self, pack: Pack, place: int, fraction: float) -> bool:
+    def _holds_a_crop(self, pack: Photographs, place: int, fraction: float) -> bool:
         photograph = pack.photographs[place]
         side = math.ceil(fraction * min(photograph.height, photograph.width))
         return side // self.scale >= self.size
@@ -134,6 +135,13 @@ class Sampler:
         if self.architecture.colour == "luma":
             x = luma(x)
         return x * (span[1] - span[0]) + span[0]
+
+
+def _tensor(pixels: UInt8) -> Tensor:
+    """A tensor over a pack's map. Nothing writes into it: the system would end the process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(pixels)
 
 
 def _how_many(images: int) -> str:

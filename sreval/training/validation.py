@@ -25,7 +25,7 @@ from sreval.metrics.metric import METRICS, check_metrics
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
-from sreval.training.packs import Pack
+from sreval.training.packs import Photographs
 from sreval.training.recipe import KEPT_ASIDE, Recipe, change
 
 UInt8 = npt.NDArray[np.uint8]
@@ -45,7 +45,9 @@ class Validator:
     those.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device, pack: Pack | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, device: torch.device, pack: Photographs | None = None
+    ) -> None:
         """Raises UsageError or DataError when data set, protocol or metrics can't be had."""
         check_validation(recipe)
         self.recipe, self.device = recipe, device
@@ -141,7 +143,7 @@ def check_validation(recipe: Recipe) -> None:
         )
 
 
-def kept_aside(pack: Pack, count: int) -> tuple[int, ...]:
+def kept_aside(pack: Photographs, count: int) -> tuple[int, ...]:
     """The places in `pack.photographs` of those that are never trained on, ascending.
 
     They are those whose file names, without the ending, have the least SHA-256: one photograph
@@ -157,14 +159,14 @@ def how_many_aside(photographs: int, count: int) -> int:
     return max(1, min(count, photographs // 10)) if count and photographs > 1 else 0
 
 
-def _middles(pack: Pack, places: tuple[int, ...]) -> Iterator[UInt8]:
+def _middles(pack: Photographs, places: tuple[int, ...]) -> Iterator[UInt8]:
     """The middles of some photographs at high resolution, at most _MIDDLE square."""
     side = _MIDDLE // pack.scale * pack.scale
     for place in places:
         image = pack.image(place)
         height, width = image.shape[:2]
         top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
-        yield np.ascontiguousarray(image[top : top + side, left : left + side])
+        yield image[top : top + side, left : left + side].copy()  # a map can't be written to
 
 
 def _middle(image: UInt8) -> UInt8:

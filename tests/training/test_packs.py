@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import resource
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,8 +24,27 @@ from sreval.errors import DataError, ImageError
 from sreval.images.io import read_image, write_png
 from sreval.images.known import KnownFile
 from sreval.images.resize import crop_to_multiple, downscale
-from sreval.training.leaks import evaluation_fingerprints, fingerprint, refuse_leaks
-from sreval.training.packs import Pack, _decoded, megapixels, open_pack
+from sreval.training.leaks import (
+    THUMBNAIL,
+    evaluation_fingerprints,
+    fingerprint,
+    refuse_leaks,
+)
+from sreval.training.learner import Learner
+from sreval.training.packs import (
+    Pack,
+    Photograph,
+    Photographs,
+    _decode,
+    _Written,
+    megapixels,
+    open_pack,
+    read_pack,
+)
+from sreval.training.sampler import Sampler
+from sreval.training.sources import Source
+from sreval.training.validation import Validator
+from tests.training.conftest import MakeRecipe
 
 CPU = torch.device("cpu")
 SHARED = os.environ.get("SREVAL_DATA", "")
@@ -27,12 +52,13 @@ SHARED = os.environ.get("SREVAL_DATA", "")
 
 
 @pytest.fixture
-def pack(photographs: Path) -> Pack:
+def pack(photographs: Path) -> Photographs:
     return open_pack([photographs], 4)
 
 
-def test_pack_holds_the_whole_images_and_their_exact_bicubic(pack: Pack, photographs: Path) -> None:
+def test_pack_holds_the_whole_images_and_their_exact_bicubic(pack: Photographs, photographs: Path) -> None:
     high, low = 0, 0
+    assert isinstance(pack, Pack)
     for entry in pack.photographs:
         image = crop_to_multiple(read_image(photographs / entry.file).pixels, 4)
         small = downscale(np.ascontiguousarray(image), 4)
@@ -40,12 +66,15 @@ def test_pack_holds_the_whole_images_and_their_exact_bicubic(pack: Pack, photogr
         assert np.array_equal(pack.high[high : high + image[..., 0].size], image.reshape(-1, 3))
         assert np.array_equal(pack.low[low : low + small[..., 0].size], small.reshape(-1, 3))
         high, low = high + image[..., 0].size, low + small[..., 0].size
+        place = pack.photographs.index(entry)
+        assert np.array_equal(pack.image(place), image)
+        assert np.array_equal(pack.small(place), small)
     assert len(pack.high) == high == pack.pixels
     assert len(pack.low) == low
 
 
 def test_pack_is_opened_again_and_its_hash_travels(
-    pack: Pack, photographs: Path, tmp_path: Path
+    pack: Photographs, photographs: Path, tmp_path: Path
 ) -> None:
     said: list[str] = []
     assert open_pack([photographs], 4, said.append).sha256 == pack.sha256
@@ -65,8 +94,7 @@ def test_other_pixels_of_the_same_size_and_time_make_another_pack(
         Image.fromarray(pixels).save(path)
         os.utime(path, (1, 1))
         packs.append(open_pack([path.parent], 4))
-        whole = crop_to_multiple(pixels, 4)
-        assert np.array_equal(packs[-1].high, whole.reshape(-1, 3))
+        assert np.array_equal(packs[-1].image(0), crop_to_multiple(pixels, 4))
     assert packs[0].sha256 != packs[1].sha256
 
 
@@ -81,8 +109,8 @@ def test_a_photograph_that_changes_while_it_is_packed_is_named(
         shutil.copy(photographs / "chelsea-a.png", path)
         return read_image(file)
 
-    monkeypatch.setattr("sreval.training.packs.read_image", read)
-    with pytest.raises(DataError, match=r"a\.png changed while it was packed"):
+    monkeypatch.setattr("sreval.training.sources.read_image", read)
+    with pytest.raises(DataError, match=r"a\.png changed while it was used"):
         open_pack([path.parent], 4)
 
 
@@ -120,39 +148,187 @@ def test_the_hash_of_several_folders_is_of_their_order_and_not_of_their_names(
     assert [p.file for p in second.photographs] == names
 
 
-def test_the_first_of_two_packings_of_the_same_photographs_stands(
-    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(photographs, tmp_path / "photos")
-    first: list[Pack] = []
-
-    def other_process(files: dict[Path, str], scale: int) -> Iterator[object]:
-        monkeypatch.undo()
-        monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(os, "getpid", lambda: -1)
-        first.append(open_pack([tmp_path / "photos"], scale))
-        inode.append((first[0].folder / "high.bin").stat().st_ino)
-        yield from _decoded(files, scale)
-
-    inode: list[int] = []
-    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sreval.training.packs._decoded", other_process)
-    second = open_pack([tmp_path / "photos"], 4)
-    assert second.folder == first[0].folder
-    assert (second.folder / "high.bin").stat().st_ino == inode[0]
-    assert [entry.name for entry in second.folder.parent.iterdir()] == [second.folder.name]
-
-
-def test_what_a_killed_packing_left_goes_after_a_day(
+def test_of_two_packings_of_the_same_photographs_one_waits_for_the_other(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
-    old, new = (tmp_path / f"cache/packs/.{name}.7.part" for name in ("old", "new"))
-    for part in (old, new):
+    waits = threading.Event()
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        if text.startswith("Waiting"):
+            waits.set()
+
+    def decode(*args: Any, **how: Any) -> Any:
+        # the first photograph isn't through before the other packing waits
+        assert waits.wait(60)
+        return _decode(*args, **how)
+
+    monkeypatch.setattr("sreval.training.packs._decode", decode)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: open_pack([photographs], 4, say), range(2))
+    assert first.folder == second.folder
+    assert [text.split()[0] for text in said] == ["Packing", "Waiting"]
+    assert [entry.name for entry in first.folder.parent.iterdir()] == [first.folder.name]
+
+
+def test_what_a_killed_packing_left_goes_after_a_month(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    days = {29: True, 31: False}
+    parts = {age: tmp_path / f"cache/packs/.{age}.part" for age in days}
+    for age, part in parts.items():
         part.mkdir(parents=True)
-    os.utime(old, (0, 0))
+        os.utime(part, 2 * (time.time() - 24 * 3600 * age,))
     open_pack([photographs], 4)
-    assert (old.exists(), new.exists()) == (False, True)
+    assert {age: part.exists() for age, part in parts.items()} == days
+
+
+FILES = ("high.bin", "low.bin", "thumbnails.npy", "manifest.json")
+
+
+def contents(pack: Photographs) -> dict[str, bytes]:
+    return {name: (pack.folder / name).read_bytes() for name in FILES}
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
+def test_a_packing_that_stopped_twice_goes_on_and_comes_to_the_same_bytes(
+    fault: BaseException, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = contents(open_pack([photographs], 4))
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sreval.training.packs._PART_BYTES", 2 * 3 * 151 * 122)
+    decoded: list[str] = []
+
+    def decode(source: Source, **how: Any) -> Any:
+        decoded.append(source.name)
+        return _decode(source, **how)
+
+    monkeypatch.setattr("sreval.training.packs._decode", decode)
+    said: list[str] = []
+    add = _Written.add
+    for fails_at in (4, 2):
+        added: list[str] = []
+
+        def stop(self: _Written, photograph: Photograph, made: Any) -> None:
+            added.append(photograph.file)
+            if len(added) == fails_at:  # noqa: B023
+                self.files["high.bin"].write(b"half of an image")
+                self.files["high.bin"].flush()
+                raise fault
+            add(self, photograph, made)
+
+        monkeypatch.setattr(_Written, "add", stop)
+        error = KeyboardInterrupt if isinstance(fault, KeyboardInterrupt) else DataError
+        with pytest.raises(error):
+            open_pack([photographs], 4, said.append)
+    monkeypatch.setattr(_Written, "add", add)
+    decoded.clear()
+    pack = open_pack([photographs], 4, said.append)
+    assert contents(pack) == whole
+    assert sorted(path.name for path in pack.folder.iterdir()) == sorted([".lock", *FILES])
+    begun = [text.rpartition(", ")[2] for text in said if text.startswith("Packing")]
+    assert begun[1:] == ["going on after 2", "going on after 2"]
+    assert len(decoded) == 4
+    if isinstance(fault, KeyboardInterrupt):
+        assert "Stopped: 2 of 6 photographs are kept" in said[1]
+
+
+@pytest.mark.parametrize("name", ["whole.json", "listing.jsonl", "low.bin"])
+def test_of_a_part_that_is_damaged_nothing_is_believed(
+    name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = contents(open_pack([photographs], 4))
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sreval.training.packs._PART_BYTES", 1)
+    save = np.save
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        open_pack([photographs], 4)
+    monkeypatch.setattr(np, "save", save)
+    (part,) = (tmp_path / "cache/packs").iterdir()
+    (part / name).write_bytes(b"[" + (part / name).read_bytes()[:40])
+    assert contents(open_pack([photographs], 4)) == whole
+
+
+def test_a_disk_without_room_is_named_before_anything_is_packed(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    # 3 of 151x122 and 3 of 131x163, three bytes a pixel and a sixteenth of that; 4 KB a thumbnail
+    needed = 3 * 3 * (151 * 122 + 131 * 163) * 17 // 16 + 6 * 4096
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(DataError, match=r"takes 0\.000405 GB, and .* has 0\.000405 GB left"):
+        open_pack([photographs], 4)
+    assert [path.name for path in tmp_path.rglob("*.bin") if path.stat().st_size] == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed + 1))
+    assert len(open_pack([photographs], 4).photographs) == 6
+
+
+def test_a_pack_of_the_layout_before_is_opened_as_it_lies(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(photographs, tmp_path / "photos")
+    (tmp_path / "photos" / "x.avif").touch()
+    files = sorted((tmp_path / "photos").glob("*.png"))
+    listing = [[file.name, sha256(file.read_bytes()).hexdigest()] for file in files]
+    # the key of the packs that lie in caches already
+    key = sha256(json.dumps([1, 4, listing, ["x.avif"]]).encode()).hexdigest()[:16]
+    assert open_pack([tmp_path / "photos"], 4).folder == tmp_path / "cache/packs" / key
+
+
+def test_nothing_is_written_into_a_pack(pack: Photographs) -> None:
+    assert isinstance(pack, Pack)
+    for pixels in (pack.high, pack.low, pack.image(2), pack.small(2)):
+        with pytest.raises(ValueError, match="read-only"):
+            pixels[0] = 0
+
+
+def test_a_pack_larger_than_the_memory_opens_and_is_learnt_from(
+    tmp_path: Path, make_recipe: MakeRecipe
+) -> None:
+    # eight photographs of five gigabytes each
+    height, width = 40_000, 41_668
+    entries = [
+        {"file": f"{n}.png", "sha256": f"{n:064}", "height": height, "width": width}
+        for n in range(8)
+    ]
+    bytes_ = 8 * 3 * height * width
+    assert bytes_ > 40e9
+    for name, length in (("high.bin", bytes_), ("low.bin", bytes_ // 16)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(length)
+        if (tmp_path / name).stat().st_blocks * 512 > 10**6:
+            pytest.skip("this file system has no sparse files")
+    manifest = {"scale": 4, "photographs": entries, "skipped": []}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    rows = np.random.default_rng(0).standard_normal((8, THUMBNAIL**2)).astype(np.float32)
+    np.save(tmp_path / "thumbnails.npy", rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    recipe = make_recipe()
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # what a process may take for itself: a private map of the file would not fit
+    resource.setrlimit(resource.RLIMIT_DATA, (20 * 10**9, before[1]))
+    try:
+        pack = read_pack(tmp_path)
+        refuse_leaks(pack.fingerprints(), [fingerprint("test", "t", np.zeros((9, 9, 3), np.uint8))])
+        validator = Validator(make_recipe(run={"dataset": "kept_aside"}), CPU, pack)
+        sampler = Sampler(pack, recipe.data, recipe.network, CPU, 1)
+        learner = Learner(recipe, CPU)
+        losses = learner.update(*sampler.batch())
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+    assert all(np.isfinite(float(loss)) for loss in losses.values())
+    assert len(validator.high) == 1
+    # kilobytes
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident < 10**6
 
 
 def test_unusable_images_are_skipped_and_named(photographs: Path, tmp_path: Path) -> None:
@@ -182,7 +358,7 @@ def test_no_folder_no_images_nothing_usable(tmp_path: Path) -> None:
         open_pack([tmp_path], 4)
 
 
-def test_a_damaged_pack_is_named(pack: Pack, photographs: Path) -> None:
+def test_a_damaged_pack_is_named(pack: Photographs, photographs: Path) -> None:
     high = pack.folder / "high.bin"
     whole = high.read_bytes()
     high.write_bytes(whole[:-3])
