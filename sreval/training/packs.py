@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from sreval.errors import DataError, ImageError, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.folders import ImageFolder
 from sreval.images.io import read_image
-from sreval.images.resize import crop_to_multiple, downscale, imresize
+from sreval.images.resize import crop_to_multiple, downscale
 from sreval.reading import read_json
 from sreval.training.leaks import Fingerprint, fingerprint
 
@@ -70,35 +70,33 @@ class Pack:
         """High-resolution pixels of all images."""
         return sum(p.height * p.width for p in self.photographs)
 
-    @property
+    @cached_property
     def high(self) -> UInt8:
-        """Pixels at high resolution, mapped copy-on-write."""
-        return np.memmap(self.folder / "high.bin", np.uint8, "c").reshape(-1, 3)
+        """Pixels at high resolution, mapped for reading."""
+        return np.memmap(self.folder / "high.bin", np.uint8, "r").reshape(-1, 3)
+
+    @cached_property
+    def low(self) -> UInt8:
+        """Pixels at low resolution, mapped for reading."""
+        return np.memmap(self.folder / "low.bin", np.uint8, "r").reshape(-1, 3)
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """Where each image begins in `high`, in pixels."""
+        sizes = [p.height * p.width for p in self.photographs]
+        return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)[:-1]])
 
     def image(self, place: int) -> UInt8:
-        """The image (H, W, 3) at a place of `photographs`, at high resolution."""
-        before = sum(p.height * p.width for p in self.photographs[:place])
-        height, width = self.photographs[place].height, self.photographs[place].width
-        return self.high[before : before + height * width].reshape(height, width, 3)
+        """The image (H, W, 3) at a place of `photographs`, at high resolution, for reading."""
+        start, photograph = int(self._starts[place]), self.photographs[place]
+        height, width = photograph.height, photograph.width
+        return self.high[start : start + height * width].reshape(height, width, 3)
 
-    @property
-    def low(self) -> UInt8:
-        """Pixels at low resolution, mapped copy-on-write."""
-        return np.memmap(self.folder / "low.bin", np.uint8, "c").reshape(-1, 3)
-
-    def smaller(self, places: Sequence[int], fraction: float) -> Iterator[tuple[UInt8, UInt8]]:
-        """The images at some places, `fraction` as large, and each at low resolution.
-
-        Both are (H, W, 3), cut to a multiple of the scale, and made anew by each call.
-        """
-
-        def made(place: int) -> tuple[UInt8, UInt8]:
-            image = imresize(self.image(place), fraction).astype(np.uint8, copy=False)
-            high = np.ascontiguousarray(crop_to_multiple(image, self.scale))
-            return high, downscale(high, self.scale)
-
-        with _threads() as pool:
-            yield from pool.map(made, places)
+    def small(self, place: int) -> UInt8:
+        """The exact bicubic (h, w, 3) of an image at low resolution, for reading."""
+        start, photograph = int(self._starts[place]) // self.scale**2, self.photographs[place]
+        height, width = photograph.height // self.scale, photograph.width // self.scale
+        return self.low[start : start + height * width].reshape(height, width, 3)
 
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""
