@@ -189,6 +189,18 @@ def peak_memory(device: str) -> Iterator[list[int]]:
     found.append(max(0, _resident("VmHWM") - held))
 
 
+def free_memory(device: str) -> int | None:
+    """Bytes that a device, or this machine for ``cpu``, can still give; None where nobody says."""
+    import torch
+
+    if device.startswith("cuda"):
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
+    with suppress(OSError, ValueError):
+        return _bytes("/proc/meminfo", "MemAvailable")
+    return None
+
+
 def _give_back() -> None:
     """Return what was freed to the system, where the C library can: it would hide what is taken."""
     gc.collect()
@@ -198,7 +210,11 @@ def _give_back() -> None:
 
 def _resident(field: str) -> int:
     """Bytes of a field of /proc/self/status. Raises OSError or ValueError where there is none."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return _bytes("/proc/self/status", field)
+
+
+def _bytes(path: str, field: str) -> int:
+    lines = Path(path).read_text(encoding="ascii").splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return 1024 * int(fields.get(field, "").removesuffix("kB"))
 

@@ -126,6 +126,7 @@ def planned_card(recipe: Recipe, profiles: Sequence[str], parameters: int) -> st
     rows = {
         "Network": _network(recipe, parameters),
         "Loss": _loss(recipe),
+        **_lr_images(recipe),
         "Starts from": recipe.starts_from or "scratch",
         "Weights": "none yet",
     }
@@ -157,6 +158,15 @@ def _loss(recipe: Recipe) -> str:
     return ", ".join(losses)
 
 
+def _lr_images(recipe: Recipe) -> dict[str, str]:
+    """The row on how LR images were made, where they weren't made by bicubic."""
+    made = recipe.data.degrade
+    if made is None:
+        return {}
+    again = ", drawn anew each time that a photograph came in" if made.draws else ""
+    return {"LR images": f"`{made.name}`, recipe SHA-256 {made.sha256[:16]}{again}"}
+
+
 def _schedule(name: str, profile: str) -> str:
     recipe = load_recipe(name, profile)
     o, data = recipe.optimisation, recipe.data
@@ -183,13 +193,18 @@ def _facts(
         best = ", the best of the validation" if (run.folder / ModelFile.BEST).is_file() else ""
         rows |= {
             "Loss": f"{_loss(recipe)}{factor}",
+            **_lr_images(recipe),
             "Optimiser": f"{o.optimiser}, learning rate {o.learning_rate:g}, {o.shape}, "
             f"{o.precision}",
             "Updates": f"after {provenance.step:,}{of} updates{best}, batch {recipe.data.batch}, "
             f"crops of {recipe.data.crop}",
         }
     else:
-        rows |= old or {"Loss": _loss(recipe), "Updates": f"after {provenance.step:,} updates"}
+        rows |= old or {
+            "Loss": _loss(recipe),
+            **_lr_images(recipe),
+            "Updates": f"after {provenance.step:,} updates",
+        }
     rows |= {
         "Code": f"sreval {provenance.code_version}",
         "Weights": f"fp16, {weights.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_file(weights)}",
@@ -300,6 +315,8 @@ def _curve(run: FinishedRun) -> str:
     if name == KEPT_ASIDE:
         name = f"The {aside} photographs" if aside > 1 else "The photograph"
         name += " kept aside"
+    if (made := run.recipe.data.degrade) is not None:
+        name += f", LR images by `{made.name}`,"
     return f"{name} under `{watched.protocol}`:\n\n" + "\n".join(lines)
 
 

@@ -229,7 +229,7 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> Pr
         )
     try:
         facts = validated(_Facts, metadata)
-        theirs = validated(dict[str, Any], from_json(facts.recipe))
+        theirs = _identity(validated(dict[str, Any], from_json(facts.recipe)))
         validated(dict[str, Any], theirs.get("optimisation"))
         progress = validated(Progress, from_json(facts.progress))
         validated(list[Stage], progress.stages)
@@ -249,6 +249,14 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> Pr
             f"Use the earlier recipe, profile and settings, or another {option('--out')}.",
         )
     return progress
+
+
+def _identity(written: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's identity as it stands in a checkpoint, with the fields that have come since."""
+    try:
+        return validated(Recipe, written).identity()
+    except ValueError:
+        return written  # of another version: the first difference tells
 
 
 @dataclass

@@ -351,7 +351,7 @@ class Updates:
         try:
             graph.register_generator_state(self.sampler.random)
             torch.cuda.synchronize()
-            with self._settings(), torch.cuda.graph(graph, stream=stream):
+            with self.sampler.quiet(), self._settings(), torch.cuda.graph(graph, stream=stream):
                 self._update(generator_too)
         except RuntimeError as error:
             self.say(f"Updates are not captured as a graph: {str(error).splitlines()[0]}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from sreval import __version__
-from sreval.errors import TrainingError, option
+from sreval.errors import DataError, TrainingError, duration, option
 from sreval.metrics.metric import METRICS
 from sreval.networks.architecture import ModelFile
 from sreval.networks.weights import Provenance, Stage, write_weights
@@ -36,6 +36,9 @@ DIVERGED = 10.0
 
 _JUDGED = 10
 """How many updates it takes to say whether the run has diverged."""
+
+_MUCH = 0.05
+"""The share of a run's time that updates may wait for photographs before a word is said."""
 
 _WORST = 4.0
 """The MSE of black for white: no network that works is worse."""
@@ -111,6 +114,7 @@ class _Loop:
         self.updates = Updates(t.learner, t.sampler, t.line.say)
         self.finished = t.progress.step == t.progress.total
         self.frozen = False
+        self.waited, self.told = 0.0, False
 
     def run(self) -> int | None:
         """Begin; then schedule, update, log, validate and save until the end, or a signal."""
@@ -131,6 +135,7 @@ class _Loop:
     def _begin(self) -> None:
         """Calibrate a run that begins, write the weights of one that goes on; and validate."""
         t = self.t
+        t.sampler.advance(t.progress.step)
         if t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated":
             self._calibrate()
         t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
@@ -166,8 +171,17 @@ class _Loop:
         learner.set_rate(rate_at(o, progress.step, done), average_keeps(o, progress.step))
 
     def _update(self) -> None:
-        """One update, counted; the discriminator alone while it is warmed up."""
+        """One update, counted; the discriminator alone while it is warmed up.
+
+        Photographs that can't be read cost no update.
+        """
         t, progress = self.t, self.t.progress
+        try:
+            t.sampler.advance(progress.step)
+        except DataError:
+            if progress.step:
+                self._save()
+            raise
         fits = True
         try:
             self.updates(generator_too=progress.step >= progress.generator_waits_until)
@@ -204,6 +218,8 @@ class _Loop:
             self.clock.lap()
             learning_rate = float(t.learner.optimiser.param_groups[0]["lr"])
             more = {"learning_rate": learning_rate, "rate": rate, "seconds": self.clock.seconds()}
+            if t.sampler.window is not None:
+                more["waited"] = self._waited()
             t.log.losses(step, {**means, **more})
         if self.clock.total is None:
             left = ((t.progress.total or step) - step) * self.clock.updating
@@ -211,6 +227,19 @@ class _Loop:
             left = max(0.0, self.clock.total - self.clock.seconds())
         total, loss = t.recipe.optimisation.updates, self._content_loss(means)
         t.line.show(step, total, self.clock.rate(), left, loss)
+
+    def _waited(self) -> float:
+        """Seconds that updates waited for photographs since the last row; said once it is much."""
+        t = self.t
+        since, self.waited = t.sampler.waited - self.waited, t.sampler.waited
+        if self.waited > _MUCH * self.clock.seconds() and not self.told:
+            self.told = True
+            t.line.say(
+                f"Updates waited {duration(self.waited)} of {duration(self.clock.seconds())} for "
+                "photographs to come into the window: a greater data.crops_per_photograph asks "
+                "for fewer."
+            )
+        return since
 
     def _judge(self) -> None:
         """Raises TrainingError where the loss has diverged; too few updates wait for more."""

@@ -173,8 +173,12 @@ class Model:
         old = path.read_text(encoding="utf-8") if path.is_file() else ""
         if self.sha256 not in old:
             old = ""
-        # a profile may have another network than the first
-        recipe = self.recipe.model_copy(update={"network": self.provenance.architecture})
+        # a profile may have another network than the first, and a run other LR images
+        recipe = self.recipe
+        if self.profile_recorded:
+            own = self.provenance.stages[-1]
+            recipe = load_recipe(self.given, own.profile, own.changes)
+        recipe = recipe.model_copy(update={"network": self.provenance.architecture})
         scale = recipe.network.scale
         whole = TRUNKS["alex"].is_here() and all(KNOWN[name].locate(scale) for name in SETS)
         findings = score(recipe, self.weights, SETS if whole or not old else (), device)
@@ -360,28 +364,35 @@ def _require_made_by(run: FinishedRun, model: Model) -> None:
 
 
 def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu") -> Findings:
-    """Scores on the sets of this machine, under two protocols; and those of flat colours."""
+    """Scores on the sets of this machine, under two protocols; and those of flat colours.
+
+    The LR images are the published ones, by which all models compare. For a network that was
+    trained on others, scores on those follow: what it was made for.
+    """
     network, _ = load_network(weights, recipe.network)
     metrics = ("psnr", "ssim", "lpips") if TRUNKS["alex"].is_here() else ("psnr", "ssim")
     found: list[Scored] = []
-    for dataset in sets:
-        if KNOWN[dataset].locate(recipe.network.scale) is None:
-            continue
-        watched = recipe.run.model_copy(update={"dataset": dataset, "metrics": metrics})
-        validator = Validator(recipe.model_copy(update={"run": watched}), torch.device(device))
-        scores, _ = validator.scores_under([get_protocol(name) for name in PROTOCOLS], network)
-        found += [
-            Scored(
-                dataset,
-                name,
-                len(validator.high),
-                means["psnr"],
-                means["ssim"],
-                means.get("lpips"),
-                means["grid_peak"],
-            )
-            for name, means in scores.items()
-        ]
+    for degradation in [None, recipe.data.degrade] if recipe.data.degrade else [None]:
+        data = recipe.data.model_copy(update={"degrade": degradation})
+        for dataset in sets:
+            if KNOWN[dataset].locate(recipe.network.scale) is None:
+                continue
+            watched = recipe.run.model_copy(update={"dataset": dataset, "metrics": metrics})
+            measured = recipe.model_copy(update={"run": watched, "data": data})
+            validator = Validator(measured, torch.device(device))
+            scores, _ = validator.scores_under([get_protocol(name) for name in PROTOCOLS], network)
+            found += [
+                Scored(
+                    validator.name,
+                    name,
+                    len(validator.high),
+                    means["psnr"],
+                    means["ssim"],
+                    means.get("lpips"),
+                    means["grid_peak"],
+                )
+                for name, means in scores.items()
+            ]
     return Findings(
         tuple(found), flat_colours(Inference.of(network, recipe.network, device=device))
     )

@@ -18,12 +18,12 @@ import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ from sreval import content
 from sreval.config import validated
 from sreval.errors import DataError, ImageError, option
 from sreval.files import locked, sha256_bytes, write_atomic, write_error
-from sreval.images.resize import crop_to_multiple, downscale, imresize
+from sreval.images.resize import crop_to_multiple, downscale
 from sreval.progress import ProgressLog
 from sreval.reading import from_json, read_json
 from sreval.training.leaks import THUMBNAIL, Fingerprint, fingerprint
@@ -78,6 +78,9 @@ class Photographs(ABC):
     thumbnails: npt.NDArray[np.float32]
     licences: Mapping[str, str] = field(default_factory=dict)
 
+    mapped: ClassVar[bool]
+    """Whether images are views of a map, which cost nothing to ask for."""
+
     @abstractmethod
     def image(self, place: int) -> UInt8:
         """The image (H, W, 3) at a place of `photographs`, at high resolution.
@@ -88,10 +91,6 @@ class Photographs(ABC):
     @abstractmethod
     def small(self, place: int) -> UInt8:
         """The same image at low resolution: the exact bicubic of the whole. Raises as `image`."""
-
-    @abstractmethod
-    def whole(self) -> tuple[UInt8, UInt8]:
-        """The pixels of all images, (pixels, 3), at high and at low resolution."""
 
     @cached_property
     def sha256(self) -> str:
@@ -104,19 +103,6 @@ class Photographs(ABC):
         """High-resolution pixels of all images."""
         return sum(p.pixels for p in self.photographs)
 
-    def smaller(self, places: Sequence[int], fraction: float) -> Iterator[tuple[UInt8, UInt8]]:
-        """The images at some places, `fraction` as large, and each at low resolution.
-
-        Both are (H, W, 3), cut to a multiple of the scale, and made anew by each call.
-        """
-
-        def made(place: int) -> tuple[UInt8, UInt8]:
-            image = imresize(self.image(place), fraction).astype(np.uint8, copy=False)
-            high = np.ascontiguousarray(crop_to_multiple(image, self.scale))
-            return high, downscale(high, self.scale)
-
-        return in_order(made, places)
-
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""
         return [
@@ -128,6 +114,8 @@ class Photographs(ABC):
 @dataclass(frozen=True)
 class Pack(Photographs):
     """Photographs packed into two files. `high` and `low` are (pixels, 3)."""
+
+    mapped = True
 
     @cached_property
     def high(self) -> UInt8:
@@ -150,10 +138,6 @@ class Pack(Photographs):
         height, width = p.height // self.scale, p.width // self.scale
         return self.low[start : start + height * width].reshape(height, width, 3)
 
-    def whole(self) -> tuple[UInt8, UInt8]:
-        """`high` and `low`."""
-        return self.high, self.low
-
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
         return np.cumsum([0, *(p.pixels for p in self.photographs)], dtype=np.int64)
@@ -165,6 +149,8 @@ class Pack(Photographs):
 @dataclass(frozen=True)
 class Shards(Photographs):
     """Photographs that are decoded when they are asked for; `sources` are where they lie."""
+
+    mapped = False
 
     sources: tuple[Source, ...] = ()
     _last: threading.local = field(
@@ -186,20 +172,6 @@ class Shards(Photographs):
         """The same image at low resolution, made from it anew."""
         last = getattr(self._last, "place", None) == place
         return downscale(self._last.image if last else self.image(place), self.scale)
-
-    def whole(self) -> tuple[UInt8, UInt8]:
-        """All images, decoded into memory; in a window there are few of them at once."""
-        high = np.empty((self.pixels, 3), np.uint8)
-        low = np.empty((self.pixels // self.scale**2, 3), np.uint8)
-        start = 0
-        places = range(len(self.photographs))
-        pairs = in_order(lambda place: (self.image(place), self.small(place)), places)
-        for image, small in pairs:
-            stop = start + image.shape[0] * image.shape[1]
-            high[start:stop] = image.reshape(-1, 3)
-            low[start // self.scale**2 : stop // self.scale**2] = small.reshape(-1, 3)
-            start = stop
-        return high, low
 
 
 def open_pack(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -22,9 +23,10 @@ from pydantic import (
 )
 
 from sreval import content
-from sreval.config import Config, config_text, parse_toml
+from sreval.config import Config, FieldError, config_text, parse_toml
 from sreval.errors import UsageError, option, unknown_name
 from sreval.files import sha256_bytes
+from sreval.images.degradations import Degradation, known_degradation, open_degradation
 from sreval.networks.architecture import Architecture
 from sreval.reading import from_toml
 
@@ -37,6 +39,17 @@ _LENGTHS = ("optimisation.updates", "optimisation.minutes")
 def change(key: str, value: object) -> str:
     """How a user changes one setting of a recipe."""
     return option(f"--set {key}={value}", f"changes={{{key!r}: {value!r}}}")
+
+
+def _degradation(given: object) -> object:
+    """A degradation of what a user wrote; None where that is what is done without it."""
+    if not isinstance(given, str | Path):
+        return given
+    try:
+        made = open_degradation(given)
+    except UsageError as error:
+        raise FieldError(error.message, remedy=error.remedy) from None
+    return None if made.sha256 == known_degradation("bicubic").sha256 else made
 
 
 class Loss(Config):
@@ -92,6 +105,12 @@ class Data(Config):
     size: few photographs then show many textures. `kept_aside` photographs are never trained on:
     their middles are the validation set. Those whose names have the least SHA-256 are taken, a
     tenth of all at most.
+
+    A `window` bounds what the device holds: so many megapixels, renewed photograph by photograph
+    while updates go on, in an order that the seed draws. After each `crops_per_photograph` crops
+    another photograph takes the place of the oldest. `degrade` is how LR images are made of whole
+    photographs. One that draws, such as noise, draws anew each time a photograph comes in, which
+    without a window they all do again and again.
     """
 
     crop: int = Field(default=96, ge=16)
@@ -104,6 +123,13 @@ class Data(Config):
     """Fractions of a photograph's size at which it is also cut."""
     kept_aside: NonNegativeInt = 10
     """Photographs for validation, a tenth of all at most."""
+    window: NonNegativeFloat = 0.0
+    """Megapixels of high resolution that the device holds at once; 0: all photographs."""
+    crops_per_photograph: PositiveInt = 16
+    """Crops that are cut of a photograph of average size before another takes its place."""
+    degrade: Annotated[Degradation | None, BeforeValidator(_degradation)] = None
+    """How LR images are made, as `--degrade` of `sreval benchmark` takes it; absent: `bicubic`. A
+    file that a recipe names is relative to the recipe's."""
 
 
 class Optimisation(Config):
@@ -247,6 +273,11 @@ class Recipe(Config):
     def _fits_the_network(self) -> Recipe:
         if self.data.crop % self.network.scale:
             raise ValueError(f"data.crop must be a multiple of the scale {self.network.scale}")
+        if self.data.degrade is not None:
+            try:
+                self.data.degrade.require_scale(self.network.scale)
+            except UsageError as error:
+                raise FieldError(error.message, "data", "degrade", remedy=error.remedy) from None
         alone = not (self.loss.vgg or self.loss.adversarial or self.loss.recursion)
         if self.optimisation.precision == "fp16" and not alone:
             raise ValueError(
@@ -298,6 +329,10 @@ def load_recipe(
     if profile not in profiles:
         raise unknown_name(f"profile of {path}", profile, profiles)
     merged = _merged(raw, profiles[profile])
+    data = merged.get("data")
+    named = data.get("degrade") if isinstance(data, Mapping) else None
+    if isinstance(named, str) and named.endswith(".toml"):
+        merged = _merged(merged, {"data": {"degrade": path.parent / content.user_path(named)}})
     changes = dict(changes or {})
     for length, other in (_LENGTHS, _LENGTHS[::-1]):
         if length in changes:

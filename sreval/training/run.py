@@ -187,6 +187,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         try:
             signal = loop(training)
         finally:
+            sampler.close()
             log.close()
     last = list_checkpoints(out)[-1][1]
     return Outcome(signal, progress.step, out / ModelFile.WEIGHTS, last, out, request)

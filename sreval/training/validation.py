@@ -18,7 +18,8 @@ from torch import nn
 from sreval.errors import UsageError, option
 from sreval.files import sha256_bytes
 from sreval.images.arrays import as_colour
-from sreval.images.datasets import open_dataset
+from sreval.images.datasets import Dataset, open_dataset
+from sreval.images.degrade import degrade
 from sreval.images.resize import downscale, upscale
 from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.metric import METRICS, check_metrics
@@ -55,11 +56,13 @@ class Validator:
         scale = recipe.network.scale
         self.high: list[UInt8]
         self.low: list[UInt8]
+        self.name = recipe.run.dataset
+        """The set's name, which tells how its LR images are made where the recipe says it."""
         if recipe.run.dataset == KEPT_ASIDE:
             if pack is None:
                 raise ValueError("photographs kept aside need their pack")
             self.high = list(_middles(pack, kept_aside(pack, recipe.data.kept_aside)))
-            self.low = [downscale(high, scale) for high in self.high]
+            self.low = [_low(high, recipe) for high in self.high]
             if not self.high:
                 raise UsageError(
                     "A single photograph leaves none to keep aside for the validation.",
@@ -67,7 +70,8 @@ class Validator:
                     f"{change('run.dataset', 'demo')}.",
                 )
         else:
-            dataset = open_dataset(recipe.run.dataset, scale)
+            dataset = _dataset(recipe)
+            self.name = dataset.name
             pairs = [dataset.pair(item) for item in dataset.items]
             self.high = [pair.hr for pair in pairs if pair.hr is not None]
             self.low = [pair.lr for pair in pairs]
@@ -132,7 +136,7 @@ def check_validation(recipe: Recipe) -> None:
         if (net := METRICS[metric].trunk_under(protocol)) is not None:
             TRUNKS[net].file()
     if run.dataset != KEPT_ASIDE:
-        open_dataset(run.dataset, recipe.network.scale).require_originals(
+        _dataset(recipe).require_originals(
             "validation", f"Name another set: {change('run.dataset', 'demo')}."
         )
     elif not recipe.data.kept_aside:
@@ -141,6 +145,27 @@ def check_validation(recipe: Recipe) -> None:
             "Keep some photographs aside, or name a validation set: "
             f"{change('run.dataset', 'demo')}.",
         )
+
+
+def _dataset(recipe: Recipe) -> Dataset:
+    """The named validation set, its LR images made as the recipe's are."""
+    try:
+        return open_dataset(recipe.run.dataset, recipe.network.scale, recipe.data.degrade)
+    except UsageError as error:
+        if recipe.data.degrade is None:
+            raise
+        # the same set without a degradation may be what is wrong, and then says so itself
+        open_dataset(recipe.run.dataset, recipe.network.scale)
+        raise UsageError(
+            error.message,
+            "Name a set of HR images alone in run.dataset, or leave data.degrade out.",
+        ) from None
+
+
+def _low(high: UInt8, recipe: Recipe) -> UInt8:
+    """The LR image that a photograph kept aside always has, whatever is drawn in training."""
+    given, scale = recipe.data.degrade, recipe.network.scale
+    return downscale(high, scale) if given is None else degrade(high, given, scale)[0]
 
 
 def kept_aside(pack: Photographs, count: int) -> tuple[int, ...]:

@@ -56,7 +56,9 @@ def pack(photographs: Path) -> Photographs:
     return open_pack([photographs], 4)
 
 
-def test_pack_holds_the_whole_images_and_their_exact_bicubic(pack: Photographs, photographs: Path) -> None:
+def test_pack_holds_the_whole_images_and_their_exact_bicubic(
+    pack: Photographs, photographs: Path
+) -> None:
     high, low = 0, 0
     assert isinstance(pack, Pack)
     for entry in pack.photographs:
