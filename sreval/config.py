@@ -183,6 +183,9 @@ FORMS = {
     r"^[a-z][a-z0-9_]*$": "it may hold a-z, 0-9 and '_', and begins with a letter",
     r"^[A-Za-z][A-Za-z0-9_-]*$": "it may hold A-Z, a-z, 0-9, '_' and '-', and begins with a letter",
     r"^[a-z]{2}$": "it must be a language's two letters",
+    r"^python:[\w.-]+:[\w.<>]+$": "it must be written as in python:package.module:name",
+    r"^([A-Za-z][A-Za-z0-9_.-]*)?$": "it may hold A-Z, a-z, 0-9, '_', '.' and '-', and begins with "
+    "a letter",
     r"^[\w.-]+$": "it may hold letters, digits, '.', '_' and '-'",
 }
 """The patterns of our models in words."""

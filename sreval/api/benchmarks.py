@@ -785,7 +785,7 @@ def _run(
     from sreval.benchmarking.plan import BenchmarkPlan, Resolved
     from sreval.benchmarking.results import Snapshot
     from sreval.benchmarking.run import run
-    from sreval.methods.dependencies import apart
+    from sreval.own_code import apart
     from sreval.report.collect import joined, with_failures
 
     plan = BenchmarkPlan.checked(settings, "benchmark")

@@ -92,7 +92,7 @@ def cost(
     from sreval.devices import pick_device
     from sreval.images.scales import checked_scale
     from sreval.methods import Running
-    from sreval.methods.dependencies import apart
+    from sreval.own_code import apart
     from sreval.progress import progress_line
     from sreval.report.costs import cost_table
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sreval.api.given import as_list
-from sreval.errors import UsageError
+from sreval.errors import SrevalError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import pandas as pd
     from matplotlib.figure import Figure
+    from torch import Tensor, nn
 
     from sreval.training.run import Outcome
 
@@ -32,6 +33,8 @@ def train(
     precision: Literal["fp32", "bf16", "fp16"] | None = None,
     start: Path | str | None = None,
     different: Sequence[str] | str = (),
+    network: nn.Module | None = None,
+    losses: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], float]] | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> Outcome:
@@ -55,6 +58,13 @@ def train(
         start: what to begin from instead of what the recipe names: weights, a run's folder, a
             model's name, or a light checkpoint.
         different: photographs, by file name, that only look like a test image.
+        network: a torch.nn.Module in the place of the recipe's network, of which a copy is trained.
+            It takes and returns what the recipe's ``[network]`` says: scale, colour, ranges. To
+            resume, give it again. To publish it or use it by name, the recipe must name its class
+            and arguments: ``name = "python:module:Class"``.
+        losses: loss terms in the place of ``[[loss.own]]``, by name: a function from (sr, hr),
+            (N, C, H, W) in -1..1, to a tensor without dimensions, and its weight. To resume, give
+            them again.
         resume: go on from the last checkpoint in ``out``, where there is one.
         progress: whether to say on stderr how far it is.
 
@@ -93,6 +103,8 @@ def train(
         minutes=minutes,
         until=until,
         different=as_list(different),
+        network=network,
+        losses=losses,
     )
     return run_training(request, ProgressLine(None if progress else io.StringIO()))
 
@@ -117,7 +129,12 @@ def models() -> pd.DataFrame:
     from sreval.training.models import list_models
 
     found, broken = list_models()
-    rows = [model.facts() | {"problem": ""} for model in found]
+    rows: list[dict[str, Any]] = []
+    for model in found:
+        try:
+            rows.append(model.facts() | {"problem": ""})
+        except SrevalError as error:  # of the user's own code that can't be imported here
+            broken.append(error)
     rows += [{"problem": str(error)} for error in broken]
     return pd.DataFrame(rows, dtype=object)
 

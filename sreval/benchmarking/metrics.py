@@ -14,11 +14,10 @@ from sreval.benchmarking.results import Snapshot
 from sreval.errors import DataError, UsageError, option, shown, unknown_name
 from sreval.files import sha256_bytes, sha256_file
 from sreval.methods.base import IN_PYTHON
-from sreval.methods.dependencies import own_modules
-from sreval.methods.function import load_object
 from sreval.metrics.metric import LIBRARY, METRICS, Metric, declare, is_taken
 from sreval.metrics.own import Declaration, OwnMetric, checked_name, of_function
 from sreval.metrics.protocol import PROTOCOLS
+from sreval.own_code import load_object, own_modules
 
 _TEXT = re.compile(
     r"(?:(?P<name>(?!(?:python|pyiqa):).*?)=)?(?P<kind>python|pyiqa):(?P<what>.+)", re.DOTALL

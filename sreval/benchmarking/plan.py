@@ -20,9 +20,9 @@ from sreval.images.degradations import Degradation, open_degradation
 from sreval.images.known import known_set, unverified_set
 from sreval.images.scales import UpscalingFactor
 from sreval.methods import LEAST_TILE, Running, Upscaler, method_of
-from sreval.methods.dependencies import forget_modules
 from sreval.metrics.metric import LIBRARY, METRICS, Metric, without_reference
 from sreval.metrics.protocol import Protocol, get_protocol
+from sreval.own_code import forget_modules
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -122,6 +122,42 @@ def split_file(text: str, kind: str) -> tuple[Path, dict[str, str]]:
     return user_path(",".join(parts[:length])), _pairs(parts[length:], f"{kind}:{text}")
 
 
+def split_files(text: str) -> tuple[str, dict[str, Path], dict[str, str]]:
+    """``module:name,weights=FILE,scale=2,...``: the name, its files by key, what is declared of it.
+
+    Paths are absolute. A path may contain a comma: the longest reading that is a file counts.
+    Raises UsageError for a part that neither names a file nor declares anything, and for a key that
+    is given twice.
+    """
+    name, *parts = text.split(",")
+    files: dict[str, Path] = {}
+    declared: dict[str, str] = {}
+    while parts:
+        key, equals, value = parts[0].partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(
+                f"Can't read {parts[0]!r} in python:{text}.",
+                "Name a file that it reads as in python:module:name,weights=FILE, or declare one "
+                f"of {listed(NETWORK, 9)} as in scale=2.",
+            )
+        if key in files or key in declared:
+            raise UsageError(f"python:{text} names {key!r} twice.", "Give each file its own key.")
+        if key in NETWORK:
+            declared[key], parts = value, parts[1:]
+            continue
+        for count in range(len(parts), 0, -1):
+            path = Path(",".join(parts[:count])[len(key) + 1 :]).expanduser()
+            if path.is_file():
+                files[key], parts = path.resolve(), parts[count:]
+                break
+        else:
+            raise UsageError(
+                f"python:{text} names a file that isn't there: {value!r}.",
+                f"Check the path; name files, not folders. To declare: {listed(NETWORK, 9)}.",
+            )
+    return name, files, declared
+
+
 def _pairs(parts: Sequence[str], source: str) -> dict[str, str]:
     given: dict[str, str] = {}
     for part in parts:

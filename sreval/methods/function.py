@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,8 @@ from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels
 from sreval.images.scales import hr_size
 from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
-from sreval.methods.declarations import FUNCTION, Declarations
-from sreval.methods.dependencies import own_modules, split_files
+from sreval.methods.declarations import FUNCTION, Declarations, split_files
+from sreval.own_code import load_object, own_modules
 
 
 class CallableUpscaler(Upscaler):
@@ -239,31 +237,6 @@ def _reshape(
             )
         return f"Return {scale} times the LR image's height and width."
     return f"Return an array {('(height, width)', '(height, width, 3)')[len(expected) - 2]}."
-
-
-def load_object(path: str) -> Any:
-    """What ``module:name`` is, the current folder searched first. Raises UsageError."""
-    module_name, _, function_name = path.partition(":")
-    if not function_name:
-        raise UsageError(
-            f"python:{path} names a module alone.", "Write python:package.module:name."
-        )
-    here = str(Path.cwd())
-    if here in sys.path:
-        sys.path.remove(here)
-    # It stays there: a function may import its neighbours only when it is called.
-    sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise UsageError(
-            f"Can't import {module_name}: {told(error)}.",
-            "Install it, or run sreval in the folder that holds it.",
-        ) from error
-    found = getattr(module, function_name, None)
-    if found is None:
-        raise UsageError(f"{module_name} has no {function_name!r}.", "Check the name.")
-    return found
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,7 +34,7 @@ class NetworkUpscaler(Upscaler):
     """A network that ``Inference`` runs; ``sreval.methods.sources`` makes it.
 
     ``identity`` is all that makes it what it is but for its settings; ``facts`` what is known of
-    it; ``files`` the SHA-256 of its files by absolute path.
+    it; ``files`` the SHA-256 of its files by absolute path; ``odd`` what a user must be told.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class NetworkUpscaler(Upscaler):
         weights_sha256: str,
         parallel: bool,
         known: bool = True,
+        odd: Sequence[str] = (),
     ) -> None:
         self._inference, self._identity = inference, identity
-        self._facts, self._files = facts, files
+        self._facts, self._files, self._odd = facts, files, odd
         self.name, self.specification, self.settings = name, specification, settings
         self.weights_sha256, self.parallel, self.known = weights_sha256, parallel, known
         self.scale = inference.interface.scale
@@ -101,7 +103,7 @@ class NetworkUpscaler(Upscaler):
     @property
     def note(self) -> str:
         """What is odd in its images: tiles, padding to a fixed size, other brightness."""
-        inference, said = self._inference, []
+        inference, said = self._inference, list(self._odd)
         if inference.tiled and not self._exact():
             said.append(f"tiles {self._tiles()}")
         if inference.padded:

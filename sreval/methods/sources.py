@@ -21,7 +21,6 @@ from sreval.errors import SrevalError, UsageError, WeightsError, install, told
 from sreval.files import sha256_bytes
 from sreval.methods.base import IN_PYTHON, Running
 from sreval.methods.declarations import NETWORK, Declarations, split_file
-from sreval.methods.dependencies import is_installed
 from sreval.methods.network import (
     NetworkUpscaler,
     foreign,
@@ -29,11 +28,13 @@ from sreval.methods.network import (
     ready,
     settings_of,
 )
+from sreval.own_code import code_changes, code_sha256, is_installed
 
 if TYPE_CHECKING:
     from torch import nn
 
     from sreval.networks.tensors import Tensors
+    from sreval.networks.weights import Provenance
 
 WEIGHTS = "weights.safetensors"
 _NOT_STATED = "not stated in the file"
@@ -54,6 +55,7 @@ def own_network(spec: str, running: Running) -> NetworkUpscaler:
 
     path = weights_path(spec).resolve()
     network, provenance, sha256 = load_model(path)
+    own = _own_code(provenance)
     inference = Inference.of(
         network,
         provenance.architecture,
@@ -66,16 +68,28 @@ def own_network(spec: str, running: Running) -> NetworkUpscaler:
         name=provenance.recipe,
         specification=str(path),
         settings=running.precision + (f", tiles of {running.tile}" if running.tile else ""),
-        identity=["network", sha256],
+        identity=["network", sha256, *own.values()],
         facts={
             "network": provenance.architecture.model_dump(mode="json"),
             "parameters": parameter_count(network),
             "weights_sha256": sha256,
+            **({"code_sha256": own} if own else {}),
         },
         files={str(path): sha256},
         weights_sha256=sha256,
-        parallel=running.device == "cpu",
+        # code of the user's own may not bear several threads
+        parallel=running.device == "cpu" and not own,
+        odd=[
+            f"the code of {name} has changed since its weights were trained"
+            for name in code_changes(provenance.stages[-1].code if provenance.stages else {}, own)
+        ],
     )
+
+
+def _own_code(provenance: Provenance) -> dict[str, str]:
+    """The SHA-256 of the code of a network of the user's own, by its name."""
+    shown = provenance.architecture
+    return {shown.name: code_sha256(shown.name)} if shown.own else {}
 
 
 def spandrel_network(text: str, running: Running) -> NetworkUpscaler:

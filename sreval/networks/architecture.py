@@ -1,14 +1,25 @@
 """Networks by name: what a recipe asks for and what a weight file says it holds.
 
-A recipe or a card is read without torch: only `build` imports it.
+A recipe or a card is read without torch: only `build` imports it, and a user's own code.
 """
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from sreval.config import FieldError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,6 +28,21 @@ Colour = Literal["rgb", "luma"]
 Scale = Annotated[int, Field(ge=1, le=16)]
 Blocks = Annotated[int, Field(ge=1, le=1024)]
 Channels = Annotated[int, Field(ge=1, le=4096)]
+CodeName = Annotated[str, Field(pattern=r"^python:[\w.-]+:[\w.<>]+$", max_length=300)]
+"""`python:module:name`, on the import path or in the current folder."""
+
+
+def _as_json(given: object) -> object:
+    try:
+        json.dumps(given, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "it may hold texts, finite numbers, switches, lists and tables alone"
+        ) from None
+    return given
+
+
+Arguments = Annotated[dict[str, Any], BeforeValidator(_as_json)]
 
 
 class ModelFile(StrEnum):
@@ -33,13 +59,14 @@ class ModelFile(StrEnum):
 
 
 class _Architecture(BaseModel):
-    """One network and its arguments; `build` makes it.
+    """One network of sreval's and its arguments; `build` makes it.
 
     `colour` is what it reads and writes, `input_range` and `output_range` the values it means.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    own: ClassVar[bool] = False
     colour: ClassVar[Colour] = "luma"
     input_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     output_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -53,7 +80,7 @@ class SRResNetArchitecture(_Architecture):
 
     name: Literal["srresnet"] = "srresnet"
     """The network."""
-    scale: Literal[4] = 4
+    scale: Literal[2, 3, 4] = 4
     """The upscaling factor."""
     depth: Blocks = 16
     """Residual blocks."""
@@ -66,7 +93,7 @@ class SRResNetArchitecture(_Architecture):
         """A new network, initialised from torch's random state."""
         from sreval.networks.srresnet import SRResNet
 
-        return SRResNet(self.depth, self.skips, self.channels)
+        return SRResNet(self.depth, self.skips, self.channels, self.scale)
 
 
 class SRCNNArchitecture(_Architecture):
@@ -123,9 +150,75 @@ class DRCNArchitecture(_Architecture):
         return DRCN(self.recursions, self.channels, self.scale)
 
 
+class OwnArchitecture(BaseModel):
+    """A network of the user's own: its class, and what it takes and returns.
+
+    It gets (N, C, h, w) and returns (N, C, scale h, scale w). `build` imports its code, so it is
+    for a network that the user's recipe or command names, never for what a file alone says.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    own: ClassVar[bool] = True
+
+    name: CodeName
+    """`python:module:Class` of a torch.nn.Module, on the import path or in the current folder."""
+    scale: Scale = 4
+    """The upscaling factor."""
+    colour: Colour = "rgb"
+    """Three channels, or MATLAB's luma, a colour image keeping its chroma by bicubic."""
+    input_range: tuple[float, float] = (0.0, 1.0)
+    """The values of black and white that it takes."""
+    output_range: tuple[float, float] = (0.0, 1.0)
+    """Those that it returns."""
+    multiple: int = Field(default=1, ge=1, le=1024)
+    """Height and width of an image are padded to multiples of it by reflection; a crop must be
+    one."""
+    arguments: Arguments = Field(default_factory=dict)
+    """The class's arguments, by name."""
+
+    @model_validator(mode="after")
+    def _ends_rise(self) -> Self:
+        for field in ("input_range", "output_range"):
+            black, white = getattr(self, field)
+            if black >= white:
+                raise FieldError("its second end must be above its first", field)
+        return self
+
+    def build(self) -> nn.Module:
+        """A new network, initialised from torch's random state; raises as `own.make` does."""
+        from sreval.networks.own import make
+
+        return make(self.name, self.arguments)
+
+
+_SHIPPED = ("srresnet", "srcnn", "espcn", "drcn")
+_OWN = "python:module:Class"
+
+
+def _kind(given: object) -> str | None:
+    """Which network a table, or an architecture, is of."""
+    name = given.get("name") if isinstance(given, dict) else getattr(given, "name", None)
+    if isinstance(name, str) and name.startswith("python:"):
+        return _OWN
+    return name if name in _SHIPPED else None
+
+
 Architecture = Annotated[
-    SRResNetArchitecture | SRCNNArchitecture | ESPCNArchitecture | DRCNArchitecture,
-    Field(discriminator="name"),
+    Annotated[SRResNetArchitecture, Tag("srresnet")]
+    | Annotated[SRCNNArchitecture, Tag("srcnn")]
+    | Annotated[ESPCNArchitecture, Tag("espcn")]
+    | Annotated[DRCNArchitecture, Tag("drcn")]
+    | Annotated[OwnArchitecture, Tag(_OWN)],
+    Discriminator(
+        _kind,
+        custom_error_type="union_tag_invalid",
+        custom_error_context={
+            "discriminator": "'name'",
+            "tag": "",
+            "expected_tags": ", ".join(f"'{name}'" for name in (*_SHIPPED, _OWN)),
+        },
+    ),
 ]
 
 

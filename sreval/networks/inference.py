@@ -25,8 +25,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sreval.devices import Precision, exact_fp32
 from sreval.errors import ImageError
-from sreval.networks.architecture import Architecture
-from sreval.networks.layers import luma, per_channel, upscale_bicubic, with_luma
+from sreval.networks.architecture import Architecture, OwnArchitecture
+from sreval.networks.layers import in_channels_last, luma, per_channel, upscale_bicubic, with_luma
 from sreval.networks.srresnet import packed
 
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
@@ -99,7 +99,7 @@ class _ChannelsLast(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = in_channels_last(network)
 
     def forward(self, low: Tensor) -> Tensor:
         result: Tensor = self.network(low.contiguous(memory_format=torch.channels_last))
@@ -116,7 +116,7 @@ class Inference:
     image was computed in several tiles, `padded` whether any was smaller than the fixed size.
     `shift` is how far a checked output was from its image at most: the root mean square, in 0..1,
     over the means of squares of 8 low-resolution pixels. `measured` is False once `reach` failed.
-    `defined` is the network before it was made faster.
+    `defined` is the network before it was made faster. `own` says whether a recipe names its code.
     """
 
     def __init__(
@@ -142,11 +142,23 @@ class Inference:
         self.shift = 0.0
         self.measured = True
         self.declarable = declarable
+        self.own = False
         self._check_range = check_range
 
     @classmethod
     def of(cls, network: nn.Module, architecture: Architecture, **settings: Any) -> Self:
-        """Of a copy of a network of ours; `settings` are those of the constructor."""
+        """Of a copy of a network that sreval trained; `settings` are those of the constructor."""
+        if isinstance(architecture, OwnArchitecture):
+            interface = Interface(
+                architecture.scale,
+                architecture.colour,
+                architecture.input_range,
+                architecture.output_range,
+                multiple=architecture.multiple,
+            )
+            own = cls(copy.deepcopy(network).eval(), interface, **settings)
+            own.own = True
+            return own
         faster = _ChannelsLast(packed(_in_place(fold_batch_norm(network))))
         radius = cast(int, network.radius)
         interface = Interface(
@@ -164,6 +176,8 @@ class Inference:
     @property
     def size_remedy(self) -> str:
         """What to do where the network doesn't take a size that it was given."""
+        if self.own:
+            return "Fix it, or the keys of [network] in its recipe, such as multiple."
         if not self.declarable:
             return "Check the weights."
         return (

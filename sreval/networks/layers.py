@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import leaky_relu
+
+Module = TypeVar("Module", bound=nn.Module)
 
 _LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 _OFFSET = 16 / 255
@@ -99,6 +101,16 @@ class _OneSlope(torch.autograd.Function):
 def _flat(x: Tensor) -> Tensor:
     """One dimension, in channels_last order, without a copy where that is the layout."""
     return x.permute(0, 2, 3, 1).reshape(-1) if x.ndim == 4 else x.reshape(-1)
+
+
+def in_channels_last(module: Module) -> Module:
+    """The module with its weights in the order that convolutions of images like best.
+
+    One with weights of five dimensions, for which there is no such order, stays as it is.
+    """
+    if any(tensor.ndim == 5 for tensor in (*module.parameters(), *module.buffers())):
+        return module
+    return module.to(memory_format=torch.channels_last)
 
 
 def luma(rgb: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ and 0, PReLU 0.25 with one parameter each; the paper states none.
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, pixel_shuffle
@@ -35,37 +37,48 @@ class ResidualBlock(nn.Module):
 
 
 class UpsamplingBlock(nn.Sequential):
-    """Conv to four times the channels, pixel shuffle x2, PReLU: (N, C, H, W) to (N, C, 2H, 2W)."""
+    """Conv to factor^2 times the channels, pixel shuffle, PReLU: (N, C, H, W) to (N, C, fH, fW)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, factor: int = 2) -> None:
         super().__init__(
-            nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2), PReLU()
+            nn.Conv2d(channels, factor**2 * channels, 3, padding=1),
+            nn.PixelShuffle(factor),
+            PReLU(),
         )
 
 
 class SRResNet(nn.Module):
-    """Low-resolution RGB in [0, 1] to high-resolution RGB in [-1, 1], four times as large.
+    """Low-resolution RGB in [0, 1] to high-resolution RGB in [-1, 1], `scale` times as large.
 
-    `depth` is the number B of residual blocks and `skips` their skip connections together with
-    the long one, the two things the paper's supplement varies. `radius` is how far around its own
-    place an output pixel sees, in low-resolution pixels.
+    The paper's is x4, in two steps of 2; x2 and x3 have one step. `depth` is the number B of
+    residual blocks and `skips` their skip connections together with the long one, the two things
+    the paper's supplement varies. `radius` is how far around its own place an output pixel sees, in
+    low-resolution pixels.
     """
 
-    def __init__(self, depth: int = 16, skips: bool = True, channels: int = 64) -> None:
+    def __init__(
+        self,
+        depth: int = 16,
+        skips: bool = True,
+        channels: int = 64,
+        scale: Literal[2, 3, 4] = 4,
+    ) -> None:
         super().__init__()
         self.skips = skips
-        # head 4, blocks 2 each, tail 1, upsampling 1 + 1/2, output 4/4, in low-resolution pixels
+        # in low-resolution pixels: head 4, blocks 2 each, tail 1; upsampling and output 1 + 1/2
+        # and 4/4 at x4, 1 and 4/3 at x3, 1 and 4/2 at x2
         self.radius = 8 + 2 * depth
         self.head = nn.Sequential(nn.Conv2d(3, channels, 9, padding=4), PReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(channels, skips) for _ in range(depth)))
         self.tail = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)
         )
-        self.upsampling = nn.Sequential(UpsamplingBlock(channels), UpsamplingBlock(channels))
+        steps = (2, 2) if scale == 4 else (scale,)
+        self.upsampling = nn.Sequential(*(UpsamplingBlock(channels, step) for step in steps))
         self.output = nn.Conv2d(channels, 3, 9, padding=4)
 
     def forward(self, low: Tensor) -> Tensor:
-        """low: (N, 3, H, W) in [0, 1]; returns (N, 3, 4H, 4W), about [-1, 1], not clamped."""
+        """low: (N, 3, H, W) in [0, 1]; returns (N, 3, scale * H, scale * W), about [-1, 1]."""
         result: Tensor = self.output(self.upsampling(self.features(low)))
         return result
 
@@ -81,9 +94,9 @@ class Packed(nn.Module):
 
     A convolution to three channels leaves most lanes of a processor idle. Four neighbouring output
     pixels at once are twelve channels, and the 2x2 squares of input pixels that they need are what
-    the last pixel shuffle would take apart. The images are those of `SRResNet.forward`, up to the
-    order in which a sum is taken. Gradients reach the weights of `network` as if it had
-    been run itself.
+    the last pixel shuffle would take apart; of a shuffle by 3, nine and 3x3. The images are those
+    of `SRResNet.forward`, up to the order in which a sum is taken. Gradients reach the weights of
+    `network` as if it had been run itself.
     """
 
     def __init__(self, network: SRResNet) -> None:
@@ -92,18 +105,22 @@ class Packed(nn.Module):
 
     def forward(self, low: Tensor) -> Tensor:
         """As SRResNet.forward."""
-        first, last = self.network.upsampling.children()
-        conv, _, prelu = last.children()
+        *before, last = self.network.upsampling.children()
+        conv, shuffle, prelu = last.children()
+        side = cast(nn.PixelShuffle, shuffle).upscale_factor
+        features = self.network.features(low)
+        for step in before:
+            features = step(features)
         # one slope for all channels, so that it may as well come before the shuffle
-        squares = prelu(conv(first(self.network.features(low))))
+        squares = prelu(conv(features))
         output = self.network.output
         assert output.bias is not None
-        kernel, bias = packed_kernel(output.weight), output.bias.repeat_interleave(4)
+        kernel, bias = packed_kernel(output.weight, side), output.bias.repeat_interleave(side**2)
         if not (low.device.type == "cuda" and torch.is_autocast_enabled("cuda")):
-            return pixel_shuffle(conv2d(squares, kernel, bias, padding=2), 2)
+            return pixel_shuffle(conv2d(squares, kernel, bias, padding=2), side)
         # in bf16 an output near 1 is off by half a level of 255, and a GPU has the time
         with torch.autocast("cuda", enabled=False):
-            return pixel_shuffle(conv2d(squares.float(), kernel, bias, padding=2), 2)
+            return pixel_shuffle(conv2d(squares.float(), kernel, bias, padding=2), side)
 
 
 def packed(network: nn.Module) -> nn.Module:
@@ -111,26 +128,25 @@ def packed(network: nn.Module) -> nn.Module:
     return Packed(network) if isinstance(network, SRResNet) else network
 
 
-def packed_kernel(kernel: Tensor) -> Tensor:
-    """(O, C, 9, 9) over pixels as (4 O, 4 C, 5, 5) over their 2x2 squares.
+def packed_kernel(kernel: Tensor, side: int = 2) -> Tensor:
+    """(O, C, 9, 9) over pixels as (s^2 O, s^2 C, 5, 5) over their squares of a `side` of 2 or 3.
 
     The output pixel (I, J) of a square meets the input pixel (i, j) of the square p to the
-    right of its own through the tap 4 + 2 p + i - I.
+    right of its own through the tap 4 + s p + i - I.
     """
     outputs, channels = kernel.shape[:2]
-    wide = pad(kernel, (1, 1, 1, 1))
+    border = 3 * side - 5  # the first tap is 4 - 2 s - (s - 1), the last 4 + 2 s + (s - 1)
+    wide = pad(kernel, (border, border, border, border))
+    places = range(side)
+
+    def taps(own: int, other: int) -> slice:
+        first = border + 4 - 2 * side + other - own
+        return slice(first, first + 4 * side + 1, side)
+
     rows = torch.stack(
-        [
-            torch.stack([wide[:, :, 1 + i - own : 10 + i - own : 2] for i in (0, 1)], 2)
-            for own in (0, 1)
-        ],
-        1,
+        [torch.stack([wide[:, :, taps(own, i)] for i in places], 2) for own in places], 1
     )
     both = torch.stack(
-        [
-            torch.stack([rows[..., 1 + j - own : 10 + j - own : 2] for j in (0, 1)], 4)
-            for own in (0, 1)
-        ],
-        2,
+        [torch.stack([rows[..., taps(own, j)] for j in places], 4) for own in places], 2
     )
-    return both.reshape(4 * outputs, 4 * channels, 5, 5)
+    return both.reshape(side**2 * outputs, side**2 * channels, 5, 5)

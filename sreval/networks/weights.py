@@ -26,6 +26,7 @@ from sreval.config import validated
 from sreval.errors import WeightsError
 from sreval.files import sha256_bytes, write_atomic
 from sreval.networks.architecture import Architecture, ModelFile
+from sreval.networks.recipes import recipe_networks
 from sreval.reading import from_json, read_bytes
 
 FORMAT = "sreval-weights-1"
@@ -57,6 +58,8 @@ class Stage(BaseModel):
     photographs: int = 0
     hardware: str = ""
     vgg_factor: float = 1.0
+    code: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of the user's own code, by the name of the network or the loss term."""
 
 
 class Provenance(BaseModel):
@@ -110,6 +113,7 @@ def read_provenance(path: Path) -> Provenance:
 def load_network(path: Path, expected: Architecture | None = None) -> tuple[nn.Module, Provenance]:
     """The network in `path`, in single precision and test mode, and its provenance.
 
+    A network of the user's own is made only where it is `expected`: a file may name any code.
     Raises WeightsError naming the field when the file is damaged, of another format, holds
     another network than `expected`, or its tensors are not those of the network it names.
     """
@@ -121,6 +125,7 @@ def load_model(
 ) -> tuple[nn.Module, Provenance, str]:
     """As `load_network`, of weights that a card may lie beside; and their file's SHA-256.
 
+    A network of the user's own is also made where the recipe beside the weights names it.
     Raises WeightsError, too, where the card names another SHA-256.
     """
     data = _read(path)
@@ -135,22 +140,43 @@ def load_model(
             "The weights are damaged or were replaced: get them again. If they are right, remove "
             f"{card}.",
         )
-    return *_network(path, data, expected), sha256
+    return *_network(path, data, expected, path.parent / ModelFile.RECIPE), sha256
 
 
 def _network(
-    path: Path, data: bytes, expected: Architecture | None
+    path: Path, data: bytes, expected: Architecture | None, recipe: Path | None = None
 ) -> tuple[nn.Module, Provenance]:
     tensors, metadata = _parsed_tensors(path, data)
     provenance = _provenance(path, metadata)
     architecture = provenance.architecture
     if expected is not None:
         _compare(path, architecture.model_dump(), expected.model_dump())
-    with torch.device("meta"):  # what the file claims costs no memory until its tensors bear it out
-        _check_tensors(architecture.build().state_dict(), tensors, path)
+    if architecture.own:
+        if expected is None:
+            _require_named(path, architecture, recipe)
+    else:
+        with torch.device("meta"):  # what the file claims costs no memory until its tensors bear it
+            _check_tensors(architecture.build().state_dict(), tensors, path)
     network = architecture.build()
     fill(network, tensors, path)
     return network.eval(), provenance
+
+
+def _require_named(path: Path, architecture: Architecture, recipe: Path | None) -> None:
+    """Raises WeightsError unless the user's own recipe names the network that a file asks for."""
+    name = architecture.name
+    if recipe is None or not recipe.is_file():
+        raise WeightsError(
+            f"{path} holds a network of {name}, which it alone is not trusted to run.",
+            "Name its model, the folder with its recipe, or the code and the file: "
+            f"{name},weights={path}.",
+        )
+    if architecture not in recipe_networks(recipe):
+        raise WeightsError(
+            f"{path} holds a network of {name} that no profile of {recipe} names with these "
+            "arguments: it is not run.",
+            "Restore the recipe, or publish the weights again from a run of it.",
+        )
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -185,12 +211,24 @@ def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
 
     `read_tensors` refuses the file once any of it has changed.
     """
-    data = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, metadata)
+    data = save(_apart(tensors), metadata)
     header, content = _halves(data)
     header.setdefault("__metadata__", {})[_SEAL] = _seal(header, content)
     text = _canonical(header)
     text += b" " * (-len(text) % 8)
     return b"".join((len(text).to_bytes(8, "little"), text, content))
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, none in memory that another has: shared weights are written twice."""
+    apart: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        place = own.untyped_storage().data_ptr()
+        apart[name] = own.clone() if place in seen else own
+        seen.add(place)
+    return apart
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -262,7 +300,8 @@ def _unreadable(path: Path, error: Exception) -> WeightsError:
 
 
 def _packed(tensor: Tensor, dtype: str) -> Tensor:
-    return tensor.half() if dtype == "fp16" and tensor.ndim > 1 else tensor
+    wide = tensor.ndim > 1 and tensor.is_floating_point()
+    return tensor.half() if dtype == "fp16" and wide else tensor
 
 
 def _provenance(path: Path, metadata: dict[str, str]) -> Provenance:

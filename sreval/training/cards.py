@@ -22,8 +22,8 @@ from sreval.training.checkpoint import STARTED
 from sreval.training.licences import NOT_STATED, non_commercial
 from sreval.training.log import VALIDATION
 from sreval.training.packs import megapixels
-from sreval.training.recipe import KEPT_ASIDE, Recipe, load_recipe
-from sreval.training.validation import Flat, how_many_aside
+from sreval.training.recipe import KEPT_ASIDE, Recipe, as_toml, load_recipe
+from sreval.training.validation import Flat, grid_periods, how_many_aside
 
 NOT_RECORDED = "–"
 
@@ -151,7 +151,8 @@ def _network(recipe: Recipe, parameters: int) -> str:
 
 
 def _loss(recipe: Recipe) -> str:
-    terms = recipe.loss.model_dump(exclude={"content_scale", "vgg_moves"})
+    terms = recipe.loss.model_dump(exclude={"content_scale", "vgg_moves", "own"})
+    terms |= {name: term.weight for name, term in recipe.loss.own_terms.items()}
     losses = [f"{name} {weight:g}" for name, weight in terms.items() if weight]
     if recipe.loss.vgg:
         losses.append(f"content scale {recipe.loss.content_scale}")
@@ -207,9 +208,17 @@ def _facts(
         }
     rows |= {
         "Code": f"sreval {provenance.code_version}",
+        **_own_code(provenance),
         "Weights": f"fp16, {weights.stat().st_size / 1e6:.1f} MB, SHA-256 {sha256_file(weights)}",
     }
     return _rows(rows)
+
+
+def _own_code(provenance: Provenance) -> dict[str, str]:
+    """Where the user's own networks and loss terms of the last run came from."""
+    code = history(provenance)[-1].code
+    shown = [f"{name}, SHA-256 {sha or 'not known'}" for name, sha in code.items()]
+    return {"Own code": "; ".join(f"`{one}`" for one in shown)} if shown else {}
 
 
 def _parts(text: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -266,14 +275,18 @@ def _to_know(recipe: Recipe, findings: Findings) -> str:
     """What the scores don't show, each figure with its meaning, and a warning where it is due."""
     lines = []
     peak = next((s.grid_peak for s in findings.scores if s.dataset == _PEAK_SET), None)
-    if peak is not None:
+    periods = grid_periods(recipe.network.scale)
+    if peak is not None and periods:
         grid = " **More than theirs: look for a fine grid in smooth places.**"
-        lines.append(
+        said = (
             f"Grid peak on {_PEAK_SET}: {peak:.1f} (median). That is how much stronger the periods "
-            "of 4 and 2 pixels are than those around them; the originals have 2.3, the images "
-            f"that the authors of SRGAN published {_AUTHORS_PEAK}."
-            f"{grid if round(peak, 1) > _AUTHORS_PEAK else ''}"
+            f"of {' and '.join(map(str, periods))} pixels are than those around them"
         )
+        if recipe.network.scale == 4:
+            said += "; the originals have 2.3, the images "
+            said += f"that the authors of SRGAN published {_AUTHORS_PEAK}."
+            said += grid if round(peak, 1) > _AUTHORS_PEAK else ""
+        lines.append(said if said.endswith(("*", ".")) else f"{said}.")
     flat = findings.flat
     texture = f" **More than {_MOST_PATTERN}: look for a texture in flat areas.**"
     tint = f" **More than {_MOST_OFFSET}: look for a tint.**"
@@ -396,7 +409,7 @@ def commands(stages: Sequence[Stage]) -> str:
         words = ["sreval", "train", stage.model, "--data", "PHOTOGRAPHS"]
         words += ["--profile", stage.profile]
         for key, value in _settings(stage.changes):
-            words += ["--set", f"{key}={json.dumps(value)}"]
+            words += ["--set", f"{key}={as_toml(value)}"]
         words += ["--from", stages[place - 1].model] if place else []
         lines.append(shlex.join([*words, "--out", out]))
         lines.append(f"sreval models publish {out} --to models --replace")

@@ -35,6 +35,8 @@ LIGHT_BYTES = 15_000_000
 STARTED = "started from "
 """How the note begins that says which weights a run began with."""
 
+_OWN_RANDOM = "random.own"
+
 _NAME = re.compile(r"^step-(\d+)\.safetensors$")
 
 
@@ -92,6 +94,8 @@ def save_checkpoint(
             raise TrainingError(f"{name} is not finite after {progress.step} updates.")
     state["random.sampler"] = random.get_state()
     state["random.cpu"] = torch.get_rng_state()
+    if learner.device.type == "cuda" and learner.recipe.own_code:
+        state[_OWN_RANDOM] = torch.cuda.get_rng_state(learner.device)  # their dropout's
     path = checkpoint_path(out, progress.step)
     write_atomic(path, serialise(state, _metadata(FORMAT, learner.recipe, progress, data_sha256)))
     run = learner.recipe.run
@@ -121,6 +125,8 @@ def load_checkpoint(
     try:
         random.set_state(tensors.pop("random.sampler"))
         torch.set_rng_state(tensors.pop("random.cpu"))
+        if (own := tensors.pop(_OWN_RANDOM, None)) is not None and learner.device.type == "cuda":
+            torch.cuda.set_rng_state(own, learner.device)
     except (KeyError, TypeError, RuntimeError) as error:
         raise _damaged(path, f"its random state: {error}") from None
     _restore(learner, tensors, path)
@@ -243,10 +249,13 @@ def _check(path: Path, metadata: dict[str, str], fmt: str, recipe: Recipe) -> Pr
     for identity in (theirs, ours):
         identity["optimisation"] |= {length: None for length in lengths if length}
     difference = first_difference(theirs, ours)
+    given = ""
+    if '"python:' in facts.recipe:
+        given = ", the network and the losses that Python gave among them"
     if difference:
         raise TrainingError(
             f"{path} is a checkpoint of another recipe: {difference} (checkpoint and now).",
-            f"Use the earlier recipe, profile and settings, or another {option('--out')}.",
+            f"Use the earlier recipe, profile and settings{given}, or another {option('--out')}.",
         )
     return progress
 

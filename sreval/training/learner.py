@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar, cast
 
@@ -21,7 +21,11 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from sreval.devices import convolutions
+from sreval.errors import TrainingError
+from sreval.networks.architecture import OwnArchitecture
 from sreval.networks.discriminator import Discriminator, OfPair
+from sreval.networks.layers import in_channels_last
+from sreval.networks.own import Term, make_term, try_network, try_term
 from sreval.networks.srresnet import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
@@ -49,14 +53,30 @@ at most, and the device never waits."""
 class Learner:
     """The networks, losses and optimisers of a recipe on one device, and their update."""
 
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        """Initialised from the recipe's seed. Raises WeightsError when VGG is missing."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: torch.device,
+        network: nn.Module | None = None,
+        losses: Mapping[str, Term] = {},
+    ) -> None:
+        """Initialised from the recipe's seed.
+
+        A copy of a given `network` takes the place of what the recipe's name would make, and
+        `losses` that of the functions which its own terms name. Raises WeightsError when VGG is
+        missing, UsageError for code of the user's own that can't be trained.
+        """
         self.recipe, self.device = recipe, device
         self.precision = recipe.optimisation.precision
         torch.manual_seed(recipe.optimisation.seed)
-        self.generator = self._placed(recipe.network.build())
+        made = copy.deepcopy(network) if network is not None else recipe.network.build()
+        self.generator = self._placed(made if network is None else made.train())
         vgg = load_vgg(tuple(recipe.loss.vgg)) if recipe.loss.vgg else None
-        self.content = self._placed(ContentLoss(recipe.loss, vgg))
+        self.content = self._placed(ContentLoss(recipe.loss, vgg, self._own_terms(losses)))
+        if isinstance(recipe.network, OwnArchitecture):
+            with self.autocast():
+                side = recipe.data.crop // recipe.network.scale
+                try_network(self.generator, recipe.network, side, device)
         self.optimiser = self._optimiser(self.generator)
         self.discriminator: Discriminator | None = None
         self.discriminator_optimiser: torch.optim.Adam | None = None
@@ -67,8 +87,8 @@ class Learner:
         if recipe.optimisation.ema:
             self.ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
             # state_dict() holds the very tensors that updates change in place
-            self._averaged = tuple(self.ema.state_dict().values())
-            self._current = tuple(self.generator.state_dict().values())
+            self._averaged = _distinct(self.ema)
+            self._current = _distinct(self.generator)
         self._step = torch.tensor(1 - recipe.optimisation.ema, device=device)
         self._run_generator = self._compiled(packed(self.generator))
         if self.discriminator is not None:
@@ -98,7 +118,7 @@ class Learner:
     def freeze_norm(self) -> None:
         """Let the generator's batch norms keep their statistics from here on."""
         for module in self.generator.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
     def compute_in_fp32(self) -> None:
@@ -228,7 +248,20 @@ class Learner:
                 old.copy_(new)
 
     def _placed(self, module: Module) -> Module:
-        return module.to(self.device).to(memory_format=torch.channels_last)
+        return in_channels_last(module.to(self.device))
+
+    def _own_terms(self, given: Mapping[str, Term]) -> dict[str, Term]:
+        """The user's own loss terms by their names, on the device, each called once."""
+        terms: dict[str, Term] = {}
+        side = self.recipe.data.crop
+        shape = 2, 3 if self.recipe.network.colour == "rgb" else 1, side, side
+        for name, own in self.recipe.loss.own_terms.items():
+            term = given[name] if name in given else make_term(own.term)
+            if isinstance(term, nn.Module):
+                term = term.to(self.device).eval().requires_grad_(False)
+            try_term(term, own.term, shape, self.device)
+            terms[name] = term
+        return terms
 
     def _optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         o = self.recipe.optimisation
@@ -257,6 +290,12 @@ class Learner:
     def _compiled(self, network: Module) -> Module:
         mode = self.recipe.run.compile
         return network if mode == "off" else cast(Module, torch.compile(network, mode=mode))
+
+
+def _distinct(network: nn.Module) -> tuple[Tensor, ...]:
+    """The tensors of a network's state, each once: weights that layers share have several names."""
+    tensors = network.state_dict(keep_vars=True).values()
+    return tuple({id(tensor): tensor.detach() for tensor in tensors}.values())
 
 
 class Sums:
@@ -353,7 +392,7 @@ class Updates:
             torch.cuda.synchronize()
             with self.sampler.quiet(), self._settings(), torch.cuda.graph(graph, stream=stream):
                 self._update(generator_too)
-        except RuntimeError as error:
+        except (RuntimeError, TrainingError) as error:  # of the user's own code the latter
             self.say(f"Updates are not captured as a graph: {str(error).splitlines()[0]}")
             self.captures, self._stream = False, None
             self._replay.clear()

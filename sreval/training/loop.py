@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sreval import __version__
 from sreval.errors import DataError, TrainingError, duration, option
 from sreval.metrics.metric import METRICS
 from sreval.networks.architecture import ModelFile
+from sreval.networks.own import running
 from sreval.networks.weights import Provenance, Stage, write_weights
 from sreval.progress import stop_signals
 from sreval.training.checkpoint import (
@@ -72,8 +74,10 @@ def loop(t: Training) -> int | None:
     """
     with Stopwatch() as watch:
         clock = Clock(watch, t.progress.seconds, t.progress.step, t.seconds)
+        own = t.recipe.own_code
         try:
-            return _Loop(t, clock).run()
+            with running(*own) if own else nullcontext():
+                return _Loop(t, clock).run()
         except RuntimeError as error:
             compiled = t.recipe.run.compile != "off"
             if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
@@ -247,11 +251,11 @@ class _Loop:
         if sums.count < _JUDGED:
             return
         loss, before = self._content_loss(self.updates.means(sums)), progress.best_loss
-        bound = DIVERGED * before
+        bound = _risen(before, DIVERGED)
         if math.isinf(before):
             # a single batch says less than the mean of many
             before = self.first_loss
-            bound = max(DIVERGED**2 * before, _WORST)
+            bound = max(_risen(before, DIVERGED**2), _WORST)
         if not loss <= bound:
             raise self._stopped(f"the content loss has risen from {before:.4g} to {loss:.4g}")
         progress.best_loss = min(progress.best_loss, loss)
@@ -354,6 +358,11 @@ class _Loop:
                 stages=tuple(map(Stage.model_validate, progress.stages)),
             ),
         )
+
+
+def _risen(loss: float, times: float) -> float:
+    """A loss so many times as large; one of the user's own may be below 0, and rises too."""
+    return loss + (times - 1) * abs(loss)
 
 
 def _smaller_batch(learner: Learner, sampler: Sampler) -> str:

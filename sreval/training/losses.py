@@ -9,12 +9,13 @@ named and not printed; here it sums absolute differences, down and across.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, softplus
 
+from sreval.networks.own import Term, called
 from sreval.networks.vgg import VGGFeatures
 from sreval.training.recipe import Loss
 
@@ -51,17 +52,24 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 class ContentLoss(nn.Module):
     """The terms of a recipe that compare an output with its original, and their weighted sum.
 
-    `vgg_factor` is what the VGG terms are multiplied by; `calibrate` sets it. `random` is where the
-    moves of `vgg_moves` are drawn from, on the device of the images.
+    `own` are the functions of `loss.own_terms`, by their names. `vgg_factor` is what the VGG terms
+    are multiplied by; `calibrate` sets it. `random` is where the moves of `vgg_moves` are drawn
+    from, on the device of the images.
     """
 
     vgg_factor: Tensor
 
-    def __init__(self, loss: Loss, vgg: VGGFeatures | None) -> None:
+    def __init__(self, loss: Loss, vgg: VGGFeatures | None, own: Mapping[str, Term] = {}) -> None:
         super().__init__()
         self.loss = loss
         self.vgg = vgg
-        self.weights = {"mse": loss.mse, **loss.vgg, "total_variation": loss.total_variation}
+        self.own = dict(own)
+        self.weights = {
+            "mse": loss.mse,
+            **loss.vgg,
+            "total_variation": loss.total_variation,
+            **{name: term.weight for name, term in loss.own_terms.items()},
+        }
         self.random: torch.Generator | None = None
         self.register_buffer("vgg_factor", torch.ones(()))
 
@@ -77,6 +85,8 @@ class ContentLoss(nn.Module):
                 terms[name] = self.vgg_factor * vgg_distance(a, b)
         if self.loss.total_variation:
             terms["total_variation"] = total_variation(sr)
+        for name, term in self.own.items():
+            terms[name] = called(term, self.loss.own_terms[name].term, sr, hr)
         return terms
 
     def _moved(self, *images: Tensor) -> tuple[Tensor, ...]:

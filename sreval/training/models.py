@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,8 +24,14 @@ from sreval.files import sha256_file, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import get_protocol
-from sreval.networks.architecture import Architecture, ModelFile, parameter_count
+from sreval.networks.architecture import (
+    Architecture,
+    ModelFile,
+    OwnArchitecture,
+    parameter_count,
+)
 from sreval.networks.inference import Inference
+from sreval.networks.own import running, whole
 from sreval.networks.weights import Provenance, load_network, read_provenance, write_weights
 from sreval.reading import read_json
 from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
@@ -84,9 +90,10 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """Trainable numbers of the recipe's network."""
-        with torch.device("meta"):
-            return parameter_count(self.recipe.network.build())
+        """Trainable numbers of the recipe's network; of the user's own, its code is imported."""
+        network = self.recipe.network
+        with nullcontext() if network.own else torch.device("meta"):
+            return parameter_count(network.build())
 
     def facts(self) -> dict[str, Any]:
         """What there is to say of it: name, about, network, parameters, weights and where from."""
@@ -137,13 +144,14 @@ class Model:
                 f"{self.name} has no weights: {self.weights}.",
                 f"Train it: `sreval train {self.given} --data PHOTOGRAPHS`.",
             )
-        network, provenance = load_network(self.weights)
+        provenance = self.provenance
         if provenance.architecture not in [recipe.network for recipe in recipes]:
             raise WeightsError(
                 f"{self.weights}: field 'architecture' is {provenance.architecture!r}, which no "
                 f"profile of {self.folder / ModelFile.RECIPE} uses.",
                 "Publish the weights again, from a run of this recipe.",
             )
+        network, _ = load_network(self.weights, provenance.architecture)
         _check_output(self.weights, network, provenance.architecture)
         _check_recipe(self, provenance)
         path = self.folder / ModelFile.CARD
@@ -219,9 +227,10 @@ def _check_recipe(model: Model, provenance: Provenance) -> None:
 
 def _check_output(path: Path, network: torch.nn.Module, architecture: Architecture) -> None:
     channels = 3 if architecture.colour == "rgb" else 1
-    with torch.inference_mode():
+    sides = whole(architecture) if isinstance(architecture, OwnArchitecture) else (16, 16)
+    with torch.inference_mode(), running(architecture.name):
         middle = sum(architecture.input_range) / 2
-        image = network(torch.full((1, channels, 16, 16), middle))
+        image = network(torch.full((1, channels, *sides), middle))
     low, high = architecture.output_range
     grey = float(image.mean() - low) / (high - low)
     if not (image.isfinite().all() and 0.25 < grey < 0.75):
@@ -299,7 +308,8 @@ def publish(
         raise UsageError(
             f"{folder} trained another network than profile {profile!r} of {run.recipe.name} "
             "names.",
-            "Put the change into a recipe of your own, under ./models, and train that.",
+            "Put the change into a recipe of your own, under ./models, and train that: a network "
+            "that Python gave needs name = 'python:module:Class' and its arguments there.",
         )
     recipe = (content.find("models", run.model) / ModelFile.RECIPE).read_bytes()
     models = _writable(to)
@@ -309,7 +319,7 @@ def publish(
             f"{target} already has weights.",
             f"Add {option('--replace', 'replace=True')} to overwrite them.",
         )
-    network, provenance = load_network(_result(folder))
+    network, provenance = load_network(_result(folder), run.recipe.network)
     unfinished = target.with_name(f".{target.name}.part")
     new = not models.exists()
     try:

@@ -23,11 +23,12 @@ from pydantic import (
 )
 
 from sreval import content
-from sreval.config import Config, FieldError, config_text, parse_toml
+from sreval.config import Config, FieldError, config_text, validated
 from sreval.errors import UsageError, option, unknown_name
 from sreval.files import sha256_bytes
 from sreval.images.degradations import Degradation, known_degradation, open_degradation
-from sreval.networks.architecture import Architecture
+from sreval.networks.architecture import Architecture, CodeName, OwnArchitecture
+from sreval.networks.recipes import Named, merged_with, read_profiles
 from sreval.reading import from_toml
 
 KEPT_ASIDE = "kept_aside"
@@ -39,6 +40,34 @@ _LENGTHS = ("optimisation.updates", "optimisation.minutes")
 def change(key: str, value: object) -> str:
     """How a user changes one setting of a recipe."""
     return option(f"--set {key}={value}", f"changes={{{key!r}: {value!r}}}")
+
+
+LOGGED = (
+    *("step", "mse", "vgg22", "vgg54", "recursion", "adversarial", "total_variation"),
+    *("discriminator", "d_hr", "d_sr", "learning_rate", "rate", "seconds"),
+)
+"""The columns of losses.csv, which no other term may take."""
+
+
+class OwnTerm(Config):
+    """A loss term of the user's own.
+
+    It is called with sr and hr, (N, C, H, W) in [-1, 1], and returns a float tensor without
+    dimensions, through which a gradient reaches sr. Of a torch.nn.Module one object is made, on the
+    device; its parameters are not trained, and a checkpoint doesn't hold it.
+    """
+
+    term: CodeName
+    """`python:module:name` of a function or of a torch.nn.Module that needs no arguments."""
+    weight: NonNegativeFloat
+    """Its weight; a term of weight 0 is not computed."""
+    name: str = Field(default="", max_length=60, pattern=r"^([A-Za-z][A-Za-z0-9_.-]*)?$")
+    """What losses.csv and the card call it; empty: the function's own name."""
+
+    @property
+    def called(self) -> str:
+        """Its name in losses.csv."""
+        return self.name or self.term.rpartition(":")[2]
 
 
 def _degradation(given: object) -> object:
@@ -81,6 +110,8 @@ class Loss(Config):
     """How the VGG terms are scaled, see above."""
     vgg_moves: bool = False
     """Whether VGG sees both images moved alike, see above."""
+    own: tuple[OwnTerm, ...] = ()
+    """Terms of the user's own, each a table `[[loss.own]]`."""
 
     @property
     def vgg(self) -> dict[str, float]:
@@ -88,12 +119,31 @@ class Loss(Config):
         weights = {"vgg22": self.vgg22, "vgg54": self.vgg54}
         return {name: weight for name, weight in weights.items() if weight}
 
+    @property
+    def own_terms(self) -> dict[str, OwnTerm]:
+        """Those of the user's own that count, by their names in losses.csv."""
+        return {term.called: term for term in self.own if term.weight}
+
     @model_validator(mode="after")
     def _has_content(self) -> Loss:
-        if not (self.mse or self.vgg):
+        if not (self.mse or self.vgg or self.own_terms):
             raise ValueError(
                 "mse, vgg22 and vgg54 are all 0: nothing ties the output to the original"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Loss:
+        names = [term.called for term in self.own]
+        for place, name in enumerate(names):
+            if name in LOGGED or name in names[:place]:
+                raise FieldError(
+                    f"the term is called {name!r}, as another column of losses.csv",
+                    "own",
+                    place,
+                    "term",
+                    remedy="Give the term a name: name = ...",
+                )
         return self
 
 
@@ -278,7 +328,14 @@ class Recipe(Config):
                 self.data.degrade.require_scale(self.network.scale)
             except UsageError as error:
                 raise FieldError(error.message, "data", "degrade", remedy=error.remedy) from None
-        alone = not (self.loss.vgg or self.loss.adversarial or self.loss.recursion)
+        if isinstance(self.network, OwnArchitecture):
+            whole = self.network.scale * self.network.multiple
+            if self.data.crop % whole:
+                raise ValueError(
+                    f"data.crop must be a multiple of {whole}, network.scale x network.multiple"
+                )
+        terms = self.loss
+        alone = not (terms.vgg or terms.adversarial or terms.recursion or terms.own_terms)
         if self.optimisation.precision == "fp16" and not alone:
             raise ValueError(
                 "fp16 works with mse alone: set optimisation.precision to bf16 or fp32"
@@ -298,6 +355,13 @@ class Recipe(Config):
             )
         return self
 
+    @property
+    def own_code(self) -> tuple[str, ...]:
+        """The names of the user's own code that a run of it loads."""
+        network = (self.network.name,) if self.network.own else ()
+        terms = dict.fromkeys(term.term for term in self.loss.own_terms.values())
+        return (*network, *terms)
+
     def identity(self) -> dict[str, Any]:
         """All that decides the weights."""
         return self.model_dump(mode="json", exclude={"about", "choices", "run"})
@@ -315,30 +379,36 @@ class Recipe(Config):
 
 
 def load_recipe(
-    name: str, profile: str = "paper", changes: Mapping[str, Any] | None = None
+    name: str,
+    profile: str = "paper",
+    changes: Mapping[str, Any] | None = None,
+    network: str = "",
 ) -> Recipe:
     """The recipe of a model (a name or a folder) with a profile and then `changes` applied.
 
+    A network of the name `network` takes the place of its own, with the same interface.
     `changes` maps dotted keys to values, as `parse_changes` makes them; one of
     `optimisation.updates` and `optimisation.minutes` replaces the other. Raises
     UsageError naming the file, the field, the bad value and the remedy.
     """
     path = content.find("models", name) / "recipe.toml"
     text = config_text(path)
-    raw, profiles = _read(text, path)
+    raw, profiles = read_profiles(text, path)
     if profile not in profiles:
         raise unknown_name(f"profile of {path}", profile, profiles)
-    merged = _merged(raw, profiles[profile])
+    merged = merged_with(raw, profiles[profile])
     data = merged.get("data")
     named = data.get("degrade") if isinstance(data, Mapping) else None
     if isinstance(named, str) and named.endswith(".toml"):
-        merged = _merged(merged, {"data": {"degrade": path.parent / content.user_path(named)}})
+        merged = merged_with(merged, {"data": {"degrade": path.parent / content.user_path(named)}})
     changes = dict(changes or {})
     for length, other in (_LENGTHS, _LENGTHS[::-1]):
         if length in changes:
             changes.setdefault(other, None)
     for key, value in changes.items():
-        merged = _merged(merged, _nested(key, value))
+        merged = merged_with(merged, _nested(key, value))
+    if network:
+        merged["network"] = _in_place(merged.get("network"), network, path)
     recipe = Recipe.checked(
         merged, f"{path} (profile {profile})", text, [("profiles", profile), ()]
     )
@@ -351,10 +421,23 @@ def load_recipe(
     return recipe
 
 
+def _in_place(table: object, name: str, path: Path) -> dict[str, Any]:
+    """The table of a network of that name which takes and returns what the recipe's does."""
+    try:
+        own = validated(Named, {"network": table}).network
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}.", "Fix the value.") from None
+    if isinstance(own, OwnArchitecture):
+        same = own.name == name
+        return own.model_dump() | {"name": name, "arguments": own.arguments if same else {}}
+    keys = ("scale", "colour", "input_range", "output_range")
+    return {"name": name, **{key: getattr(own, key) for key in keys}}
+
+
 def profile_names(name: str) -> list[str]:
     """The profiles of a model's recipe in the file's order."""
     path = content.find("models", name) / "recipe.toml"
-    return list(_read(config_text(path), path)[1])
+    return list(read_profiles(config_text(path), path)[1])
 
 
 def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
@@ -374,6 +457,15 @@ def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
+def as_toml(value: Any) -> str:
+    """A value as TOML writes it in one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(k)} = {as_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(as_toml, value)) + "]"
+    return json.dumps(value)
+
+
 def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> str | None:
     """The dotted name of the first field in which two identities differ, with both values."""
     for key in sorted(a.keys() | b.keys()):
@@ -384,24 +476,6 @@ def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "
         elif x != y:
             return f"{prefix}{key} = {x!r} and {y!r}"
     return None
-
-
-def _read(text: str, path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """A recipe's own fields, and the changes that each of its profiles makes."""
-    raw = parse_toml(text, path)
-    profiles = raw.pop("profiles", {})
-    if not (isinstance(profiles, dict) and all(isinstance(p, dict) for p in profiles.values())):
-        raise UsageError(f"{path}: profiles are tables of changes.", "Write [profiles.paper].")
-    return raw, profiles
-
-
-def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in change.items():
-        old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
-    return result
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from sreval import content
 from sreval.devices import pick_device, slow_bf16
@@ -20,7 +21,9 @@ from sreval.errors import TrainingError, UsageError, WeightsError, counted, inst
 from sreval.files import claim, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile
-from sreval.networks.weights import Stage, load_model
+from sreval.networks.own import Term
+from sreval.networks.weights import Stage, load_model, read_provenance
+from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
 from sreval.training.cards import history
 from sreval.training.checkpoint import (
@@ -37,7 +40,7 @@ from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
 from sreval.training.models import FACTS
 from sreval.training.packs import Photographs, megapixels, open_pack
-from sreval.training.recipe import Recipe, load_recipe
+from sreval.training.recipe import Recipe, as_toml, load_recipe
 from sreval.training.sampler import Sampler
 from sreval.training.validation import Validator, check_validation, kept_aside
 
@@ -53,6 +56,8 @@ class Request:
     length is `steps` updates, `minutes` of training, or the time up to `until`, instead of the
     profile's.
     Photographs named in `different` may look like a test image: their owner says they show another.
+    `network` takes the place of what the recipe's would be, and `losses` that of its own terms: by
+    name, a function and its weight.
     With `resume` a run goes on from the last checkpoint in `out`, or begins where there is none.
     """
 
@@ -69,6 +74,8 @@ class Request:
     minutes: float | None = None
     until: datetime | None = None
     different: Sequence[str] = ()
+    network: nn.Module | None = None
+    losses: Mapping[str, tuple[Term, float]] | None = None
 
     def resume_command(self, out: Path) -> str:
         """What a user types to go on with an interrupted run, after `sreval train`."""
@@ -83,7 +90,7 @@ class Request:
         if self.until is not None:
             words += ["--until", self.until.isoformat(timespec="minutes")]
         for key, value in (self.changes or {}).items():
-            words += ["--set", f"{key}={_toml(value)}"]
+            words += ["--set", f"{key}={as_toml(value)}"]
         for name in self.different:
             words += ["--different", name]
         if self.device != "auto":
@@ -116,7 +123,8 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
 
     # what is asked for, and where
     changes = _changes(request)
-    recipe = load_recipe(request.name, request.profile, changes)
+    given = "" if request.network is None else code_name(type(request.network))
+    recipe = load_recipe(request.name, request.profile, changes, given)
     out = request.out or Path("runs") / f"{recipe.name}-{request.profile}"
     checkpoints = list_checkpoints(out)
     if checkpoints and not request.resume:
@@ -134,7 +142,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     device = torch.device(pick_device(request.device))
     # what may be missing is looked for before the photographs are packed
     check_validation(recipe)
-    learner = Learner(recipe, device)
+    learner, code = _learner(request, recipe, device)
     pack, checked = _checked_pack(request, recipe, line)
     validator = Validator(recipe, device, pack)
     aside = kept_aside(pack, recipe.data.kept_aside)
@@ -153,7 +161,8 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         if progress.step:
             # the sampler's state is one device's own; the first batches have been learnt from
             sampler.random.manual_seed(recipe.optimisation.seed + progress.step)
-    _add_stage(progress, request, changes, recipe, pack)
+    _note_code(progress, code, line)
+    _add_stage(progress, request, changes, recipe, pack, code)
     seconds = _seconds(request, recipe, progress)
     progress.total = recipe.optimisation.updates or progress.total
     if seconds is not None and seconds > 1.01 * progress.given:
@@ -229,9 +238,47 @@ def _changes(request: Request) -> dict[str, Any]:
         changes["optimisation.minutes"] = request.minutes
     if request.until is not None:
         changes["optimisation.minutes"] = round(_until(request.until) / 60, 2)
+    if request.losses is not None:
+        changes["loss.own"] = [
+            {"term": code_name(term), "weight": weight, "name": name}
+            for name, (term, weight) in request.losses.items()
+        ]
     if request.precision is not None:
         changes["optimisation.precision"] = request.precision
     return changes
+
+
+def code_name(given: object) -> str:
+    """What a recipe calls an object of the running program."""
+    kind = given if hasattr(given, "__qualname__") else type(given)
+    return f"python:{getattr(kind, '__module__', None) or '__main__'}:{kind.__qualname__}"
+
+
+def _learner(
+    request: Request, recipe: Recipe, device: torch.device
+) -> tuple[Learner, dict[str, str]]:
+    """The networks and losses, and the SHA-256 of the user's own code among them, by name."""
+    losses = {name: term for name, (term, _) in (request.losses or {}).items()}
+    try:
+        learner = Learner(recipe, device, request.network, losses)
+    except UsageError as error:
+        if not recipe.own_code:
+            raise
+        path = content.find("models", request.name) / ModelFile.RECIPE
+        raise UsageError(f"{path}: {error.message}", error.remedy) from error
+    return learner, {name: code_sha256(name) for name in recipe.own_code}
+
+
+def _note_code(progress: Progress, code: Mapping[str, str], line: ProgressLine) -> None:
+    """Say, and keep for the card, when code has changed since the weights that a run goes on from.
+
+    That is no refusal: a comment may have changed, and the weights are there.
+    """
+    before = progress.stages[-1]["code"] if progress.stages else {}
+    for name in code_changes(before, code):
+        note = f"the code of {name} changed after {progress.step} updates"
+        progress.notes.append(note)
+        line.say(f"Not what one run would give: {note}")
 
 
 def _seconds(request: Request, recipe: Recipe, progress: Progress) -> float | None:
@@ -258,6 +305,7 @@ def _add_stage(
     changes: Mapping[str, Any],
     recipe: Recipe,
     pack: Photographs,
+    code: dict[str, str],
 ) -> None:
     """Put this run behind those that led to the weights it began with; `_begin` did with those."""
     begun = progress.stages[-1] if progress.stages else {}
@@ -272,17 +320,9 @@ def _add_stage(
         started_from=begun.get("started_from", ""),
         data_sha256=pack.sha256,
         photographs=len(pack.photographs),
+        code=code,
     )
     progress.stages = [*progress.stages[:-1], own.model_dump(mode="json")]
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it in one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)
 
 
 def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
@@ -409,6 +449,14 @@ def _begin(recipe: Recipe, start: Path | None, learner: Learner, data_sha256: st
             f"{recipe.name} starts from {recipe.starts_from}, which has no weights: {path}.",
             f"Train {recipe.starts_from} first, or name a weight file with "
             f"{option('--from', 'start=')}.",
+        )
+    scale = read_provenance(path).architecture.scale
+    if scale != recipe.network.scale:
+        raise TrainingError(
+            f"{path} holds weights of scale {scale}, but {recipe.name} has network.scale = "
+            f"{recipe.network.scale}.",
+            f"Start from weights of that scale, with {option('--from', 'start=')}, or from "
+            "scratch: leave out starts_from.",
         )
     network, provenance, sha256 = load_model(path, recipe.network)
     learner.start_from(network)

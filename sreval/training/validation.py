@@ -98,7 +98,7 @@ class Validator:
         """
         # one image after the other, so that a set of large ones needs no more memory
         inference = Inference.of(network, self.recipe.network, device=self.device, batch=1)
-        metrics = self.recipe.run.metrics
+        metrics, scale = self.recipe.run.metrics, self.recipe.network.scale
         found: dict[str, dict[str, list[float]]] = {
             protocol.name: {metric: [] for metric in metrics} for protocol in protocols
         }
@@ -110,9 +110,9 @@ class Validator:
             image = inference.upscale([low])[0]
             for score in reference.score(image, protocols, metrics):
                 found[score.protocol][score.metric].append(score.value)
-            peaks.append(grid_peak(grey_of(image)))
+            peaks.append(grid_peak(grey_of(image), scale))
             if len(rows) < _CROPS:
-                large = upscale(low, self.recipe.network.scale)
+                large = upscale(low, scale)
                 rows.append(np.hstack([_middle(x) for x in (large, image, high)]))
         flat = flat_colours(inference)
         known = [peak for peak in peaks if not np.isnan(peak)]
@@ -214,7 +214,6 @@ FLAT_COLOURS = (
 )
 """Mid, dark and light grey; red, green and blue of moderate saturation."""
 
-_LEAST_SIDE = 32
 _FLAT_SIDE, _FLAT_BORDER = 40, 14
 _ROUNDING = 1e-24
 
@@ -242,16 +241,22 @@ def flat_colours(inference: Inference) -> Flat:
     return Flat(float(pattern.max()), float(offset.max()))
 
 
-def grid_peak(grey: npt.NDArray[np.generic]) -> float:
-    """How much an image repeats every 4 and every 2 pixels, as a x4 network in two steps may.
+def grid_periods(scale: int) -> list[int]:
+    """The periods, in pixels, of the grids that a network of that scale may leave: its divisors."""
+    return [period for period in range(scale, 1, -1) if scale % period == 0]
 
-    grey: (h, w), any range; see `grey_of`. The mean, over the five frequencies of period 4 and 2
-    (both axes, and the diagonal of period 4), of the energy in the 3x3 places there over that of
-    the places 3 to 6 away. Without a grid it is near 1, for the originals of Set5 2.3 in the
-    median; for a flat image 0; NaN where a side is under 32, as the places would then overlap.
+
+def grid_peak(grey: npt.NDArray[np.generic], scale: int = 4) -> float:
+    """How much an image repeats every `scale` pixels, or every so many as one step may enlarge.
+
+    grey: (h, w), any range; see `grey_of`. The mean, over the frequencies of the periods that
+    divide the scale (both axes, and the diagonal of the scale; five at x4, of 4 and 2), of the
+    energy in the 3x3 places there over that of the places 3 to 6 away. Without a grid it is near
+    1, for the originals of Set5 at x4 2.3 in the median; for a flat image 0; NaN where a side is
+    under 8 times the scale, as the places would then overlap, and at scale 1.
     """
-    height, width = (side // 8 * 8 for side in grey.shape)
-    if min(height, width) < _LEAST_SIDE:
+    height, width = (side // (2 * scale) * 2 * scale for side in grey.shape)
+    if min(height, width) < 8 * scale or scale == 1:
         return float("nan")
     cut = grey[:height, :width].astype(np.float64)
     power = np.abs(np.fft.fft2(cut - cut.mean())) ** 2
@@ -259,13 +264,8 @@ def grid_peak(grey: npt.NDArray[np.generic]) -> float:
     y, x = np.ogrid[-6:7, -6:7]
     away = np.maximum(abs(y), abs(x))
     ratios = []
-    for row, column in (
-        (height // 4, 0),
-        (0, width // 4),
-        (height // 2, 0),
-        (0, width // 2),
-        (height // 4, width // 4),
-    ):
+    sides = [place for n in grid_periods(scale) for place in ((height // n, 0), (0, width // n))]
+    for row, column in (*sides, (height // scale, width // scale)):
         around = power[(row + y) % height, (column + x) % width]
         peak, background = around[away <= 1].mean(), around[away >= 3].mean()
         ratios.append(peak / background if background else np.inf if peak else 0.0)

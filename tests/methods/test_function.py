@@ -19,7 +19,7 @@ from sreval.images.datasets import Dataset, Item
 from sreval.images.io import write_png
 from sreval.images.resize import downscale
 from sreval.methods import Upscaler, make_upscaler
-from sreval.methods.dependencies import forget_modules
+from sreval.own_code import forget_modules
 
 UInt8 = npt.NDArray[np.uint8]
 Make = Callable[..., Upscaler]

@@ -1,4 +1,4 @@
-"""What a function of a user's own depends on: the modules it loads, the files it names.
+"""A user's own code: imported by name, and what it depends on, the modules that it loads.
 
 Of the modules the user's own count, not Python's and not installed packages: those that the
 function's module imports, directly or through others of the user's own, and those below the
@@ -12,17 +12,18 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import sreval
-from sreval.errors import UsageError, listed
+from sreval.errors import UsageError, told
 from sreval.files import sha256_bytes
-from sreval.methods.declarations import NETWORK
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _NOT_OWN = (Path(sysconfig.get_path("stdlib")).resolve(), Path(sreval.__file__).resolve().parent)
@@ -32,7 +33,7 @@ _NOT_OWN = (Path(sysconfig.get_path("stdlib")).resolve(), Path(sreval.__file__).
 class _Loaded:
     """A module as it was when it was first seen, and the names that its source imports."""
 
-    module: ModuleType
+    module: ModuleType | None
     path: Path
     sha256: str
     imports: frozenset[str]
@@ -47,40 +48,30 @@ _left: set[str] = set()
 """Modules that were there when the last run ended."""
 
 
-def split_files(text: str) -> tuple[str, dict[str, Path], dict[str, str]]:
-    """``module:name,weights=FILE,scale=2,...``: the name, its files by key, what is declared of it.
-
-    Paths are absolute. A path may contain a comma: the longest reading that is a file counts.
-    Raises UsageError for a part that neither names a file nor declares anything, and for a key that
-    is given twice.
-    """
-    name, *parts = text.split(",")
-    files: dict[str, Path] = {}
-    declared: dict[str, str] = {}
-    while parts:
-        key, equals, value = parts[0].partition("=")
-        if not equals or not key.isidentifier():
-            raise UsageError(
-                f"Can't read {parts[0]!r} in python:{text}.",
-                "Name a file that it reads as in python:module:name,weights=FILE, or declare one "
-                f"of {listed(NETWORK, 9)} as in scale=2.",
-            )
-        if key in files or key in declared:
-            raise UsageError(f"python:{text} names {key!r} twice.", "Give each file its own key.")
-        if key in NETWORK:
-            declared[key], parts = value, parts[1:]
-            continue
-        for count in range(len(parts), 0, -1):
-            path = Path(",".join(parts[:count])[len(key) + 1 :]).expanduser()
-            if path.is_file():
-                files[key], parts = path.resolve(), parts[count:]
-                break
-        else:
-            raise UsageError(
-                f"python:{text} names a file that isn't there: {value!r}.",
-                f"Check the path; name files, not folders. To declare: {listed(NETWORK, 9)}.",
-            )
-    return name, files, declared
+def load_object(path: str) -> Any:
+    """What ``module:name`` is, the current folder searched first. Raises UsageError."""
+    module_name, _, function_name = path.partition(":")
+    if not function_name:
+        raise UsageError(
+            f"python:{path} names a module alone.", "Write python:package.module:name."
+        )
+    here = str(Path.cwd())
+    if here in sys.path:
+        sys.path.remove(here)
+    # It stays there: a function may import its neighbours only when it is called.
+    sys.path.insert(0, here)
+    try:
+        with redirect_stdout(sys.stderr):  # what it prints is no answer of a command
+            module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"Can't import {module_name}: {told(error)}.",
+            "Install it, or run sreval in the folder that holds it.",
+        ) from error
+    found = getattr(module, function_name, None)
+    if found is None:
+        raise UsageError(f"{module_name} has no {function_name!r}.", "Check the name.")
+    return found
 
 
 def forget_modules() -> None:
@@ -140,17 +131,58 @@ def own_modules(root: str) -> dict[str, str]:
     return {str(_loaded[name].path): _loaded[name].sha256 for name in sorted(names)}
 
 
-def _reached(root: str, here: Path) -> set[str]:
-    """The user's own modules that ``root`` imports, with those that these import, and itself."""
-    found: set[str] = set()
+def code_sha256(path: str) -> str:
+    """SHA-256 of the code of ``python:module:name``; empty where its module has no file.
+
+    It covers that module and the user's own modules that it imports, directly or through others,
+    be they loaded by now or not. It is the same wherever they lie.
+    """
+    root = path.removeprefix("python:").partition(":")[0]
+    reached = _reached(root, Path.cwd(), unloaded=True)
+    files = {f"{seen.path.name} {seen.sha256}" for seen in reached.values()}
+    return sha256_bytes("\n".join(sorted(files)).encode()) if root in reached else ""
+
+
+def code_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The names whose `code_sha256` differs, of those that both know."""
+    known = [name for name in before if before[name] and now.get(name)]
+    return [name for name in known if before[name] != now[name]]
+
+
+def _reached(root: str, here: Path, unloaded: bool = False) -> dict[str, _Loaded]:
+    """The user's own modules that ``root`` imports, with those that these import, and itself.
+
+    Of those that nothing has loaded yet only where they too are asked for.
+    """
+    found: dict[str, _Loaded] = {}
     waiting = [root]
     while waiting:
         name = waiting.pop()
+        if name in found:
+            continue
         seen = _see(name, here, whatever=name == root)
-        if name not in found and seen:
-            found.add(name)
+        if seen is None and unloaded and name not in sys.modules:
+            seen = _unloaded(name, here)
+        if seen:
+            found[name] = seen
             waiting += seen.imports
     return found
+
+
+def _unloaded(name: str, here: Path) -> _Loaded | None:
+    """A module of the user's own as an import would find it, which runs none of its code."""
+    places: Sequence[str] | None = None
+    spec = None
+    for prefix in _with_packages(name):
+        if spec is not None and places is None:
+            return None  # a name in a module that is no package
+        spec = PathFinder.find_spec(prefix, places)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    path = _own_path(spec.origin, here, False) if spec and spec.origin else None
+    package = name if places is not None else name.rpartition(".")[0]
+    return _read(path, package, None) if path else None
 
 
 def _see(name: str, here: Path, whatever: bool = False) -> _Loaded | None:
@@ -165,10 +197,14 @@ def _see(name: str, here: Path, whatever: bool = False) -> _Loaded | None:
     path = _own_path(file, here, whatever)
     if path is None:
         return None
-    data = path.read_bytes()
-    imports = frozenset(_imports(data, module)) if path.suffix == ".py" else frozenset()
-    _loaded[name] = _Loaded(module, path, sha256_bytes(data), imports)
+    _loaded[name] = _read(path, getattr(module, "__package__", None) or "", module)
     return _loaded[name]
+
+
+def _read(path: Path, package: str, module: ModuleType | None) -> _Loaded:
+    data = path.read_bytes()
+    imports = frozenset(_imports(data, package)) if path.suffix == ".py" else frozenset()
+    return _Loaded(module, path, sha256_bytes(data), imports)
 
 
 @cache
@@ -179,9 +215,8 @@ def _own_path(file: str, here: Path, whatever: bool) -> Path | None:
     return path if path.is_file() and (whatever or not foreign) else None
 
 
-def _imports(source: bytes, module: ModuleType) -> Iterator[str]:
+def _imports(source: bytes, package: str) -> Iterator[str]:
     """Every name that a source may import as a module, wherever in it the import stands."""
-    package = getattr(module, "__package__", None) or ""
     with suppress(SyntaxError, ValueError):
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Import):
