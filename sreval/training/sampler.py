@@ -19,6 +19,7 @@ from sreval.errors import DataError, counted
 from sreval.networks.architecture import Architecture
 from sreval.networks.layers import luma
 from sreval.training.packs import Pack
+from sreval.training.ranks import count, rank
 from sreval.training.recipe import Data
 
 UInt8 = npt.NDArray[np.uint8]
@@ -70,7 +71,10 @@ class Sampler:
         self.low = torch.from_numpy(low).to(device)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges."""
+        """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges.
+
+        Of several processes that draw the same, each cuts its own share.
+        """
         n = self.data.batch
         # the n least of exponential variables over their weights: a weighted draw without repeats
         draws = torch.empty_like(self.weights).exponential_(generator=self.random)
@@ -78,6 +82,8 @@ class Sampler:
         corners = (self._uniform(n, 2) * self.places[images]).long()
         # rows backwards, columns backwards, rows for columns: the eight positions of a square
         turns = (self._uniform(n, 3) < 0.5) & (self.data.views == 8)
+        # not a piece of it: so a share of every part in which updates take the batch
+        images, corners, turns = (x[rank() :: count()] for x in (images, corners, turns))
         low = self._cut(self.low, images, corners, turns, 1)
         high = self._cut(self.high, images, corners, turns, self.scale)
         return self._prepared(low, self.architecture.input_range), self._prepared(
