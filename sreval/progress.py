@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -122,23 +122,29 @@ def progress_line(total: int, what: str, unit: str, shown: bool = True) -> tqdm[
 
 
 @contextmanager
-def stop_signals(told: Callable[[], object] = lambda: None) -> Iterator[list[int]]:
+def stop_signals(
+    told: Callable[[], object] = lambda: None, more: Sequence[int] = (), patient: bool = False
+) -> Iterator[list[int]]:
     """A list that the first signal to stop puts its number into; a second acts as it always did.
 
-    The signals are SIGINT, SIGTERM and SIGHUP, the last one not under nohup. ``told`` is called
-    when one came. Python handles signals in its main thread alone: in others the list stays empty.
+    The signals are SIGINT, SIGTERM and SIGHUP, the last one not under nohup, and ``more``. ``told``
+    is called when one came. If ``patient``, a second does nothing: a launcher may hand on what
+    the process has had from the system. Python handles signals in its main thread alone: in others
+    the list stays empty.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    before = {number: signal.getsignal(number) for number in _STOPPING}
+    before = {number: signal.getsignal(number) for number in (*_STOPPING, *more)}
     if before.get(_HANGUP) is signal.SIG_IGN:
         del before[_HANGUP]
 
     def receive(number: int, _frame: FrameType | None) -> None:
+        if received:
+            return
         received.append(number)
-        for each, handler in before.items():
+        for each, handler in () if patient else before.items():
             signal.signal(each, handler)
         told()
 

@@ -40,9 +40,11 @@ def train(
 ) -> Outcome:
     """Train a model by its recipe.
 
-    Test images among the photographs are refused. SIGINT (Ctrl-C) and SIGTERM end the run at its
-    next update, with a checkpoint; ``resume=True`` goes on from there, and on the same machine a
-    run of given updates then has the weights of one that never stopped.
+    Test images among the photographs are refused. SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end the run
+    at its next update, with a checkpoint; ``resume=True`` goes on from there, and on the same
+    machine a run of given updates then has the weights of one that never stopped. After SIGUSR1 a
+    job of Slurm's is put back into the queue. In several processes that torchrun starts, this is
+    one run over all of them.
 
     Args:
         name: a model, such as ``srresnet-mse``, or the path of a folder with a recipe.toml.

@@ -83,18 +83,27 @@ def train(
     """
     from sreval.devices import keep_freed_memory
     from sreval.training.log import ProgressLine
+    from sreval.training.ranks import place
     from sreval.training.recipe import parse_changes
 
     keep_freed_memory()
     settings = parse_changes(changes) | ({"run.light": True} if light else {})
     outcome = api.train(name, until=next_time(until), changes=settings, **chosen)
+    here = place()
     if outcome.signal is not None:
-        line = ProgressLine()
-        line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
-        line.say(f"To go on: sreval train {outcome.request.resume_command(outcome.out)}")
+        if here.rank == 0:
+            line = ProgressLine()
+            line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
+            again = f"sreval train {outcome.request.resume_command(outcome.out)}"
+            several = f", in {here.count} processes as before" if here.count > 1 else ""
+            if not outcome.requeued:
+                line.say(f"To go on{several}: {again}")
+        if outcome.requeued:
+            return
         code = Exit.INTERRUPTED if outcome.signal == signal.SIGINT else 128 + outcome.signal
         raise SystemExit(code)
-    click.echo(str(outcome.weights))
+    if here.rank == 0:
+        click.echo(str(outcome.weights))
 
 
 def next_time(given: datetime | None) -> datetime | None:

@@ -50,3 +50,16 @@ class DRCN(nn.Module):
     def forward(self, low: Tensor) -> Tensor:
         """low: (N, 1, H, W); returns (N, 1, scale * H, scale * W), not clamped."""
         return self.combine(self.outputs(low))
+
+
+class Supervised(nn.Module):
+    """A DRCN of which every recursion is trained: its result, and each recursion's output."""
+
+    def __init__(self, network: DRCN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, low: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """low: (N, 1, H, W); returns `DRCN.forward` and `DRCN.outputs`."""
+        outputs = self.network.outputs(low)
+        return self.network.combine(outputs), outputs

@@ -22,11 +22,16 @@ def upscale_bicubic(x: Tensor, scale: int) -> Tensor:
     The same interpolation as MATLAB's imresize (Keys 1981, a = -0.5, clamped at the border), but
     without its rounding to 8 bits, and differentiable.
     """
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    rows = _matrix(x.shape[2], scale, dtype, x.device)
-    columns = _matrix(x.shape[3], scale, dtype, x.device)
+    x = at_least_fp32(x)
+    rows = _matrix(x.shape[2], scale, x.dtype, x.device)
+    columns = _matrix(x.shape[3], scale, x.dtype, x.device)
     with torch.autocast(x.device.type, enabled=False):
-        return rows @ x.to(dtype) @ columns.T
+        return rows @ x @ columns.T
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    """A tensor of a shorter type in fp32, any other as it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class Bicubic(nn.Module):

@@ -26,6 +26,7 @@ from sreval.files import atomic_folder, write_atomic
 from sreval.networks.weights import Stage, fill, read_tensors, serialise
 from sreval.reading import from_json
 from sreval.training.learner import Learner
+from sreval.training.ranks import gathered, rank
 from sreval.training.recipe import Recipe, first_difference
 
 FORMAT = "sreval-checkpoint-1"
@@ -34,8 +35,6 @@ LIGHT_BYTES = 15_000_000
 
 STARTED = "started from "
 """How the note begins that says which weights a run began with."""
-
-_OWN_RANDOM = "random.own"
 
 _NAME = re.compile(r"^step-(\d+)\.safetensors$")
 
@@ -85,18 +84,19 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint and remove those that the recipe doesn't keep; its path.
 
-    Raises DataError when the disk is full, TrainingError when a weight is not finite; what was
-    kept before is then untouched.
+    Of several processes all call it, and rank 0 writes. Raises DataError when the disk is full,
+    TrainingError when a weight is not finite; what was kept before is then untouched.
     """
     state = _state(learner)
     for name, tensor in state.items():
         if not bool(tensor.isfinite().all()):
             raise TrainingError(f"{name} is not finite after {progress.step} updates.")
     state["random.sampler"] = random.get_state()
-    state["random.cpu"] = torch.get_rng_state()
-    if learner.device.type == "cuda" and learner.recipe.own_code:
-        state[_OWN_RANDOM] = torch.cuda.get_rng_state(learner.device)  # their dropout's
+    for place, own in enumerate(gathered(_random(learner.device))):
+        state |= {_random_name(kind, place): value for kind, value in own.items()}
     path = checkpoint_path(out, progress.step)
+    if rank():
+        return path
     write_atomic(path, serialise(state, _metadata(FORMAT, learner.recipe, progress, data_sha256)))
     run = learner.recipe.run
     named = [entry for entry in list_checkpoints(out) if entry[0] not in run.keep_at]
@@ -124,13 +124,34 @@ def load_checkpoint(
         )
     try:
         random.set_state(tensors.pop("random.sampler"))
-        torch.set_rng_state(tensors.pop("random.cpu"))
-        if (own := tensors.pop(_OWN_RANDOM, None)) is not None and learner.device.type == "cuda":
-            torch.cuda.set_rng_state(own, learner.device)
+        for kind in _random(learner.device):
+            name = _random_name(kind, rank())
+            # there is none of a process more than there were, nor in an older checkpoint
+            if name in tensors or name == "random.cpu":
+                _set_random(kind, tensors[name], learner.device)
     except (KeyError, TypeError, RuntimeError) as error:
         raise _damaged(path, f"its random state: {error}") from None
     _restore(learner, tensors, path)
     return progress
+
+
+def _random(device: torch.device) -> dict[str, Tensor]:
+    """What this process's networks draw from, by the kind of device."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _set_random(kind: str, state: Tensor, device: torch.device) -> None:
+    if kind == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
+
+
+def _random_name(kind: str, rank: int) -> str:
+    return f"random.{kind}.{rank}" if rank else f"random.{kind}"
 
 
 def light_path(out: Path, step: int) -> Path:

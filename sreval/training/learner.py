@@ -13,23 +13,27 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
+from torch.nn.parallel import DistributedDataParallel
 
 from sreval.devices import convolutions
 from sreval.errors import TrainingError
 from sreval.networks.architecture import OwnArchitecture
 from sreval.networks.discriminator import Discriminator, OfPair
-from sreval.networks.layers import in_channels_last
+from sreval.networks.drcn import DRCN, Supervised
+from sreval.networks.layers import at_least_fp32, in_channels_last
 from sreval.networks.own import Term, make_term, try_network, try_term
 from sreval.networks.srresnet import packed
 from sreval.networks.vgg import load_vgg
+from sreval.training.batch_norm import synchronise
 from sreval.training.losses import ContentLoss, discriminator_loss, generator_adversarial
 from sreval.training.muon import Muon
+from sreval.training.ranks import count, mean, rank
 from sreval.training.recipe import Recipe
 from sreval.training.sampler import Sampler
 from sreval.training.soap import Soap
@@ -79,6 +83,7 @@ class Learner:
                 try_network(self.generator, recipe.network, side, device)
         self.optimiser = self._optimiser(self.generator)
         self.discriminator: Discriminator | None = None
+        self._run_discriminator: nn.Module | None = None
         self.discriminator_optimiser: torch.optim.Adam | None = None
         if recipe.loss.adversarial:
             self.discriminator = self._placed(Discriminator(recipe.data.crop))
@@ -90,12 +95,19 @@ class Learner:
             self._averaged = _distinct(self.ema)
             self._current = _distinct(self.generator)
         self._step = torch.tensor(1 - recipe.optimisation.ema, device=device)
-        self._run_generator = self._compiled(packed(self.generator))
+        run: nn.Module = packed(self.generator)
+        if recipe.loss.recursion:
+            assert isinstance(self.generator, DRCN)
+            run = Supervised(self.generator)
+        self._run_generator = self._distributed(self._compiled(run))
         if self.discriminator is not None:
             # not compiled: a compiled pass computes every gradient in each of the two backwards
-            self._run_discriminator = OfPair(self.discriminator)
+            self._run_discriminator = self._distributed(OfPair(self.discriminator))
         if self.content.vgg is not None:
             self.content.vgg = self._compiled(self.content.vgg)
+        if rank():
+            # what networks draw themselves, such as dropout's places
+            torch.manual_seed(recipe.optimisation.seed + rank())
 
     @property
     def result(self) -> nn.Module:
@@ -140,17 +152,30 @@ class Learner:
         """One update from a batch in the network's ranges; every loss term, detached.
 
         With a discriminator, generator and discriminator are updated once each; without
-        `generator_too` the discriminator alone.
+        `generator_too` the discriminator alone. Of several processes each gives its share of a
+        batch, and all have the gradients of the whole.
         """
-        with self.autocast():
-            sr, terms, loss = self._content(low, high)
-        if self.discriminator is None:
-            self._descend(loss, sr.numel())
-        else:
-            terms |= self._adversarial_update(sr, high, loss, generator_too)
+        parts = self.recipe.optimisation.accumulate
+        scale = self._scale(high.numel() // parts)
+        optimisers: list[torch.optim.Optimizer] = [self.optimiser] if generator_too else []
+        if self.discriminator_optimiser is not None:
+            optimisers.append(self.discriminator_optimiser)
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        found: list[Terms] = []
+        for low_part, high_part in zip(low.chunk(parts), high.chunk(parts), strict=True):
+            with self._exchange(last=len(found) == parts - 1):
+                found.append(self._add_gradients(low_part, high_part, generator_too, scale))
+        for optimiser in optimisers:
+            _divide(optimiser, parts * scale)
+        for optimiser in optimisers:
+            optimiser.step()
         if self.ema is not None and generator_too:
             self._average()
-        return {name: term.detach() for name, term in terms.items()}
+        names = found[0]
+        if parts == 1:
+            return {name: term.detach() for name, term in names.items()}
+        return {name: torch.stack([t[name].detach() for t in found]).mean() for name in names}
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
@@ -160,32 +185,59 @@ class Learner:
         with torch.autocast(self.device.type, kind, enabled=kind is not None):
             yield
 
+    def _scale(self, values: int) -> float:
+        """What a loss that is a mean over so many values is multiplied by before the pass back.
+
+        Each value's share of the gradient is too small for fp16, so the loss is scaled by about
+        their number before the pass back, and the gradient divided by it after: Micikevicius et
+        al. 2018, Mixed precision training, section 3.2. A power of 2 costs no rounding.
+        """
+        return 2.0 ** (values // _HEADROOM).bit_length() if self.precision == "fp16" else 1.0
+
+    @contextmanager
+    def _exchange(self, *, last: bool) -> Iterator[None]:
+        """Within, several processes keep their gradients to themselves but for the last part."""
+        with ExitStack() as stack:
+            for module in (self._run_generator, self._run_discriminator):
+                if isinstance(module, DistributedDataParallel) and not last:
+                    stack.enter_context(module.no_sync())
+            yield
+
+    def _add_gradients(self, low: Tensor, high: Tensor, generator_too: bool, scale: float) -> Terms:
+        """Add the gradients of some crops to those that are there; every loss term."""
+        with self.autocast():
+            sr, terms, loss = self._content(low, high)
+        if self.discriminator is None:
+            loss = loss if scale == 1 else scale * loss
+            loss.backward()  # type: ignore[no-untyped-call]
+            return terms
+        return terms | self._add_adversarial(sr, high, loss, generator_too)
+
     def _content(self, low: Tensor, high: Tensor) -> tuple[Tensor, Terms, Tensor]:
         weight = self.recipe.loss.recursion
-        if not weight:
-            sr, hr = self._signed((self._run_generator(low), high))
-            terms = self.content(sr, hr)
-            return sr, terms, self.content.total(terms)
-        outputs: list[Tensor] = self.generator.outputs(low)  # type: ignore[operator]
-        sr, hr = self._signed((self.generator.combine(outputs), high))  # type: ignore[operator]
+        made = self._run_generator(low)
+        result, outputs = made if weight else (made, [])
+        sr, hr = self._signed((result, high))
         terms = self.content(sr, hr)
+        loss = self.content.total(terms)
+        if not weight:
+            return sr, terms, loss
         recursion = torch.stack(
-            [mse_loss(self._signed((o, high))[0].float(), hr) for o in outputs]
+            [mse_loss(at_least_fp32(self._signed((o, high))[0]), hr) for o in outputs]
         ).mean()
-        loss = self.content.total(terms) + weight * recursion
-        return sr, {**terms, "recursion": recursion}, loss
+        return sr, {**terms, "recursion": recursion}, loss + weight * recursion
 
-    def _adversarial_update(
+    def _add_adversarial(
         self, sr: Tensor, hr: Tensor, content: Tensor, generator_too: bool
     ) -> Terms:
-        """Both updates from one pass of the fakes through the discriminator.
+        """The gradients of both from one pass of the fakes through the discriminator.
 
         The generator's loss goes back through that pass to the images alone, the discriminator's
         to its weights alone. Each sees the other network as it was before the updates, as where
         the pass is repeated.
         """
         assert self.discriminator is not None
-        assert self.discriminator_optimiser is not None
+        assert self._run_discriminator is not None
         with self.autocast():
             images = sr.detach().requires_grad_()
             fake, real = self._run_discriminator(images, hr)
@@ -195,44 +247,22 @@ class Learner:
             (slope,) = torch.autograd.grad(
                 self.recipe.loss.adversarial * adversarial, images, retain_graph=True
             )
-            self.optimiser.zero_grad()
             torch.autograd.backward([content, sr], [None, slope])
         weights = list(self.discriminator.parameters())
-        self.discriminator_optimiser.zero_grad()
         loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
-        if generator_too:
-            self.optimiser.step()
-        self.discriminator_optimiser.step()
         return {
             "adversarial": adversarial,
             "discriminator": loss,
-            "d_hr": real.float().sigmoid().mean(),
-            "d_sr": fake.float().sigmoid().mean(),
+            "d_hr": at_least_fp32(real).sigmoid().mean(),
+            "d_sr": at_least_fp32(fake).sigmoid().mean(),
         }
-
-    def _descend(self, loss: Tensor, values: int) -> None:
-        """An update by a loss that is a mean over so many values.
-
-        Each value's share of the gradient is too small for fp16, so the loss is scaled by about
-        their number before the pass back, and the gradient divided by it after: Micikevicius et
-        al. 2018, Mixed precision training, section 3.2. A power of 2 costs no rounding.
-        """
-        self.optimiser.zero_grad()
-        if self.precision != "fp16":
-            loss.backward()  # type: ignore[no-untyped-call]
-        else:
-            scale = 2.0 ** (values // _HEADROOM).bit_length()
-            (scale * loss).backward()  # type: ignore[no-untyped-call]
-            gradients = [p.grad for p in self.generator.parameters() if p.grad is not None]
-            torch._foreach_mul_(gradients, 1 / scale)
-        self.optimiser.step()
 
     def _signed(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Both in [-1, 1], where the losses are taken."""
         low, high = self.recipe.network.output_range
         if (low, high) == (-1.0, 1.0):
             return pair
-        a, b = ((2 * x.float() - (low + high)) / (high - low) for x in pair)
+        a, b = ((2 * at_least_fp32(x) - (low + high)) / (high - low) for x in pair)
         return a, b
 
     @torch.no_grad()
@@ -248,6 +278,8 @@ class Learner:
                 old.copy_(new)
 
     def _placed(self, module: Module) -> Module:
+        if self.recipe.optimisation.batch_norm == "synchronised" and count() > 1:
+            synchronise(module)
         return in_channels_last(module.to(self.device))
 
     def _own_terms(self, given: Mapping[str, Term]) -> dict[str, Term]:
@@ -262,6 +294,10 @@ class Learner:
             try_term(term, own.term, shape, self.device)
             terms[name] = term
         return terms
+
+    def _distributed(self, network: nn.Module) -> nn.Module:
+        # of statistics that batch norm takes per rank, rank 0's count everywhere
+        return DistributedDataParallel(network) if count() > 1 else network
 
     def _optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         o = self.recipe.optimisation
@@ -298,6 +334,14 @@ def _distinct(network: nn.Module) -> tuple[Tensor, ...]:
     return tuple({id(tensor): tensor.detach() for tensor in tensors}.values())
 
 
+def _divide(optimiser: torch.optim.Optimizer, by: float) -> None:
+    """Divide the gradients of all that an optimiser changes."""
+    if by != 1:
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, 1 / by)
+
+
 class Sums:
     """The terms of some updates, added up on the device. `count` is how many."""
 
@@ -324,7 +368,8 @@ class Updates:
         self.names: tuple[str, ...] = ()
         self.window, self.unjudged = Sums(), Sums()
         learner.content.random = sampler.random
-        self.captures = learner.device.type == "cuda" and learner.recipe.run.graph
+        one = count() == 1  # a captured exchange would need NCCL, and all to capture alike
+        self.captures = learner.device.type == "cuda" and learner.recipe.run.graph and one
         self._made = {True: 0, False: 0}
         self._replay: dict[bool, Callable[[], None]] = {}
         self._pending: deque[torch.cuda.Event] = deque()
@@ -359,11 +404,16 @@ class Updates:
             self._replay.clear()
         self._made = {True: 0, False: 0}
 
-    def means(self, sums: Sums) -> dict[str, float]:
-        """The mean of each term over the updates in `sums`; this waits for the device."""
+    def means(self, sums: Sums, *, own: bool = False) -> dict[str, float]:
+        """The mean of each term over the updates in `sums`; this waits for the device.
+
+        Of several processes all ask for it at once, or one for that of its `own` shares.
+        """
         if sums.total is None or not sums.count:
             return {}
-        return dict(zip(self.names, (sums.total / sums.count).tolist(), strict=True))
+        found = sums.total / sums.count
+        values = (found if own else mean(found)).tolist()
+        return dict(zip(self.names, values, strict=True))
 
     def _update(self, generator_too: bool) -> None:
         terms = self.learner.update(*self.sampler.batch(), generator_too)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import textwrap
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -29,9 +30,12 @@ from sreval.training.clock import Clock, Stopwatch
 from sreval.training.learner import Learner, Updates
 from sreval.training.log import Log, ProgressLine
 from sreval.training.losses import CALIBRATION_CROPS
+from sreval.training.ranks import count, decided, largest, rank
 from sreval.training.recipe import Optimisation, Recipe, change
 from sreval.training.sampler import Sampler
 from sreval.training.validation import OutOfTime, Validator
+
+_SIGNALS = (signal.SIGUSR1,) if hasattr(signal, "SIGUSR1") else ()  # Windows has none
 
 DIVERGED = 10.0
 """A run stops when a window's content loss is this many times the least one so far."""
@@ -50,7 +54,8 @@ _WORST = 4.0
 class Training:
     """All parts of one run, put together by `sreval.training.run`.
 
-    `seconds` is its length where it is given minutes, else None.
+    `seconds` is its length where it is given minutes, else None. Of several processes the first
+    alone has a `log`, and is the one that writes, validates and says.
     """
 
     recipe: Recipe
@@ -58,7 +63,7 @@ class Training:
     sampler: Sampler
     validator: Validator
     progress: Progress
-    log: Log
+    log: Log | None
     line: ProgressLine
     out: Path
     data_sha256: str
@@ -66,7 +71,9 @@ class Training:
 
 
 def loop(t: Training) -> int | None:
-    """Train until the recipe's end, or until SIGINT, SIGTERM or SIGHUP; its number, or None.
+    """Train until the recipe's end, or until a signal to stop; its number, or None.
+
+    The signals are SIGINT, SIGTERM, SIGHUP and SIGUSR1.
 
     Raises TrainingError when the loss is not finite or has diverged, naming the last good
     checkpoint, when the device is out of memory, naming a batch that fits, and when the networks
@@ -123,17 +130,19 @@ class _Loop:
     def run(self) -> int | None:
         """Begin; then schedule, update, log, validate and save until the end, or a signal."""
         self._begin()
-        with stop_signals() as received:
+        with stop_signals(more=_SIGNALS, patient=count() > 1) as received:
             while not self.finished:
                 self._schedule()
                 self._update()
                 self._log()
                 if self._validation_due():
                     self._validate_or_save()
-                if received or self._save_due():
+                due = rank() == 0 and self._save_due()
+                number, due = largest(received[0] if received else 0, due)
+                if number or due:
                     self._save()
-                if received:
-                    return received[0]
+                if number:
+                    return int(number)
         return None
 
     def _begin(self) -> None:
@@ -147,7 +156,7 @@ class _Loop:
             # a kill may have come between the checkpoint and the weights
             self._export(ModelFile.WEIGHTS)
         due = not t.progress.step or self._validation_due()
-        if due and not t.log.has_validation(t.progress.step):
+        if due and t.log is not None and not t.log.has_validation(t.progress.step):
             self._validate()
         self.clock.lap()
 
@@ -155,8 +164,7 @@ class _Loop:
         t = self.t
         if t.progress.calibrated:
             return
-        count = -(-CALIBRATION_CROPS // t.recipe.data.batch)
-        batches = (t.sampler.batch() for _ in range(count))
+        batches = (t.sampler.batch() for _ in range(-(-CALIBRATION_CROPS // t.recipe.data.batch)))
         if t.recipe.optimisation.freeze_norm == 0:
             t.learner.freeze_norm()
         t.progress.vgg_factor = t.learner.calibrate(batches)
@@ -166,7 +174,10 @@ class _Loop:
     def _schedule(self) -> None:
         """Set what changes over the run: the learning rate, the average, norms, precision."""
         learner, progress, o = self.t.learner, self.t.progress, self.t.recipe.optimisation
-        done = self.clock.done() if self.t.seconds else progress.step / (progress.total or 1)
+        if self.t.seconds:
+            done = decided(self.clock.done())
+        else:
+            done = progress.step / (progress.total or 1)
         if not self.frozen and done >= o.freeze_norm < 1:
             self.updates.freeze_norm()
             self.frozen = True
@@ -195,13 +206,14 @@ class _Loop:
             raise TrainingError(
                 f"A batch of {t.recipe.data.batch} crops of {t.recipe.data.crop} pixels does not "
                 f"fit into the memory of {t.learner.device}.",
-                _smaller_batch(t.learner, t.sampler),
+                _smaller_batch(t.learner, t.sampler) if count() == 1 else _more_parts(t.recipe),
             )
         progress.step += 1
         self.clock.count(progress.step)
         if math.isinf(progress.best_loss) and self.updates.unjudged.count == 1:
             self.first_loss = self._content_loss(self.updates.means(self.updates.unjudged))
-        self.finished = progress.step == progress.total or self.clock.over()
+        over = t.seconds is not None and decided(self.clock.over())
+        self.finished = progress.step == progress.total or bool(over)
         if self.finished:
             progress.total, progress.given = progress.step, t.seconds or 0.0
 
@@ -211,7 +223,7 @@ class _Loop:
         row = step % t.recipe.run.log_every == 0 or self.finished
         if not (row or t.line.due()):
             return
-        means = self.updates.means(self.updates.window)
+        means = self.updates.means(self.updates.window, own=not row)
         if row:
             bad = next((name for name, value in means.items() if not math.isfinite(value)), None)
             if bad is not None:
@@ -224,7 +236,8 @@ class _Loop:
             more = {"learning_rate": learning_rate, "rate": rate, "seconds": self.clock.seconds()}
             if t.sampler.window is not None:
                 more["waited"] = self._waited()
-            t.log.losses(step, {**means, **more})
+            if t.log is not None:
+                t.log.losses(step, {**means, **more})
         if self.clock.total is None:
             left = ((t.progress.total or step) - step) * self.clock.updating
         else:
@@ -280,20 +293,26 @@ class _Loop:
         if self.finished:
             return True
         if self.clock.total is not None:
-            return self.clock.validation_due()
+            return bool(decided(self.clock.validation_due()))
         return self.t.progress.step % self.t.recipe.run.validate_every == 0
 
     def _validate_or_save(self) -> None:
         """Validate; a validation that fails costs no update."""
+        failed: Exception | None = None
         try:
             self._validate()
-        except Exception:
+        except Exception as error:
+            failed = error
+        if decided(failed is not None):
             self._save()
-            raise
+        if failed is not None:
+            raise failed
 
     def _validate(self) -> None:
         """Scores and a picture to the log, and the best weights so far to their file."""
         t, run, progress = self.t, self.t.recipe.run, self.t.progress
+        if t.log is None:
+            return
         try:
             with self.clock.validation():
                 scores, grid = t.validator.scores(t.learner.result, self.clock.no_time_to_validate)
@@ -330,7 +349,7 @@ class _Loop:
                 save_checkpoint(t.out, t.learner, t.sampler.random, progress, t.data_sha256)
             except TrainingError as error:
                 raise self._stopped(error.message.rstrip(".")) from error
-            if t.recipe.run.light:
+            if t.recipe.run.light and t.log is not None:
                 folder = light_path(t.out, progress.step)
                 save_light(folder, t.learner, progress, t.data_sha256)
             self._export(ModelFile.WEIGHTS)
@@ -338,6 +357,8 @@ class _Loop:
     def _export(self, name: str) -> None:
         """Write the weights as they stand, with the runs that led to them."""
         t, progress = self.t, self.t.progress
+        if t.log is None:
+            return
         progress.stages[-1] |= {
             "updates": progress.step,
             "seconds": progress.seconds,
@@ -363,6 +384,14 @@ class _Loop:
 def _risen(loss: float, times: float) -> float:
     """A loss so many times as large; one of the user's own may be below 0, and rises too."""
     return loss + (times - 1) * abs(loss)
+
+
+def _more_parts(recipe: Recipe) -> str:
+    parts = 2 * recipe.optimisation.accumulate
+    return (
+        f"Take it in more parts, {change('optimisation.accumulate', parts)}, or make data.batch "
+        "or data.crop smaller."
+    )
 
 
 def _smaller_batch(learner: Learner, sampler: Sampler) -> str:

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, softplus
 
+from sreval.networks.layers import at_least_fp32
 from sreval.networks.own import Term, called
 from sreval.networks.vgg import VGGFeatures
+from sreval.training.ranks import mean
 from sreval.training.recipe import Loss
 
 FEATURE_SCALE = 1 / 12.75
@@ -29,7 +31,7 @@ _MOVES = 16
 
 def vgg_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of two feature maps (N, C, H, W), each scaled by 1/12.75."""
-    return FEATURE_SCALE**2 * mse_loss(a.float(), b.float())
+    return FEATURE_SCALE**2 * mse_loss(at_least_fp32(a), at_least_fp32(b))
 
 
 def total_variation(x: Tensor) -> Tensor:
@@ -41,12 +43,13 @@ def total_variation(x: Tensor) -> Tensor:
 
 def generator_adversarial(fake_logits: Tensor) -> Tensor:
     """-log D(G(LR)), batch mean: the non-saturating form, from logits (N,)."""
-    return softplus(-fake_logits.float()).mean()
+    return softplus(-at_least_fp32(fake_logits)).mean()
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """-log D(HR) - log(1 - D(G(LR))), each the batch mean, from logits (N,)."""
-    return softplus(-real_logits.float()).mean() + softplus(fake_logits.float()).mean()
+    real, fake = at_least_fp32(real_logits), at_least_fp32(fake_logits)
+    return softplus(-real).mean() + softplus(fake).mean()
 
 
 class ContentLoss(nn.Module):
@@ -75,7 +78,7 @@ class ContentLoss(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
         """sr, hr: (N, C, H, W) in [-1, 1]; each term that counts, unweighted, VGG as scaled."""
-        sr, hr = sr.float(), hr.float()
+        sr, hr = at_least_fp32(sr), at_least_fp32(hr)
         terms = {"mse": mse_loss(sr, hr)} if self.loss.mse else {}
         if self.vgg is not None:
             seen, original = self._moved(sr, hr) if self.loss.vgg_moves else (sr, hr)
@@ -111,16 +114,17 @@ class ContentLoss(nn.Module):
     def calibrate(self, generator: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
         """Set `vgg_factor` so that the VGG terms' weighted sum equals the MSE; return it.
 
-        Measured over the given (input, target) batches with a copy of the generator, whose batch
-        statistics stay as they are.
+        Measured over the given (input, target) batches, those of all processes, with a copy of the
+        generator, whose batch statistics stay as they are.
         """
         network = copy.deepcopy(generator)
         self.vgg_factor.fill_(1)
         mse = content = torch.zeros((), device=self.vgg_factor.device)
         for low, hr in batches:
-            sr = network(low).float()
+            sr = at_least_fp32(network(low))
             terms = self(sr, hr)
             mse = mse + mse_loss(sr, hr)
             content = content + self.total({name: terms[name] for name in self.loss.vgg})
+        mse, content = mean(torch.stack([mse, content]))
         self.vgg_factor.copy_(mse / content)
         return float(self.vgg_factor)

@@ -204,6 +204,12 @@ class Optimisation(Config):
     has 11 bits and is as fast; it serves losses of `mse` alone.
     `ema` averages the weights, at first over fewer updates: what is validated and exported is
     then the average.
+
+    With `accumulate` an update's batch goes through the networks in so many parts, one after the
+    other, and takes that much less memory. Batch norm sees a part at a time. Of several processes
+    each takes its share of every part; `synchronised` batch norm then has the statistics of all
+    shares together, so that the result doesn't hang on how many processes there are, and `per rank`
+    has each share's own, which asks for less exchange. In a single process they are one.
     """
 
     optimiser: Literal["adam", "soap", "muon"] = "adam"
@@ -236,6 +242,10 @@ class Optimisation(Config):
     """Decay of the averaged weights; 0: no average."""
     discriminator_warmup: NonNegativeInt = 0
     """Updates of the discriminator before the generator's first."""
+    accumulate: PositiveInt = 1
+    """Parts in which a batch is taken, one after the other."""
+    batch_norm: Literal["synchronised", "per rank"] = "synchronised"
+    """Over what several processes take batch norm's statistics: all shares, or each its own."""
     freeze_norm: float = Field(default=1.0, ge=0, le=1)
     """The share of the run after which batch norms keep their statistics."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -320,7 +330,7 @@ class Recipe(Config):
     """How the run is watched and saved."""
 
     @model_validator(mode="after")
-    def _fits_the_network(self) -> Recipe:
+    def _pairs_have_the_scale(self) -> Recipe:
         if self.data.crop % self.network.scale:
             raise ValueError(f"data.crop must be a multiple of the scale {self.network.scale}")
         if self.data.degrade is not None:
@@ -334,6 +344,10 @@ class Recipe(Config):
                 raise ValueError(
                     f"data.crop must be a multiple of {whole}, network.scale x network.multiple"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _losses_fit_the_network(self) -> Recipe:
         terms = self.loss
         alone = not (terms.vgg or terms.adversarial or terms.recursion or terms.own_terms)
         if self.optimisation.precision == "fp16" and not alone:
@@ -348,10 +362,16 @@ class Recipe(Config):
             raise ValueError("loss.vgg_moves needs data.crop to be 32 or more")
         if self.loss.adversarial and self.data.crop % 16:
             raise ValueError("the discriminator needs data.crop to be a multiple of 16")
-        if self.loss.adversarial and self.data.batch * (self.data.crop // 16) ** 2 < 2:
+        parts = self.optimisation.accumulate
+        if self.data.batch % parts:
+            raise ValueError(
+                f"data.batch, {self.data.batch}, must be a multiple of optimisation.accumulate, "
+                f"{parts}"
+            )
+        if self.loss.adversarial and self.data.batch // parts * (self.data.crop // 16) ** 2 < 2:
             raise ValueError(
                 "the discriminator's last batch norm would see a single value: data.batch must be "
-                "2 or more, or data.crop 32 or more"
+                f"{2 * parts} or more, or data.crop 32 or more"
             )
         return self
 

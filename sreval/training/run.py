@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import torch
 from torch import nn
 
 from sreval import content
-from sreval.devices import pick_device, slow_bf16
+from sreval.devices import slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError, counted, install, option
 from sreval.files import claim, write_atomic, write_error
 from sreval.images.known import KNOWN
@@ -25,6 +27,7 @@ from sreval.networks.own import Term
 from sreval.networks.weights import Stage, load_model, read_provenance
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
+from sreval.training import ranks
 from sreval.training.cards import history
 from sreval.training.checkpoint import (
     STARTED,
@@ -40,8 +43,9 @@ from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
 from sreval.training.models import FACTS
 from sreval.training.packs import Photographs, megapixels, open_pack
-from sreval.training.recipe import Recipe, as_toml, load_recipe
+from sreval.training.recipe import Recipe, as_toml, change, load_recipe
 from sreval.training.sampler import Sampler
+from sreval.training.slurm import requeue
 from sreval.training.validation import Validator, check_validation, kept_aside
 
 _SKIPPED_SHOWN = 20
@@ -100,7 +104,10 @@ class Request:
 
 @dataclass(frozen=True, repr=False)
 class Outcome:
-    """How a run ended. `signal` is None when it reached the recipe's end."""
+    """How a run ended. `signal` is None when it reached the recipe's end.
+
+    `requeued` is whether Slurm has its job in the queue again, after SIGUSR1.
+    """
 
     signal: int | None
     step: int
@@ -108,6 +115,7 @@ class Outcome:
     checkpoint: Path
     out: Path
     request: Request
+    requeued: bool = False
 
     def __repr__(self) -> str:
         how = "ended" if self.signal is None else f"stopped by signal {self.signal}"
@@ -115,42 +123,36 @@ class Outcome:
 
 
 def train(request: Request, line: ProgressLine | None = None) -> Outcome:
-    """Run a request to its end or to the first SIGINT, SIGTERM or SIGHUP.
+    """Run a request to its end or to the first SIGINT, SIGTERM, SIGHUP or SIGUSR1.
 
-    Raises a SrevalError for whatever keeps it from beginning or going on.
+    A launcher such as torchrun may call it in several processes, which are then one run; what
+    ends one of them ends all, and the first to know tells. Raises a SrevalError for whatever keeps
+    the run from beginning or going on.
     """
     line = line or ProgressLine()
+    with ranks.joined(request.device) as device:
+        if ranks.rank():
+            with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+                return _train(request, ProgressLine(nowhere), device)
+        return _train(request, line, device)
 
+
+def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcome:
     # what is asked for, and where
     changes = _changes(request)
     given = "" if request.network is None else code_name(type(request.network))
     recipe = load_recipe(request.name, request.profile, changes, given)
+    _refuse_uneven(recipe)
     out = request.out or Path("runs") / f"{recipe.name}-{request.profile}"
-    checkpoints = list_checkpoints(out)
-    if checkpoints and not request.resume:
-        raise UsageError(f"{out} already holds a run of {checkpoints[-1][0]} updates.", _go_on())
-    if not request.data:
-        raise UsageError(
-            "No training photographs given.",
-            f"Name a folder of them, or shards, with {option('--data')}.",
-        )
-    if checkpoints:
-        with _alone_in(out):  # a run that is under way also removes its older checkpoints
-            _refuse_other_validation(out, recipe)
+    checkpoints = _earlier(request, recipe, out)
 
     # networks, photographs, validation
-    device = torch.device(pick_device(request.device))
     # what may be missing is looked for before the photographs are packed
     check_validation(recipe)
     learner, code = _learner(request, recipe, device)
     pack, checked = _checked_pack(request, recipe, line)
     validator = Validator(recipe, device, pack)
-    aside = kept_aside(pack, recipe.data.kept_aside)
-    sampler = Sampler(pack, recipe.data, recipe.network, device, recipe.optimisation.seed, aside)
-    if sampler.too_small:
-        line.say(
-            f"{len(sampler.too_small)} images hold no crop: {', '.join(sampler.too_small[:5])}"
-        )
+    sampler = _sampler(recipe, pack, device, line)
 
     # how far it is, and how far it goes
     if checkpoints:
@@ -161,6 +163,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         if progress.step:
             # the sampler's state is one device's own; the first batches have been learnt from
             sampler.random.manual_seed(recipe.optimisation.seed + progress.step)
+    _refuse_strangers({"updates": progress.step, "photographs": pack.sha256, "recipe": recipe})
     _note_code(progress, code, line)
     _add_stage(progress, request, changes, recipe, pack, code)
     seconds = _seconds(request, recipe, progress)
@@ -180,26 +183,99 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     with _alone_in(out):
         if list_checkpoints(out) != checkpoints:
             raise UsageError(f"Another run has written into {out} meanwhile.", _go_on())
-        facts = _facts(request, recipe, pack) | checked
-        write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
-        if not checkpoints:
-            (out / ModelFile.BEST).unlink(missing_ok=True)
-        log = Log(out, progress.step, anew=not checkpoints)
-        if log.board is None:
-            missing = "The package tensorboard is missing, so no TensorBoard events are written."
-            line.say(f"{missing} {install('tensorboard')}")
+        log = None
+        if ranks.rank() == 0:
+            facts = _facts(request, recipe, pack) | checked
+            write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
+            if not checkpoints:
+                (out / ModelFile.BEST).unlink(missing_ok=True)
+            log = _log(out, progress.step, line, anew=not checkpoints)
         # with --until, what was packed and loaded meanwhile is not the run's
         seconds = _seconds(request, recipe, progress)
         training = Training(
             recipe, learner, sampler, validator, progress, log, line, out, pack.sha256, seconds
         )
         try:
-            signal = loop(training)
+            number = loop(training)
         finally:
             sampler.close()
-            log.close()
+            if log is not None:
+                log.close()
+        ranks.meet()  # the last checkpoint is written
+    again = False
+    if number is not None and number == getattr(signal, "SIGUSR1", None):
+        again = bool(ranks.decided(ranks.rank() == 0 and requeue(line.say)))
     last = list_checkpoints(out)[-1][1]
-    return Outcome(signal, progress.step, out / ModelFile.WEIGHTS, last, out, request)
+    return Outcome(number, progress.step, out / ModelFile.WEIGHTS, last, out, request, again)
+
+
+def _earlier(request: Request, recipe: Recipe, out: Path) -> list[tuple[int, Path]]:
+    """The checkpoints that a run goes on from. Raises UsageError where it mustn't, or can't."""
+    checkpoints = list_checkpoints(out)
+    if checkpoints and not request.resume:
+        raise UsageError(f"{out} already holds a run of {checkpoints[-1][0]} updates.", _go_on())
+    if not request.data:
+        raise UsageError(
+            "No training photographs given.",
+            f"Name a folder of them, or shards, with {option('--data')}.",
+        )
+    if checkpoints:
+        with _alone_in(out):  # a run that is under way also removes its older checkpoints
+            _refuse_other_validation(out, recipe)
+    return checkpoints
+
+
+def _sampler(
+    recipe: Recipe, pack: Photographs, device: torch.device, line: ProgressLine
+) -> Sampler:
+    aside = kept_aside(pack, recipe.data.kept_aside)
+    sampler = Sampler(pack, recipe.data, recipe.network, device, recipe.optimisation.seed, aside)
+    if sampler.too_small:
+        line.say(
+            f"{len(sampler.too_small)} images hold no crop: {', '.join(sampler.too_small[:5])}"
+        )
+    return sampler
+
+
+def _refuse_uneven(recipe: Recipe) -> None:
+    """Raises UsageError for a batch that can't be shared out among the processes."""
+    batch, parts, count = recipe.data.batch, recipe.optimisation.accumulate, ranks.count()
+    if batch % (parts * count):
+        each = f" in {parts} parts each" if parts > 1 else ""
+        fits = -(-batch // (parts * count)) * parts * count
+        raise UsageError(
+            f"data.batch is {batch}, which {count} processes{each} can't share evenly.",
+            f"Make it a multiple of {parts * count}: {change('data.batch', fits)}.",
+        )
+    values = batch // (parts * count) * (recipe.data.crop // 16) ** 2
+    alone = recipe.optimisation.batch_norm == "per rank"
+    if recipe.loss.adversarial and alone and values < 2:
+        raise UsageError(
+            "The discriminator's last batch norm would see a single value in each process.",
+            f"Make data.batch {2 * parts * count} or more, or data.crop 32 or more, or "
+            f"{change('optimisation.batch_norm', 'synchronised')}.",
+        )
+
+
+def _refuse_strangers(own: Mapping[str, object]) -> None:
+    """Raises UsageError where the processes aren't about to do the same."""
+    found = ranks.gathered({name: str(value) for name, value in own.items()})
+    for other, theirs in enumerate(found):
+        for name, value in theirs.items():
+            if value != found[0][name]:
+                raise UsageError(
+                    f"Process {other} and process 0 have different {name}.",
+                    "All machines need the same command and the same files: a folder that all "
+                    f"see for {option('--out')} and {option('--data')}.",
+                )
+
+
+def _log(out: Path, step: int, line: ProgressLine, *, anew: bool) -> Log:
+    log = Log(out, step, anew=anew)
+    if log.board is None:
+        missing = "The package tensorboard is missing, so no TensorBoard events are written."
+        line.say(f"{missing} {install('tensorboard')}")
+    return log
 
 
 def _go_on() -> str:
@@ -291,7 +367,7 @@ def _seconds(request: Request, recipe: Recipe, progress: Progress) -> float | No
 
 def _until(end: datetime) -> float:
     """Seconds from now to `end`. Raises UsageError when it is over."""
-    left = (end - datetime.now(end.tzinfo)).total_seconds()
+    left = ranks.decided((end - datetime.now(end.tzinfo)).total_seconds())
     if left <= 0:
         raise UsageError(
             f"{end:%Y-%m-%d %H:%M} is over.", f"Give {option('--until')} a later time."
@@ -346,6 +422,9 @@ def _refuse_other_validation(out: Path, recipe: Recipe) -> None:
 @contextmanager
 def _alone_in(out: Path) -> Iterator[None]:
     """Write into a folder while no other run does. Raises DataError otherwise."""
+    if ranks.rank():
+        yield
+        return
     try:
         out.mkdir(parents=True, exist_ok=True)
         file = (out / ".lock").open("w", encoding="utf-8")
@@ -396,7 +475,8 @@ def _checked_pack(
     That is the evaluation sets that were compared by hash alone, those that weren't compared, and
     the pairs that look alike and are told apart by the request.
     """
-    pack = open_pack(request.data, recipe.network.scale, line.say)
+    with ranks.one_on_each_machine_first():
+        pack = open_pack(request.data, recipe.network.scale, line.say)
     tests, absent = evaluation_fingerprints()
     told_apart = refuse_leaks(pack.fingerprints(), tests, request.different)
     line.say(
@@ -492,8 +572,10 @@ def _note_hardware(progress: Progress, device: torch.device, line: ProgressLine)
     else:
         hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     hardware += f", torch {torch.__version__}"
+    if ranks.count() > 1:
+        hardware += f", {ranks.count()} processes"
     if progress.hardware and progress.hardware != hardware:
         note = f"resumed after {progress.step} updates on {hardware}, before on {progress.hardware}"
         progress.notes.append(note)
-        line.say(f"Not bit for bit what one machine would give: {note}")
+        line.say(f"Not bit for bit what a run without a break would give: {note}")
     progress.hardware = hardware

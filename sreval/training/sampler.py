@@ -22,6 +22,7 @@ from sreval.errors import DataError, counted
 from sreval.networks.architecture import Architecture
 from sreval.networks.layers import luma
 from sreval.training.packs import Photographs
+from sreval.training.ranks import count, rank
 from sreval.training.recipe import Data, change
 from sreval.training.versions import Version, Versions
 from sreval.training.window import Schedule, Window, how_many_ahead, least_room, threads
@@ -105,7 +106,10 @@ class Sampler:
             self.window.close()
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges."""
+        """Network input (N, C, h, w) and target (N, C, H, W), in the network's own ranges.
+
+        Of several processes that draw the same, each cuts its own share.
+        """
         n = self.data.batch
         if self.window is not None and not self.window.filled:
             self.window.advance(0)
@@ -115,6 +119,8 @@ class Sampler:
         corners = (self._uniform(n, 2) * (self.shapes[images] - self.size + 1)).long()
         # rows backwards, columns backwards, rows for columns: the eight positions of a square
         turns = (self._uniform(n, 3) < 0.5) & (self.data.views == 8)
+        # not a piece of it: so a share of every part in which updates take the batch
+        images, corners, turns = (x[rank() :: count()] for x in (images, corners, turns))
         cut = self._cut if self.device.type == "cpu" else self._gathered
         low, high = cut(images, corners, turns, 1), cut(images, corners, turns, self.scale)
         return self._prepared(low, self.architecture.input_range), self._prepared(

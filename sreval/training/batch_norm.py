@@ -1,0 +1,103 @@
+"""Batch norm (Ioffe and Szegedy 2015, arXiv 1502.03167) over the shares of several processes.
+
+torch's own SyncBatchNorm computes on GPUs alone; this one does on whatever torch.distributed
+exchanges. Tested against nn.BatchNorm2d on the whole batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+_AXES = 0, 2, 3
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d which, while it trains, has the statistics of all processes' shares.
+
+    Parameters, buffers, and all it does in evaluation are nn.BatchNorm2d's. The statistics are
+    computed in fp32 at least, also where the input is of a shorter type. The gradients of weight
+    and bias are those of the own share, as of any layer: DistributedDataParallel takes their mean.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: (N, C, H, W), any float dtype; returns the same."""
+        if not self.training:
+            return super().forward(input)
+        self._check_input_dim(input)
+        result, mean, variance, values = _Normalise.apply(input, self.weight, self.bias, self.eps)
+        if self.running_mean is not None and self.running_var is not None:
+            self._follow(mean, variance * values / (values - 1))
+        return result  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        for running, new in ((self.running_mean, mean), (self.running_var, variance)):
+            assert running is not None
+            made = self.num_batches_tracked.to(running.dtype)
+            step = 1 / made if self.momentum is None else self.momentum
+            running.add_(step * (new.to(running.dtype) - running))
+
+
+class _Normalise(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        variance, mean = torch.var_mean(wide, _AXES, correction=0)
+        count = mean.new_full((1,), x.numel() / x.shape[1])
+        shares = _all([count, mean, variance])
+        values = shares[0].sum()
+        weights = shares[0] / values
+        total = (weights * shares[1]).sum(0)
+        # each share's variance is about its own mean: Chan et al. 1979
+        variance = (weights * (shares[2] + (shares[1] - total).square())).sum(0)
+        scale = (variance + eps).rsqrt()
+        ctx.save_for_backward(x, weight, total, scale, values)
+        factor = scale if weight is None else scale * weight
+        offset = -total * factor if bias is None else bias - total * factor
+        result = torch.addcmul(_wide(offset), wide, _wide(factor)).to(x.dtype)
+        ctx.mark_non_differentiable(total, variance, values)
+        return result, total, variance, values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        x, weight, mean, scale, values = ctx.saved_tensors
+        gradient = gradient.to(scale.dtype)
+        normalised = (x.to(scale.dtype) - _wide(mean)) * _wide(scale)
+        own = torch.stack([gradient.sum(_AXES), (gradient * normalised).sum(_AXES)])
+        slopes = (own[1], own[0]) if weight is not None else (None, None)
+        sums = own.clone()
+        dist.all_reduce(sums)
+        means = sums / values
+        back = gradient - _wide(means[0]) - normalised * _wide(means[1])
+        back = back * _wide(scale if weight is None else scale * weight)
+        return back.to(x.dtype), *slopes, None
+
+
+def _all(own: list[Tensor]) -> tuple[Tensor, ...]:
+    """Every process's tensors, (ranks, ...) each."""
+    sizes = [x.numel() for x in own]
+    mine = torch.cat(own)
+    found = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(found, mine)
+    return torch.stack(found).split(sizes, 1)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x[None, :, None, None]
+
+
+def synchronise(network: nn.Module) -> None:
+    """Make every nn.BatchNorm2d of a network a SyncBatchNorm2d, its tensors untouched."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncBatchNorm2d

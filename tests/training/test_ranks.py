@@ -1,0 +1,305 @@
+"""One run in two processes: what one process makes of the whole batch, killed, resumed, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from benchmarks.ranks import (
+    GOALS,
+    PROCESSES,
+    SMALL,
+    UPDATES,
+    Difference,
+    Job,
+    difference,
+    in_processes,
+    make,
+)
+from sreval.errors import UsageError
+from sreval.training import ranks
+from sreval.training.batch_norm import synchronise
+from sreval.training.checkpoint import list_checkpoints
+from sreval.training.recipe import Recipe, load_recipe
+
+MakeRecipe = Callable[..., Recipe]
+
+
+class SmallDiscriminator(nn.Module):
+    """A discriminator that draws: where it looks away differs in each process and update."""
+
+    def __init__(self, size: int, dropped: float = 0.0) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 4, padding=1),
+            nn.BatchNorm2d(8),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(dropped),
+        )
+        self.classifier = nn.Linear(8 * (size // 4) ** 2, 1)
+
+
+def small(job: Job) -> dict[str, Tensor]:
+    """`make` with a small discriminator, which doesn't draw."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sreval.training.learner.Discriminator", SmallDiscriminator)
+        return make(job)
+
+
+def normalised(dtype: torch.dtype, momentum: float | None, affine: bool) -> dict[str, Tensor]:
+    """Three batches through a batch norm, of several processes each with its share."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.BatchNorm2d(5, momentum=momentum, affine=affine)).to(dtype)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter)
+    count, rank = ranks.count(), ranks.rank()
+    if count > 1:
+        synchronise(module)
+    for _ in range(3):
+        # far from zero, where a mean of squares would lose the variance
+        x = (torch.randn(6, 5, 7, 3, dtype=dtype) + 100)[rank::count].requires_grad_()
+        slope = torch.randn(6, 5, 7, 3, dtype=dtype)[rank::count]
+        module.zero_grad()
+        y = module(x)
+        y.backward(slope)
+    assert x.grad is not None
+    trained = {"y": y.detach(), "x": x.grad}
+    gradients = {f"gradient.{name}": p.grad for name, p in module.named_parameters()}
+    module.eval()
+    with torch.no_grad():
+        trained["evaluated"] = module(x)
+    return trained | gradients | dict(module.state_dict())
+
+
+NORMS = [(torch.float64, 0.1, True), (torch.float64, None, True), (torch.float32, 0.1, False)]
+ADVERSARIAL = {"mse": 1.0, "adversarial": 0.1}
+
+
+@pytest.fixture(scope="module")
+def jobs(photographs: Path) -> dict[str, Job]:
+    """Small recipes with all that an update may hold."""
+
+    def job(dtype: str, updates: int, batch: int = 4, **sections: dict[str, Any]) -> Job:
+        raw: dict[str, Any] = {
+            "name": "tiny",
+            "network": {"name": "srresnet", "depth": 1, "channels": 8},
+            "loss": ADVERSARIAL,
+            "data": {"crop": 16, "batch": batch, "views": 8},
+            "optimisation": {"updates": 1, "learning_rate": 1e-3, "ema": 0.9},
+        }
+        for name, section in sections.items():
+            raw[name] = section if "name" in section else raw[name] | section
+        return Job(Recipe.model_validate(raw), photographs, updates, dtype)
+
+    drcn = {"name": "drcn", "recursions": 3, "channels": 4}
+    return {
+        "adversarial": job("float64", 20),
+        "adversarial, first update": job("float32", 1),
+        "in parts": job("float64", 8, optimisation={"accumulate": 2, "optimiser": "muon"}),
+        "recursions": job(
+            "float64",
+            20,
+            network=drcn,
+            loss={"mse": 0.5, "recursion": 0.5, "adversarial": 0.0},
+            optimisation={"optimiser": "soap"},
+        ),
+        "per rank": job("float64", 2, optimisation={"batch_norm": "per rank"}),
+    }
+
+
+Found = dict[str, list[dict[str, Tensor]]]
+
+
+@pytest.fixture(scope="module")
+def pair(jobs: dict[str, Job]) -> Found:
+    """What both of two processes make of the jobs and the norms; one start serves all tests."""
+    works: dict[str, Callable[[], dict[str, Tensor]]] = {
+        **{name: partial(small, job) for name, job in jobs.items()},
+        **{str(norm): partial(normalised, *norm) for norm in NORMS},
+    }
+    return dict(zip(works, in_processes(2, list(works.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", ["adversarial", "in parts", "recursions"])
+def test_two_processes_are_one_with_the_whole_batch(
+    jobs: dict[str, Job], pair: Found, name: str
+) -> None:
+    first, second = pair[name]
+    assert difference(first, second) == Difference(0.0, 0.0)
+    assert difference(small(jobs[name]), first).weights < GOALS["float64"]
+
+
+def test_first_update_in_fp32(jobs: dict[str, Job], pair: Found) -> None:
+    name = "adversarial, first update"
+    assert difference(small(jobs[name]), pair[name][0]).gradients < GOALS["float32"]
+
+
+def test_statistics_per_rank_are_others_and_rank_0_s_are_kept(
+    jobs: dict[str, Job], pair: Found
+) -> None:
+    first, second = pair["per rank"]
+    apart = difference(small(jobs["per rank"]), first)
+    assert apart.weights > 1e-6
+    weights = [name for name in first if "running" not in name]
+    assert all(torch.equal(first[name], second[name]) for name in weights)
+    assert not torch.equal(
+        first["generator.tail.1.running_mean"], second["generator.tail.1.running_mean"]
+    )
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=str)
+def test_batch_norm_over_two_processes_is_torch_s_of_the_whole_batch(
+    pair: Found, norm: tuple[torch.dtype, float | None, bool]
+) -> None:
+    whole = normalised(*norm)
+    bound = 1e-12 if norm[0] == torch.float64 else 1e-4
+    for rank, own in enumerate(pair[str(norm)]):
+        assert own.keys() == whole.keys()
+        for name, found in own.items():
+            wanted = whole[name]
+            if name.startswith("gradient."):
+                found = sum(each[name] for each in pair[str(norm)])  # type: ignore[assignment]
+            elif name in ("x", "y", "evaluated"):
+                wanted = wanted[rank::2]
+            # running_var follows what lies 100 from zero, to the seventh digit in fp32
+            assert torch.allclose(found, wanted, rtol=bound, atol=bound), name
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("name", list(SMALL))
+def test_every_recipe_in_two_processes(name: str, photographs: Path) -> None:
+    if "vgg" in name and not os.environ.get("SREVAL_WEIGHTS"):
+        pytest.skip("SREVAL_WEIGHTS names no folder with VGG19")
+    recipe = load_recipe(name, "paper", {**SMALL[name], "data.kept_aside": 0})
+    exact = Job(recipe, photographs, UPDATES, "float64")
+    first = Job(recipe, photographs, 1, "float32")
+    found = in_processes(2, [partial(make, exact), partial(make, first)])
+    assert difference(make(exact), found[0][0]).weights < GOALS["float64"]
+    assert difference(make(first), found[1][0]).gradients < GOALS["float32"]
+
+
+# Whole runs, as a launcher starts them.
+
+TINY = """
+name = "tiny"
+network = { name = "srresnet", depth = 1, channels = 8 }
+loss = { mse = 1.0, adversarial = 1e-3 }
+data = { crop = 16, batch = 4, views = 8, kept_aside = 1 }
+run = { log_every = 2, validate_every = 4, checkpoint_minutes = 0.0 }
+[profiles.paper.optimisation]
+updates = 14
+learning_rate = 1e-3
+ema = 0.9
+"""
+COMMAND = """
+import os, signal
+os.environ |= environment
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for stream in (1, 2):
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+import torch
+torch.set_num_threads(1)
+import sreval.training.learner
+sreval.training.learner.Discriminator = discriminator
+from sreval.cli import main
+main(["train", *words])
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(TINY)
+    return str(folder)
+
+
+@contextmanager
+def started(
+    count: int, words: list[str], said: Path, **environment: str
+) -> Iterator[list[ForkServerProcess]]:
+    """``sreval train`` with these words in so many processes, which write to `said`-RANK."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    processes = []
+    for rank in range(count):
+        own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        given = {
+            "words": words,
+            "said": f"{said}-{rank}",
+            "discriminator": partial(SmallDiscriminator, dropped=0.2),
+            "environment": (shared | own if count > 1 else {}) | environment,
+        }
+        process = PROCESSES.Process(target=exec, args=(COMMAND, given))
+        process.start()
+        processes.append(process)
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def words(model: str, photographs: Path, out: Path, *more: str) -> list[str]:
+    return [
+        *(model, "--data", str(photographs), "--out", str(out), "--device", "cpu", "--resume"),
+        *more,
+    ]
+
+
+def wait_for_step(out: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while not any(done >= step for done, _ in list_checkpoints(out)):
+        assert time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.002)
+
+
+def ended(processes: list[ForkServerProcess]) -> list[int | None]:
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+def test_killed_in_one_process_or_all_and_resumed_it_gives_the_same_weights(
+    model: str, photographs: Path, tmp_path: Path
+) -> None:
+    whole, broken, said = tmp_path / "whole", tmp_path / "broken", tmp_path / "said"
+    with started(2, words(model, photographs, whole), said) as processes:
+        assert ended(processes) == [0, 0], Path(f"{said}-0").read_text()
+    assert Path(f"{said}-1").read_text() == ""
+    told = f"{tmp_path / 'broken-said'}"
+    with started(2, words(model, photographs, broken), Path(told)) as processes:
+        wait_for_step(broken, 2)
+        processes[1].kill()
+        # the other doesn't wait for it
+        assert ended(processes) == [1, -signal.SIGKILL]
+    assert "Another process of the run has ended. " in Path(f"{told}-0").read_text()
+    with started(2, words(model, photographs, broken), Path(told)) as processes:
+        wait_for_step(broken, list_checkpoints(broken)[-1][0] + 2)
+        for process in processes:
+            process.kill()
+    assert list_checkpoints(broken)[-1][0] < 14
+    with started(2, words(model, photographs, broken), Path(told)) as processes:
+        assert ended(processes) == [0, 0], Path(f"{told}-0").read_text()
+    for name in ("weights.safetensors", "best.safetensors", "checkpoints/step-00000014.safetensors"):
+        a, b = load_file(whole / name), load_file(broken / name)
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a), name
+    assert not torch.equal(a["random.cpu"], a["random.cpu.1"])
+    assert (whole / "validation.csv").read_bytes() == (broken / "validation.csv").read_bytes()
