@@ -33,7 +33,7 @@ from sreval.metrics.ssim import ssim_daala, ssim_wang
 from sreval.networks.architecture import SRResNetArchitecture
 from sreval.networks.inference import Inference
 from sreval.networks.weights import serialise
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import load_recipe
 
 VARIANTS = ("srresnet-mse", "srgan-vgg54", "srresnet-vgg22", "srgan-vgg22", "srgan-mse")
@@ -95,7 +95,7 @@ def updates(
     name: str,
     precision: str,
     mode: str,
-    pack: Pack,
+    pack: Photographs,
     device: torch.device,
     batch: int,
     seconds: float,

@@ -41,7 +41,7 @@ from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
 from sreval.networks.weights import load_network
 from sreval.training.learner import Learner
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.sampler import Sampler
 
@@ -137,7 +137,9 @@ def recipe_of(optimiser: str, batch: int, precision: str, rate: float | None) ->
     )
 
 
-def run(learner: Learner, pack: Pack, originals: list[UInt8], minutes: float) -> dict[str, Any]:
+def run(
+    learner: Learner, pack: Photographs, originals: list[UInt8], minutes: float
+) -> dict[str, Any]:
     """Train for so many minutes; what came of it and the curve, whose last point is the end."""
     recipe, device = learner.recipe, learner.device
     o = recipe.optimisation
@@ -169,7 +171,7 @@ def run(learner: Learner, pack: Pack, originals: list[UInt8], minutes: float) ->
     }
 
 
-def kept_aside(pack: Pack) -> tuple[Pack, list[UInt8]]:
+def kept_aside(pack: Photographs) -> tuple[Photographs, list[UInt8]]:
     """A pack of which ASIDE photographs are never drawn, and the middles of those.
 
     They are those whose file stems have the least SHA-256.
@@ -177,13 +179,12 @@ def kept_aside(pack: Pack) -> tuple[Pack, list[UInt8]]:
     stems = [sha256_bytes(Path(p.file).stem.encode()) for p in pack.photographs]
     aside = sorted(range(len(stems)), key=stems.__getitem__)[:ASIDE]
     photographs = list(pack.photographs)
-    starts = np.cumsum([0, *(p.height * p.width for p in photographs)])
     middles = []
     for place in aside:
         p = photographs[place]
-        image = pack.high[starts[place] : starts[place + 1]].reshape(p.height, p.width, 3)
+        image = pack.image(place)
         top, left = (max(0, (side - SIDE) // 2) for side in image.shape[:2])
-        middles.append(np.ascontiguousarray(image[top : top + SIDE, left : left + SIDE]))
+        middles.append(image[top : top + SIDE, left : left + SIDE].copy())
         # as many pixels in a strip that no crop fits into: the sampler leaves it out
         strip = replace(p, height=pack.scale, width=p.height * p.width // pack.scale)
         photographs[place] = strip

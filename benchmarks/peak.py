@@ -10,7 +10,7 @@ import torch
 
 from sreval.networks.cost import MultiplyAdds
 from sreval.training.learner import Learner, Updates
-from sreval.training.packs import Pack
+from sreval.training.packs import Photographs
 from sreval.training.recipe import Recipe
 from sreval.training.sampler import Sampler
 
@@ -43,7 +43,11 @@ def matrix_peak(device: torch.device, seconds: float) -> float:
 
 
 def training_speed(
-    recipe: Recipe, pack: Pack, device: torch.device, seconds: float, say: Callable[[str], None]
+    recipe: Recipe,
+    pack: Photographs,
+    device: torch.device,
+    seconds: float,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Updates per second as `sreval train` makes them, and the operations of one.
 

@@ -27,7 +27,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -40,7 +39,7 @@ from sreval.networks.srresnet import SRResNet
 from sreval.networks.vgg import FILES, VGGFeatures
 from sreval.networks.weights import serialise
 from sreval.training.learner import Learner, Updates
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import Data, Recipe
 from sreval.training.sampler import Sampler
 
@@ -209,7 +208,7 @@ def serve(
 
 
 def our_step(
-    name: str, precision: str, device: torch.device, pack: Pack, loader: bool
+    name: str, precision: str, device: torch.device, pack: Photographs, loader: bool
 ) -> Callable[[], object]:
     if device.type == "cpu":
         keep_freed_memory()  # as `sreval train` does
@@ -350,19 +349,13 @@ def save_random_vgg() -> None:
     os.environ["SREVAL_WEIGHTS"] = str(Path.cwd())
 
 
-def write_pairs(pack: Pack, count: int) -> None:
+def write_pairs(pack: Photographs, count: int) -> None:
     """The first photographs of the pack as pairs of PNG files, as basicsr reads them."""
     for folder in ("gt", "lq"):
         Path(folder).mkdir()
-    high = low = 0
-    for place, photograph in enumerate(pack.photographs[:count]):
-        h, w = photograph.height, photograph.width
-        small = h * w // pack.scale**2
-        gt = np.array(pack.high[high : high + h * w]).reshape(h, w, 3)
-        lq = np.array(pack.low[low : low + small]).reshape(h // 4, w // 4, 3)
-        write_png(Path(f"gt/{place:03d}.png"), gt)
-        write_png(Path(f"lq/{place:03d}.png"), lq)
-        high, low = high + h * w, low + small
+    for place in range(min(count, len(pack.photographs))):
+        write_png(Path(f"gt/{place:03d}.png"), pack.image(place))
+        write_png(Path(f"lq/{place:03d}.png"), pack.small(place))
 
 
 if __name__ == "__main__":

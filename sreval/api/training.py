@@ -48,7 +48,8 @@ def train(
 
     Args:
         name: a model, such as ``srresnet-mse``, or the path of a folder with a recipe.toml.
-        data: a folder of photographs, or several.
+        data: a folder of photographs, or several; or shards: tar files, their folder, or a name
+            such as ``shard-{000..099}.tar`` for many.
         out: the run's folder; by default runs/NAME-PROFILE.
         profile: one of the recipe's, such as ``paper``, ``gpu``, ``cpu`` or ``smoke``.
         steps: updates, instead of the profile's length.

@@ -24,7 +24,8 @@ from sreval.report.text import columns
     "--data",
     multiple=True,
     type=PATH,
-    help="A folder of photographs to train on; may be given several times.",
+    help="A folder of photographs to train on, or .tar shards of them: a folder of shards, one, or "
+    "'shard-{000..099}.tar'. May be given several times.",
 )
 @click.option("--out", type=PATH, help="Default: runs/NAME-PROFILE.")
 @click.option("--profile", default="paper", show_default=True, help="A profile of the recipe.")

@@ -41,7 +41,7 @@ _COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tzst|tar\.(gz|bz2|xz|zst))$", re.IGN
 _PACKERS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _SAMPLE = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)
 """WebDataset's rule: a sample's key is a member's path up to the first dot of its name."""
-_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
+_BRACES = re.compile(r"\{(?:([0-9]{1,20})\.\.([0-9]{1,20})|([^{}]*,[^{}]*))\}")
 _MOST_SHARDS = 100_000
 _LICENCE_LETTERS = 100
 _SETTLED_NS = 2 * 10**9
@@ -153,13 +153,18 @@ def _expanded(text: str) -> Iterator[str]:
         yield text
         return
     first, last, names = found.groups()
-    inside: Iterable[str] = (
-        names.split(",")
-        if names is not None
-        else (f"{n:0{len(first)}}" for n in range(int(first), int(last) + 1))
-    )
+    inside: Iterable[str] = names.split(",") if names is not None else _counted(first, last)
     for one in inside:
         yield from _expanded(text[: found.start()] + one + text[found.end() :])
+
+
+def _counted(first: str, last: str) -> Iterator[str]:
+    """The numbers from one to another, up or down, as wide as the wider one if a zero leads."""
+    start, end = int(first), int(last)
+    zeros = any(len(number) > 1 and number.startswith("0") for number in (first, last))
+    width = max(len(first), len(last)) if zeros else 1
+    step = 1 if start <= end else -1
+    return (f"{number:0{width}}" for number in range(start, end + step, step))
 
 
 def find_photographs(data: Sequence[Path], say: Callable[[str], None] = lambda _: None) -> Found:

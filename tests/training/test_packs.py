@@ -211,21 +211,24 @@ def test_a_packing_that_stopped_twice_goes_on_and_comes_to_the_same_bytes(
     monkeypatch.setattr("sreval.training.packs._decode", decode)
     said: list[str] = []
     add = _Written.add
-    for fails_at in (4, 2):
-        added: list[str] = []
+    left = 4
 
-        def stop(self: _Written, photograph: Photograph, made: Any) -> None:
-            added.append(photograph.file)
-            if len(added) == fails_at:  # noqa: B023
-                self.files["high.bin"].write(b"half of an image")
-                self.files["high.bin"].flush()
-                raise fault
-            add(self, photograph, made)
+    def stop(self: _Written, photograph: Photograph, made: Any) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            self.files["high.bin"].write(b"half of an image")
+            self.files["high.bin"].flush()
+            raise fault
+        add(self, photograph, made)
 
-        monkeypatch.setattr(_Written, "add", stop)
-        error = KeyboardInterrupt if isinstance(fault, KeyboardInterrupt) else DataError
-        with pytest.raises(error):
-            open_pack([photographs], 4, said.append)
+    monkeypatch.setattr(_Written, "add", stop)
+    error = KeyboardInterrupt if isinstance(fault, KeyboardInterrupt) else DataError
+    with pytest.raises(error):
+        open_pack([photographs], 4, said.append)
+    left = 2
+    with pytest.raises(error):
+        open_pack([photographs], 4, said.append)
     monkeypatch.setattr(_Written, "add", add)
     decoded.clear()
     pack = open_pack([photographs], 4, said.append)

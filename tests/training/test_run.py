@@ -38,7 +38,7 @@ from sreval.training.checkpoint import list_checkpoints
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import Validator
@@ -429,11 +429,11 @@ def test_a_run_that_another_overtook_is_refused(
         run(model, photographs, out)
 
 
-def overtaken(model: str, photographs: Path, out: Path) -> Callable[..., Pack]:
+def overtaken(model: str, photographs: Path, out: Path) -> Callable[..., Photographs]:
     """As open_pack, but another run begins and ends meanwhile, once."""
     others = [lambda: run(model, photographs, out)]
 
-    def opened(*args: Any) -> Pack:
+    def opened(*args: Any) -> Photographs:
         if others:
             others.pop()()
         return open_pack(*args)

@@ -14,7 +14,7 @@ from sreval.errors import DataError
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale, imresize
 from sreval.networks.architecture import ESPCNArchitecture, SRCNNArchitecture, SRResNetArchitecture
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import Data
 from sreval.training.sampler import Sampler
 
@@ -24,7 +24,7 @@ SHARED = os.environ.get("SREVAL_DATA", "")
 
 
 @pytest.fixture
-def pack(photographs: Path) -> Pack:
+def pack(photographs: Path) -> Photographs:
     return open_pack([photographs], 4)
 
 
@@ -38,7 +38,7 @@ def crops_of(sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("views", [1, 8])
 def test_crops_are_pieces_of_the_images_and_of_their_bicubic(
-    pack: Pack, photographs: Path, views: Literal[1, 8]
+    pack: Photographs, photographs: Path, views: Literal[1, 8]
 ) -> None:
     sampler = Sampler(pack, Data(crop=32, batch=4, views=views), SRResNetArchitecture(), CPU, 1)
     images = {
@@ -72,7 +72,7 @@ def turned(image: np.ndarray, view: int) -> np.ndarray:
     return result[:, ::-1] if view >= 4 else result
 
 
-def test_images_left_out_are_never_drawn(pack: Pack) -> None:
+def test_images_left_out_are_never_drawn(pack: Photographs) -> None:
     arguments = (pack, Data(crop=32, batch=3), SRResNetArchitecture(), CPU, 3)
     sampler = Sampler(*arguments, without=(1, 4))
     whole = Sampler(*arguments)
@@ -90,7 +90,7 @@ def places(image: np.ndarray, piece: np.ndarray) -> list[tuple[int, int]]:
     return [(int(y), int(x)) for y, x in np.argwhere(same)]
 
 
-def test_images_in_a_batch_are_distinct_and_drawn_by_their_area(pack: Pack) -> None:
+def test_images_in_a_batch_are_distinct_and_drawn_by_their_area(pack: Photographs) -> None:
     sampler = Sampler(pack, Data(crop=32, batch=1), SRResNetArchitecture(), CPU, 3)
     counts = np.zeros(len(sampler.weights))
     seen: list[torch.Tensor] = []
@@ -112,7 +112,7 @@ def test_images_in_a_batch_are_distinct_and_drawn_by_their_area(pack: Pack) -> N
     assert len(set(seen[0].tolist())) == 6
 
 
-def test_stored_state_gives_the_same_batches(pack: Pack) -> None:
+def test_stored_state_gives_the_same_batches(pack: Photographs) -> None:
     sampler = Sampler(pack, Data(crop=32, batch=3, views=8), SRResNetArchitecture(), CPU, 5)
     sampler.batch()
     state = sampler.random.get_state()
@@ -122,7 +122,7 @@ def test_stored_state_gives_the_same_batches(pack: Pack) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_luma_networks_get_luma(pack: Pack) -> None:
+def test_luma_networks_get_luma(pack: Photographs) -> None:
     low, high = Sampler(pack, Data(crop=32, batch=3), SRCNNArchitecture(), CPU, 5).batch()
     assert low.shape == (3, 1, 8, 8)
     assert high.shape == (3, 1, 32, 32)
@@ -130,13 +130,13 @@ def test_luma_networks_get_luma(pack: Pack) -> None:
     assert float(high.max()) <= 235 / 255 + 1e-6
 
 
-def test_a_size_at_which_no_image_holds_a_crop(pack: Pack) -> None:
+def test_a_size_at_which_no_image_holds_a_crop(pack: Photographs) -> None:
     with pytest.raises(DataError, match=r"at 0\.001 of its size holds a crop of 32") as raised:
         Sampler(pack, Data(crop=32, batch=1, smaller=(0.001,)), ESPCNArchitecture(), CPU, 0)
     assert "data.smaller" in raised.value.remedy
 
 
-def test_too_few_images_for_a_batch(pack: Pack) -> None:
+def test_too_few_images_for_a_batch(pack: Photographs) -> None:
     with pytest.raises(DataError, match="batch takes 7"):
         Sampler(pack, Data(crop=32, batch=7), ESPCNArchitecture(), CPU, 0)
     with pytest.raises(DataError, match="crop of 160"):
@@ -144,7 +144,7 @@ def test_too_few_images_for_a_batch(pack: Pack) -> None:
 
 
 def test_smaller_sizes_are_cut_from_too_and_never_those_of_an_image_left_out(
-    pack: Pack, photographs: Path
+    pack: Photographs, photographs: Path
 ) -> None:
     data = Data(crop=32, batch=4, smaller=(0.5, 2 / 3))
     sampler = Sampler(pack, data, SRResNetArchitecture(), CPU, 1, without=(1, 4))
@@ -174,7 +174,7 @@ def test_smaller_sizes_are_cut_from_too_and_never_those_of_an_image_left_out(
     assert seen == {1.0, 0.5, 2 / 3}
 
 
-def test_how_many_images_hold_a_crop_is_said_in_words(pack: Pack) -> None:
+def test_how_many_images_hold_a_crop_is_said_in_words(pack: Photographs) -> None:
     for left, told in ((5, "Only 1 image holds"), (6, "No image holds")):
         with pytest.raises(DataError, match=f"^{told} a crop of 32 pixels without"):
             Sampler(

@@ -27,7 +27,7 @@ from sreval.training.clock import Stopwatch
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training, loop
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import OutOfTime, Validator
 
@@ -295,7 +295,7 @@ def captured(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[Training]:
         found.append(training)
         raise KeyboardInterrupt
 
-    def packed(*args: Any) -> Pack:
+    def packed(*args: Any) -> Photographs:
         time.sleep(seconds)
         return open_pack(*args)
 
