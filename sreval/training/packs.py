@@ -9,6 +9,7 @@ them, opens it at once; the manifest's hash is made from the contents alone.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import time
@@ -97,6 +98,12 @@ class Pack:
         start, photograph = int(self._starts[place]) // self.scale**2, self.photographs[place]
         height, width = photograph.height // self.scale, photograph.width // self.scale
         return self.low[start : start + height * width].reshape(height, width, 3)
+
+    def release(self) -> None:
+        """Hold no pages of the maps any more; what is read again comes from the system's cache."""
+        for pixels in (self.high, self.low):
+            if isinstance(pixels, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+                pixels._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""
