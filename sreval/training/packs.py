@@ -13,6 +13,7 @@ was stopped goes on after its last whole part, and comes to the same bytes.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import threading
@@ -102,6 +103,12 @@ class Photographs(ABC):
     def pixels(self) -> int:
         """High-resolution pixels of all images."""
         return sum(p.pixels for p in self.photographs)
+
+    def release(self) -> None:
+        """Hold no pages of the maps any more; what is read again comes from the system's cache."""
+        for pixels in (self.high, self.low):
+            if isinstance(pixels, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+                pixels._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""

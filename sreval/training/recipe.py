@@ -72,8 +72,8 @@ class OwnTerm(Config):
 
 def _degradation(given: object) -> object:
     """A degradation of what a user wrote; None where that is what is done without it."""
-    if not isinstance(given, str | Path):
-        return given
+    if given == "" or not isinstance(given, str | Path):
+        return given or None
     try:
         made = open_degradation(given)
     except UsageError as error:

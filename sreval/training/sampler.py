@@ -166,8 +166,8 @@ class Sampler:
                 "their way in"
             )
         raise DataError(
-            f"data.window = {self.data.window:g} megapixels can't {lacks}.",
-            f"Set {change('data.window', megapixels)} or more"
+            f"data.window = {self.data.window:g} can't {lacks}.",
+            f"Give {change('data.window', megapixels)} or more"
             f"{', make data.batch smaller' if self.data.batch > 1 else ''}, or leave data.window "
             f"out: all photographs, {self._megapixels(sum(sizes))}, are then there at once.",
         )
@@ -247,7 +247,7 @@ class Sampler:
             f"{self._megapixels(pixels)} of photographs don't fit into the free memory of "
             f"{self.device}.",
             "Train through a window that moves over them: "
-            f"{change('data.window', f'{fitting:.3g}')}.",
+            f"{change('data.window', float(f'{fitting:.3g}'))}.",
         )
 
     def _uniform(self, *shape: int) -> Tensor:

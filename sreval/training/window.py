@@ -259,6 +259,8 @@ class Window:
             self._put(self.low, start, low, done)
             shapes.append((low.shape[0], low.shape[1]))
             start += low.shape[0] * low.shape[1]
+        # all of the pack passes through here, and would stay in this process's memory
+        self.versions.pack.release()
         return shapes
 
     def _put(self, ring: Tensor, start: int, image: UInt8, done: torch.cuda.Event | None) -> None:

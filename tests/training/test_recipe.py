@@ -14,6 +14,7 @@ from sreval.training.learner import Learner
 from sreval.training.loop import rate_at
 from sreval.training.recipe import (
     Optimisation,
+    Recipe,
     first_difference,
     load_recipe,
     parse_changes,
@@ -76,6 +77,12 @@ profiles.paper.optimisation.updates = 5
         ("loss.recursion = 1", "drcn"),
         ("optimisation.minutes = 3", "either updates or minutes"),
         ('optimisation.precision = "int8"', "int8"),
+        ("data.window = -1", r"data.window = -1: it must be 0 or more"),
+        ("data.crops_per_photograph = 0", r"crops_per_photograph = 0: it must be more than 0"),
+        ('data.degrade = "blr"', r"data.degrade = 'blr': Unknown degradation 'blr'"),
+        ('data.degrade = "bd:sigma=-1"', r"data.degrade = 'bd:sigma=-1': bd:sigma=-1: "),
+        ('data.degrade = "away.toml"', r"data.degrade = .*: Can't read .*away\.toml"),
+        ("data.degrade = 3", r"data.degrade = 3: it must be a table"),
         ('optimisation.precision = "fp16"\nloss.recursion = 1', "fp16 works with mse alone"),
     ],
 )
@@ -152,6 +159,31 @@ def test_hash_is_of_what_decides_the_weights() -> None:
     recipe = load_recipe("espcn", "smoke")
     assert load_recipe("espcn", "smoke", {"run.log_every": 1}).sha256 == recipe.sha256
     assert load_recipe("espcn", "smoke", {"data.batch": 5}).sha256 != recipe.sha256
+
+
+OWN = """
+name = "lens"
+steps = [{ step = "blur", size = 5, sigma = SIGMA }, { step = "subsample" }]
+"""
+
+
+def test_a_degradation_is_part_of_the_hash_with_all_that_it_says(tmp_path: Path) -> None:
+    none = load_recipe("espcn", "smoke")
+    hashes = {none.sha256}
+    assert load_recipe("espcn", "smoke", {"data.degrade": "bicubic"}).sha256 == none.sha256
+    for spec in ("bd", "bd:sigma=2", "dn", "dn:seed=7", "real-esrgan"):
+        hashes.add(load_recipe("espcn", "smoke", {"data.degrade": spec}).sha256)
+    # a recipe's file stands beside the recipe, whatever folder a command is given in
+    name = written(tmp_path, f'data.degrade = "lens.toml"\n{GOOD.replace("mine", tmp_path.name)}')
+    for sigma in ("1.0", "2.0"):
+        (tmp_path / "lens.toml").write_text(OWN.replace("SIGMA", sigma))
+        recipe = load_recipe(name)
+        assert recipe.data.degrade is not None
+        assert recipe.data.degrade.steps[0].sigma == float(sigma)  # type: ignore[union-attr]
+        hashes.add(recipe.sha256)
+        # what a run's facts and checkpoints hold says it all
+        assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    assert len(hashes) == 8
 
 
 def test_first_difference_names_the_field_and_both_values() -> None:

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -142,6 +143,9 @@ def rows(path: Path) -> list[dict[str, str]]:
             "optimisation.shape": "cosine",
             "optimisation.freeze_norm": 0.5,
             "data.kept_aside": 1,
+            "data.window": 0.09,
+            "data.crops_per_photograph": 4,
+            "data.degrade": "dn:sigma=9",
             "run.dataset": "kept_aside",
             "run.validate_every": 4,
         },
@@ -283,6 +287,34 @@ def test_an_old_run_is_never_overwritten(model: str, photographs: Path, tmp_path
     with pytest.raises(UsageError, match="resume=True"):
         run(model, photographs, tmp_path / "run")
     assert run(model, photographs, tmp_path / "run", resume=True, steps=6).step == 6
+
+
+def test_a_photograph_that_cannot_be_read_costs_no_update(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window finds it when it comes in; whole again, it gives what an undisturbed run has."""
+    changes = {"data.window": 0.09, "data.crops_per_photograph": 3, "run.checkpoint_minutes": 60.0}
+    whole = run(model, photographs, tmp_path / "whole", steps=8, changes=changes)
+    image = Pack.image
+    reads = []
+
+    def damaged(self: Pack, place: int) -> object:
+        reads.append(place)
+        if len(reads) == 7:
+            raise ImageError(f"{self.photographs[place].file} is damaged.", "Mend it.")
+        return image(self, place)
+
+    out = tmp_path / "broken"
+    with monkeypatch.context() as m:
+        m.setattr(Pack, "image", damaged)
+        with pytest.raises(DataError, match=r"-[ab]\.png is damaged"):
+            run(model, photographs, out, steps=8, changes=changes)
+    assert not [one for one in threading.enumerate() if one.name.startswith("photographs")]
+    assert 0 < list_checkpoints(out)[-1][0] < 8
+    again = run(model, photographs, out, steps=8, changes=changes, resume=True)
+    a, b = load_file(whole.weights), load_file(again.weights)
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert float(rows(out / "losses.csv")[-1]["waited"]) >= 0
 
 
 def test_nan_stops_and_names_the_last_good_checkpoint(

@@ -12,6 +12,8 @@ import torch
 
 from sreval.errors import ImageError, UsageError
 from sreval.images.datasets import open_dataset
+from sreval.images.degradations import open_degradation
+from sreval.images.degrade import degrade
 from sreval.images.io import read_image, write_png
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.metrics.protocol import get_protocol
@@ -170,3 +172,35 @@ def test_hr_is_cropped_to_its_lr_in_validation_too(make_recipe: MakeRecipe, tmp_
     dataset = f"hr={tmp_path / 'HR'},lr={tmp_path / 'LR'}"
     validator = Validator(make_recipe(run={"dataset": dataset}), CPU)
     assert [image.shape for image in validator.high] == [(96, 100, 3)]
+
+
+@pytest.mark.parametrize("spec", ["bd:sigma=2", "dn"])
+def test_photographs_kept_aside_are_degraded_alike_each_time(
+    photographs: Path, make_recipe: MakeRecipe, spec: str
+) -> None:
+    data = {"crop": 32, "batch": 3, "kept_aside": 1, "degrade": spec}
+    recipe = make_recipe(data=data, run={"dataset": KEPT_ASIDE})
+    for _ in range(2):
+        validator = Validator(recipe, CPU, open_pack([photographs], 4))
+        (high,), (low,) = validator.high, validator.low
+        assert np.array_equal(low, degrade(high, open_degradation(spec), 4)[0])
+
+
+def test_a_named_set_is_degraded_as_the_benchmark_does_it(
+    photographs: Path, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    data = {"crop": 32, "batch": 3, "degrade": "bd"}
+    recipe = make_recipe(data=data, run={"dataset": str(photographs)})
+    validator = Validator(recipe, CPU)
+    dataset = open_dataset(str(photographs), 4, open_degradation("bd"))
+    assert validator.name == dataset.name == f"{photographs.name}-bd"
+    lows = [dataset.pair(item).lr for item in dataset.items]
+    assert all(map(np.array_equal, validator.low, lows))
+    for item, low in zip(dataset.items, lows, strict=True):
+        write_png(tmp_path / f"{item.image}.png", low)
+    pairs = make_recipe(data=data, run={"dataset": f"hr={photographs},lr={tmp_path}"})
+    with pytest.raises(UsageError, match="has its LR images") as raised:
+        check_validation(pairs)
+    assert "leave data.degrade out" in raised.value.remedy
+    with pytest.raises(UsageError, match="nowhere"):
+        check_validation(make_recipe(data=data, run={"dataset": "nowhere"}))

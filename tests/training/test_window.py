@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from pathlib import Path
@@ -32,6 +33,13 @@ def sampler_of(pack: Pack, seed: int = 5, **data: object) -> Sampler:
     """A window of 0.08 megapixels of six photographs with 0.12; it holds two and one ahead."""
     given = {"crop": 32, "batch": 1, "window": 0.08, "crops_per_photograph": 2} | data
     return Sampler(pack, Data.model_validate(given), SRResNetArchitecture(), CPU, seed)
+
+
+def named_window(error: DataError) -> float:
+    """The window that a remedy names."""
+    found = re.search(r"'data\.window': '?([\d.]+)", error.remedy)
+    assert found
+    return float(found[1])
 
 
 def same(a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...]) -> bool:
@@ -274,15 +282,14 @@ def test_a_degradation_that_draws_nothing_needs_no_window(pack: Pack) -> None:
 @pytest.mark.parametrize(
     ("window", "batch", "told"),
     [
-        (0.01, 1, r"data\.window = 0\.01 megapixels can't hold .*\.png, which has 0\.02"),
-        (0.08, 3, r"can't always hold 3 photographs for a batch"),
+        (0.01, 1, r"data\.window = 0\.01 can't hold .*\.png, which has 0\.02"),
+        (0.08, 4, r"can't always hold 4 photographs for a batch"),
     ],
 )
 def test_a_window_that_is_too_small(pack: Pack, window: float, batch: int, told: str) -> None:
     with pytest.raises(DataError, match=told) as raised:
         sampler_of(pack, window=window, batch=batch)
-    words = raised.value.remedy.split("data.window=")[1].split()
-    sampler = sampler_of(pack, window=float(words[0]), batch=batch)
+    sampler = sampler_of(pack, window=named_window(raised.value), batch=batch)
     for step in range(40):
         sampler.advance(step)
         assert int((sampler.weights > 0).sum()) >= batch
@@ -291,7 +298,7 @@ def test_a_window_that_is_too_small(pack: Pack, window: float, batch: int, told:
 
 def test_one_photograph_needs_no_window_and_fits_into_none(pack: Pack) -> None:
     data = Data(crop=32, batch=1, window=0.001)
-    with pytest.raises(DataError, match=r"data\.window = 0\.001 megapixels can't hold"):
+    with pytest.raises(DataError, match=r"data\.window = 0\.001 can't hold"):
         Sampler(pack, data, SRResNetArchitecture(), CPU, 0, without=range(5))
     whole = data.model_copy(update={"window": 1.0})
     assert Sampler(pack, whole, SRResNetArchitecture(), CPU, 0, without=range(5)).window is None
@@ -303,7 +310,7 @@ def test_too_little_memory_names_the_window_that_fits(
     monkeypatch.setattr("sreval.training.sampler.free_memory", lambda _: 1_000_000)
     with pytest.raises(DataError, match="free memory of cpu") as raised:
         sampler_of(pack, degrade="dn", window=0, smaller=[0.99, 0.98])
-    fits = float(raised.value.remedy.split("data.window=")[1].rstrip(".`"))
+    fits = named_window(raised.value)
     assert 0 < fits < 1_000_000 / 3e6
     sampler_of(pack, degrade="dn", window=fits, smaller=[0.99, 0.98])
 
@@ -327,8 +334,7 @@ def test_a_photograph_that_cannot_be_read_is_named(
 
     monkeypatch.setattr(Pack, "image", read)
     with pytest.raises(DataError, match=pack.photographs[bad].file):
-        for step in range(9):
-            sampler.advance(step)
+        deque(map(sampler.advance, range(9)))
     sampler.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("photographs")]
 
