@@ -131,16 +131,22 @@ def own_modules(root: str) -> dict[str, str]:
     return {str(_loaded[name].path): _loaded[name].sha256 for name in sorted(names)}
 
 
-def code_sha256(path: str) -> str:
-    """SHA-256 of the code of ``python:module:name``; empty where its module has no file.
+def code_files(path: str) -> dict[str, str]:
+    """SHA-256, by file, of the code of ``python:module:name``; empty where its module has no file.
 
-    It covers that module and the user's own modules that it imports, directly or through others,
-    be they loaded by now or not. It is the same wherever they lie.
+    It is that module and the user's own modules that it imports, directly or through others, be
+    they loaded by now or not.
     """
     root = path.removeprefix("python:").partition(":")[0]
     reached = _reached(root, Path.cwd(), unloaded=True)
-    files = {f"{seen.path.name} {seen.sha256}" for seen in reached.values()}
-    return sha256_bytes("\n".join(sorted(files)).encode()) if root in reached else ""
+    found = {str(seen.path): seen.sha256 for seen in reached.values()}
+    return found if root in reached else {}
+
+
+def code_sha256(path: str) -> str:
+    """One SHA-256 of ``code_files``, the same wherever they lie; empty where there are none."""
+    files = sorted(f"{Path(file).name} {sha256}" for file, sha256 in code_files(path).items())
+    return sha256_bytes("\n".join(files).encode()) if files else ""
 
 
 def code_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -162,15 +168,15 @@ def _reached(root: str, here: Path, unloaded: bool = False) -> dict[str, _Loaded
             continue
         seen = _see(name, here, whatever=name == root)
         if seen is None and unloaded and name not in sys.modules:
-            seen = _unloaded(name, here)
+            seen = _unloaded(name, here, whatever=name == root)
         if seen:
             found[name] = seen
             waiting += seen.imports
     return found
 
 
-def _unloaded(name: str, here: Path) -> _Loaded | None:
-    """A module of the user's own as an import would find it, which runs none of its code."""
+def _unloaded(name: str, here: Path, whatever: bool) -> _Loaded | None:
+    """As `_see`, of a module as an import would find it, which runs none of its code."""
     places: Sequence[str] | None = None
     spec = None
     for prefix in _with_packages(name):
@@ -180,7 +186,7 @@ def _unloaded(name: str, here: Path) -> _Loaded | None:
         if spec is None:
             return None
         places = spec.submodule_search_locations
-    path = _own_path(spec.origin, here, False) if spec and spec.origin else None
+    path = _own_path(spec.origin, here, whatever) if spec and spec.origin else None
     package = name if places is not None else name.rpartition(".")[0]
     return _read(path, package, None) if path else None
 

@@ -88,9 +88,12 @@ def train(
     import io
 
     from sreval.content import user_path
+    from sreval.own_code import apart, forget_modules
     from sreval.training.log import ProgressLine
-    from sreval.training.run import Request
+    from sreval.training.run import Request, require_given
     from sreval.training.run import train as run_training
+
+    require_given(network, losses)
 
     request = Request(
         name=name,
@@ -109,7 +112,9 @@ def train(
         network=network,
         losses=losses,
     )
-    return run_training(request, ProgressLine(None if progress else io.StringIO()))
+    with apart():
+        forget_modules()  # what was edited since another run of this program is read again
+        return run_training(request, ProgressLine(None if progress else io.StringIO()))
 
 
 def models() -> pd.DataFrame:
@@ -225,8 +230,10 @@ class Model:
         # as it is now, whatever was there when this model was named
         model = Found.find(self.given)
         model.verify()
-        unknown = "" if model.profile_recorded else "; its recipe was not recorded"
-        return f"{model.name}: in order, weights {model.sha256[:12]}{unknown}"
+        said = "" if model.profile_recorded else "; its recipe was not recorded"
+        if changed := model.changed_code():
+            said += f"; the code of {', '.join(changed)} has changed since they were trained"
+        return f"{model.name}: in order, weights {model.sha256[:12]}{said}"
 
     @classmethod
     def publish(

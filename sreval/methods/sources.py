@@ -28,7 +28,7 @@ from sreval.methods.network import (
     ready,
     settings_of,
 )
-from sreval.own_code import code_changes, code_sha256, is_installed
+from sreval.own_code import code_changes, code_files, code_sha256, is_installed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ def own_network(spec: str, running: Running) -> NetworkUpscaler:
             "weights_sha256": sha256,
             **({"code_sha256": own} if own else {}),
         },
-        files={str(path): sha256},
+        files={str(path): sha256, **{k: v for name in own for k, v in code_files(name).items()}},
         weights_sha256=sha256,
         # code of the user's own may not bear several threads
         parallel=running.device == "cpu" and not own,

@@ -31,7 +31,7 @@ def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """The network of the class `python:module:Class`.
 
     Raises UsageError where it can't be imported, is no torch.nn.Module's class, or can't be made
-    with these arguments.
+    with these arguments; and as `require_storable` does.
     """
     found = load_object(name.removeprefix("python:"))
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
@@ -39,7 +39,10 @@ def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             f"{name} is {_kind(found)}, not a class of torch.nn.Module.",
             "Name the class; its arguments stand in network.arguments.",
         )
-    return _made(found, name, arguments, "Fix the class, or its arguments in network.arguments.")
+    fix = "Fix the class, or its arguments in network.arguments."
+    network = _made(found, name, arguments, fix)
+    require_storable(network, name)
+    return network
 
 
 def make_term(name: str) -> Term:
@@ -80,14 +83,13 @@ def _made(kind: type[nn.Module], name: str, arguments: Mapping[str, Any], fix: s
 
 def require_storable(network: nn.Module, name: str) -> None:
     """Raises UsageError for a network that can't be trained, or that a weight file can't hold."""
-    state = network.state_dict()
     tensors = [*network.parameters(), *network.buffers()]
     if any(isinstance(t, UninitializedParameter | UninitializedBuffer) for t in tensors):
         raise UsageError(
             f"{name} has lazy layers, whose weights are made at the first call.",
             "Give the layers their numbers of channels.",
         )
-    for key, value in state.items():
+    for key, value in network.state_dict().items():
         if not isinstance(value, Tensor):
             raise UsageError(
                 f"{name}: its state_dict() holds {key!r}, a {type(value).__name__}; a weight file "
@@ -114,17 +116,16 @@ def try_network(
     says.
     """
     name, channels = architecture.name, 3 if architecture.colour == "rgb" else 1
-    require_storable(network, name)
     own = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=own):
-        trial = _copied(network, name)
+        trial = copied(network, name)
         made = _image(trial, architecture, (2, channels, side, side), device)
         if not made.requires_grad:
             raise UsageError(
                 f"No parameter of {name} reaches its output: nothing can be learnt.",
                 "Compute the output without detach() and no_grad().",
             )
-        trial = _copied(trial, name).eval()
+        trial = copied(trial, name).eval()
         with torch.inference_mode():
             _image(trial, architecture, (1, channels, *whole(architecture)), device)
 
@@ -137,7 +138,8 @@ def whole(architecture: OwnArchitecture) -> tuple[int, int]:
     return height, width
 
 
-def _copied(network: nn.Module, name: str) -> nn.Module:
+def copied(network: nn.Module, name: str) -> nn.Module:
+    """A copy of it. Raises UsageError where it can't be copied."""
     try:
         return copy.deepcopy(network)
     except Exception as error:

@@ -168,8 +168,8 @@ def _require_named(path: Path, architecture: Architecture, recipe: Path | None) 
     if recipe is None or not recipe.is_file():
         raise WeightsError(
             f"{path} holds a network of {name}, which it alone is not trusted to run.",
-            "Name its model, the folder with its recipe, or the code and the file: "
-            f"{name},weights={path}.",
+            "Publish its run and name the model, whose recipe names the code; or name the code and "
+            f"the file: {name},weights={path}.",
         )
     if architecture not in recipe_networks(recipe):
         raise WeightsError(

@@ -27,7 +27,7 @@ from sreval.networks.architecture import OwnArchitecture
 from sreval.networks.discriminator import Discriminator, OfPair
 from sreval.networks.drcn import DRCN, Supervised
 from sreval.networks.layers import at_least_fp32, in_channels_last
-from sreval.networks.own import Term, make_term, try_network, try_term
+from sreval.networks.own import Term, copied, make_term, require_storable, try_network, try_term
 from sreval.networks.srresnet import packed
 from sreval.networks.vgg import load_vgg
 from sreval.training.batch_norm import synchronise
@@ -73,8 +73,11 @@ class Learner:
         self.recipe, self.device = recipe, device
         self.precision = recipe.optimisation.precision
         torch.manual_seed(recipe.optimisation.seed)
-        made = copy.deepcopy(network) if network is not None else recipe.network.build()
-        self.generator = self._placed(made if network is None else made.train())
+        if network is None:
+            self.generator = self._placed(recipe.network.build())
+        else:
+            require_storable(network, recipe.network.name)
+            self.generator = self._placed(copied(network, recipe.network.name).train())
         vgg = load_vgg(tuple(recipe.loss.vgg)) if recipe.loss.vgg else None
         self.content = self._placed(ContentLoss(recipe.loss, vgg, self._own_terms(losses)))
         if isinstance(recipe.network, OwnArchitecture):
@@ -290,7 +293,7 @@ class Learner:
         for name, own in self.recipe.loss.own_terms.items():
             term = given[name] if name in given else make_term(own.term)
             if isinstance(term, nn.Module):
-                term = term.to(self.device).eval().requires_grad_(False)
+                term = copied(term, own.term).to(self.device).eval().requires_grad_(False)
             try_term(term, own.term, shape, self.device)
             terms[name] = term
         return terms

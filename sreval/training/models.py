@@ -33,6 +33,7 @@ from sreval.networks.architecture import (
 from sreval.networks.inference import Inference
 from sreval.networks.own import running, whole
 from sreval.networks.weights import Provenance, load_network, read_provenance, write_weights
+from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
 from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
 from sreval.training.recipe import Recipe, load_recipe, profile_names
@@ -115,6 +116,12 @@ class Model:
         return bool(
             self.provenance and self.provenance.stages and self.provenance.stages[-1].profile
         )
+
+    def changed_code(self) -> list[str]:
+        """The user's own networks and loss terms whose code has changed since its weights."""
+        stages = self.provenance.stages if self.provenance else ()
+        before = stages[-1].code if stages else {}
+        return code_changes(before, {name: code_sha256(name) for name in before})
 
     def card(self) -> str:
         """Its card; without weights, what its recipe says. Raises UsageError where it has none.
@@ -269,6 +276,9 @@ def read_run(folder: Path) -> FinishedRun:
     return FinishedRun(folder, recipe, facts, made.step, history(made)[-1].vgg_factor)
 
 
+_NAMED = " A network that Python gave needs name = 'python:module:Class' and its arguments under [network]."
+
+
 @dataclass(frozen=True)
 class _Facts:
     """What a card is made from."""
@@ -308,8 +318,8 @@ def publish(
         raise UsageError(
             f"{folder} trained another network than profile {profile!r} of {run.recipe.name} "
             "names.",
-            "Put the change into a recipe of your own, under ./models, and train that: a network "
-            "that Python gave needs name = 'python:module:Class' and its arguments there.",
+            "Put the change into a recipe of your own, under ./models, and train that."
+            + (_NAMED if run.recipe.network.own else ""),
         )
     recipe = (content.find("models", run.model) / ModelFile.RECIPE).read_bytes()
     models = _writable(to)

@@ -19,7 +19,15 @@ from torch import nn
 
 from sreval import content
 from sreval.devices import slow_bf16
-from sreval.errors import TrainingError, UsageError, WeightsError, counted, install, option
+from sreval.errors import (
+    TrainingError,
+    UsageError,
+    WeightsError,
+    counted,
+    install,
+    option,
+    shown,
+)
 from sreval.files import claim, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile
@@ -330,6 +338,26 @@ def code_name(given: object) -> str:
     return f"python:{getattr(kind, '__module__', None) or '__main__'}:{kind.__qualname__}"
 
 
+def require_given(network: object, losses: object) -> None:
+    """Raises UsageError for what can't be a network or losses given in Python."""
+    if network is not None and not isinstance(network, nn.Module):
+        raise UsageError(
+            f"network is {shown(network)}, not a torch.nn.Module.",
+            "Give an object, such as Net(); its scale, colour and ranges stand in the recipe.",
+        )
+    if losses is not None and not (
+        isinstance(losses, Mapping)
+        and all(
+            isinstance(one, tuple | list) and len(one) == 2 and callable(one[0])
+            for one in losses.values()
+        )
+    ):
+        raise UsageError(
+            f"losses is {shown(losses)}.",
+            "Give functions and weights by name: {'edges': (edges, 0.1)}.",
+        )
+
+
 def _learner(
     request: Request, recipe: Recipe, device: torch.device
 ) -> tuple[Learner, dict[str, str]]:
@@ -337,11 +365,11 @@ def _learner(
     losses = {name: term for name, (term, _) in (request.losses or {}).items()}
     try:
         learner = Learner(recipe, device, request.network, losses)
-    except UsageError as error:
+    except (UsageError, TrainingError) as error:
         if not recipe.own_code:
             raise
         path = content.find("models", request.name) / ModelFile.RECIPE
-        raise UsageError(f"{path}: {error.message}", error.remedy) from error
+        raise type(error)(f"{path}: {error.message}", error.remedy) from error
     return learner, {name: code_sha256(name) for name in recipe.own_code}
 
 
@@ -351,8 +379,8 @@ def _note_code(progress: Progress, code: Mapping[str, str], line: ProgressLine) 
     That is no refusal: a comment may have changed, and the weights are there.
     """
     before = progress.stages[-1]["code"] if progress.stages else {}
-    for name in code_changes(before, code):
-        note = f"the code of {name} changed after {progress.step} updates"
+    if changed := code_changes(before, code):
+        note = f"the code of {', '.join(changed)} changed after {progress.step} updates"
         progress.notes.append(note)
         line.say(f"Not what one run would give: {note}")
 
