@@ -84,8 +84,8 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint and remove those that the recipe doesn't keep; its path.
 
-    Of several processes all call it, and rank 0 writes. Raises DataError when the disk is full, TrainingError when a weight is not finite; what was
-    kept before is then untouched.
+    Of several processes all call it, and rank 0 writes. Raises DataError when the disk is full,
+    TrainingError when a weight is not finite; what was kept before is then untouched.
     """
     state = _state(learner)
     for name, tensor in state.items():

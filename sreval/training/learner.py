@@ -184,9 +184,7 @@ class Learner:
                     stack.enter_context(module.no_sync())
             yield
 
-    def _add_gradients(
-        self, low: Tensor, high: Tensor, generator_too: bool, scale: float
-    ) -> Terms:
+    def _add_gradients(self, low: Tensor, high: Tensor, generator_too: bool, scale: float) -> Terms:
         """Add the gradients of some crops to those that are there; every loss term."""
         with self.autocast():
             sr, terms, loss = self._content(low, high)

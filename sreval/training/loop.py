@@ -68,9 +68,9 @@ class Training:
 def loop(t: Training) -> int | None:
     """Train until the recipe's end, or until a signal to stop; its number, or None.
 
-    The signals are SIGINT, SIGTERM, SIGHUP and SIGUSR1. Raises TrainingError when the loss is not finite or has diverged, naming the last good
-    checkpoint, when the device is out of memory, naming a batch that fits, and when the networks
-    can't be compiled.
+    The signals are SIGINT, SIGTERM, SIGHUP and SIGUSR1. Raises TrainingError when the loss is not
+    finite or has diverged, naming the last good checkpoint, when the device is out of memory,
+    naming a batch that fits, and when the networks can't be compiled.
     """
     with Stopwatch() as watch:
         clock = Clock(watch, t.progress.seconds, t.progress.step, t.seconds)
@@ -153,9 +153,7 @@ class _Loop:
         t = self.t
         if t.progress.calibrated:
             return
-        batches = (
-            t.sampler.batch() for _ in range(-(-CALIBRATION_CROPS // t.recipe.data.batch))
-        )
+        batches = (t.sampler.batch() for _ in range(-(-CALIBRATION_CROPS // t.recipe.data.batch)))
         if t.recipe.optimisation.freeze_norm == 0:
             t.learner.freeze_norm()
         t.progress.vgg_factor = t.learner.calibrate(batches)

@@ -52,7 +52,7 @@ def place() -> Place:
     found = []
     for name in names:
         text = env.get(name, "")
-        if not (text.isascii() and text.isdecimal()):
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
             raise UsageError(
                 f"The environment says {names[1]}={shown(env[names[1]])}, but {name}="
                 f"{shown(text)}.",
@@ -128,7 +128,7 @@ def joined(device: str) -> Iterator[torch.device]:
 
 def _meet_others(here: Place) -> Any:
     """The store over which the processes find each other. Raises TrainingError or UsageError."""
-    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     if "MASTER_ADDR" not in os.environ:
         raise UsageError(
@@ -141,7 +141,7 @@ def _meet_others(here: Place) -> Any:
     os.environ |= {"RANK": str(here.rank), "WORLD_SIZE": str(here.count)}
     os.environ["LOCAL_RANK"] = str(here.local)
     try:
-        return next(dist.rendezvous("env://", timeout=_MEET))[0]
+        return next(rendezvous("env://", timeout=_MEET))[0]
     except (ValueError, RuntimeError) as error:
         raise TrainingError(
             f"Process {here.rank} of {here.count} found no others: {error}",
