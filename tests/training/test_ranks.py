@@ -29,6 +29,7 @@ from benchmarks.ranks import (
     in_processes,
     make,
 )
+from sreval.cli import main
 from sreval.errors import UsageError
 from sreval.training import ranks
 from sreval.training.batch_norm import synchronise
@@ -436,6 +437,17 @@ def test_an_environment_that_makes_no_sense_is_refused(
     environment(**given)
     with pytest.raises(UsageError, match=said), ranks.joined("cpu"):
         pass
+
+
+def test_a_mistyped_command_is_told_by_the_first_process(
+    environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rank, told in (("0", 1), ("1", 0)):
+        environment(RANK=rank, WORLD_SIZE="2", LOCAL_RANK=rank)
+        with pytest.raises(SystemExit) as ended:
+            main(["train", "espcn", "--step", "3"])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.count("Error: ") == told
 
 
 def test_one_gpu_is_not_named_for_all(environment: Callable[..., None]) -> None:
