@@ -34,6 +34,15 @@ def test_the_first_is_told_and_a_second_acts_as_before(number: int) -> None:
         signal.signal(number, before)
 
 
+def test_more_signals_and_patience_with_repeated_ones() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with stop_signals(more=(signal.SIGUSR1,), patient=True) as received:
+        for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert received == [signal.SIGUSR1]
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
 def test_a_hang_up_under_nohup_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -169,7 +169,8 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         with io.StringIO() as told:
             error.show(told)
-            click.echo(shortened(told.getvalue().rstrip()), err=True)
+            if not _told_elsewhere(args or []):
+                click.echo(shortened(told.getvalue().rstrip()), err=True)
         sys.exit(error.exit_code)
     except SrevalError as error:
         _fail(f"Error: {error}", error.exit_code)
@@ -187,6 +188,18 @@ def main(args: list[str] | None = None) -> None:
             raise
         _fail(f"Error: sreval {unforeseen(error)}.", Exit.FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told_elsewhere(args: list[str]) -> bool:
+    """Whether this is one of several processes that train, of which the first tells."""
+    if args[:1] != ["train"]:
+        return False
+    from sreval.training.ranks import place
+
+    try:
+        return place().rank > 0
+    except UsageError:
+        return False
 
 
 def _with_home(arg: str) -> str:

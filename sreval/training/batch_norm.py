@@ -24,6 +24,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     and bias are those of the own share, as of any layer: DistributedDataParallel takes their mean.
     """
 
+    @torch.compiler.disable  # an exchange can't be compiled
     def forward(self, input: Tensor) -> Tensor:
         """input: (N, C, H, W), any float dtype; returns the same."""
         if not self.training:
@@ -52,13 +53,16 @@ class _Normalise(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         variance, mean = torch.var_mean(wide, _AXES, correction=0)
-        count = mean.new_full((1,), x.numel() / x.shape[1])
-        shares = _all([count, mean, variance])
-        values = shares[0].sum()
-        weights = shares[0] / values
-        total = (weights * shares[1]).sum(0)
+        count = mean.new_full(mean.shape, x.numel() / x.shape[1])
+        own = torch.stack([count, mean, variance])
+        shares = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(shares, own)
+        counts, means, variances = torch.stack(shares).unbind(1)
+        values = counts.sum(0)
+        weights = counts / values
+        total = (weights * means).sum(0)
         # each share's variance is about its own mean: Chan et al. 1979
-        variance = (weights * (shares[2] + (shares[1] - total).square())).sum(0)
+        variance = (weights * (variances + (means - total).square())).sum(0)
         scale = (variance + eps).rsqrt()
         ctx.save_for_backward(x, weight, total, scale, values)
         factor = scale if weight is None else scale * weight
@@ -81,15 +85,6 @@ class _Normalise(torch.autograd.Function):
         back = gradient - _wide(means[0]) - normalised * _wide(means[1])
         back = back * _wide(scale if weight is None else scale * weight)
         return back.to(x.dtype), *slopes, None
-
-
-def _all(own: list[Tensor]) -> tuple[Tensor, ...]:
-    """Every process's tensors, (ranks, ...) each."""
-    sizes = [x.numel() for x in own]
-    mine = torch.cat(own)
-    found = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(found, mine)
-    return torch.stack(found).split(sizes, 1)
 
 
 def _wide(x: Tensor) -> Tensor:

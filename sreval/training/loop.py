@@ -396,12 +396,14 @@ def _more_parts(recipe: Recipe) -> str:
 
 def _smaller_batch(learner: Learner, sampler: Sampler) -> str:
     low, high = sampler.batch()
-    size = len(low) // 2
-    while size:
+    parts = learner.recipe.optimisation.accumulate
+    each = len(low) // parts // 2
+    while each:
         try:
-            learner.update(low[:size], high[:size])
+            learner.update(low[: each * parts], high[: each * parts])
         except torch.OutOfMemoryError:
-            size //= 2
+            each //= 2
         else:
+            size = each * parts
             return f"A batch of {size} fits: {change('data.batch', size)}."
-    return "Not even a batch of 1 fits; make data.crop smaller."
+    return f"Not even a batch of {parts} fits; make data.crop smaller."

@@ -7,6 +7,7 @@ nothing here does anything.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ _MEET = timedelta(minutes=10)
 
 _WAIT = timedelta(days=1)
 """How long one waits for another. One that has ended is noticed at once: it is for a validation."""
+
+_runs = itertools.count()
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
@@ -52,7 +55,7 @@ def place() -> Place:
     found = []
     for name in names:
         text = env.get(name, "")
-        if not (text.isascii() and text.isdecimal()):
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
             raise UsageError(
                 f"The environment says {names[1]}={shown(env[names[1]])}, but {name}="
                 f"{shown(text)}.",
@@ -129,6 +132,7 @@ def joined(device: str) -> Iterator[torch.device]:
 def _meet_others(here: Place) -> Any:
     """The store over which the processes find each other. Raises TrainingError or UsageError."""
     import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
     if "MASTER_ADDR" not in os.environ:
         raise UsageError(
@@ -141,12 +145,14 @@ def _meet_others(here: Place) -> Any:
     os.environ |= {"RANK": str(here.rank), "WORLD_SIZE": str(here.count)}
     os.environ["LOCAL_RANK"] = str(here.local)
     try:
-        return next(dist.rendezvous("env://", timeout=_MEET))[0]
+        store = next(rendezvous("env://", timeout=_MEET))[0]
     except (ValueError, RuntimeError) as error:
         raise TrainingError(
             f"Process {here.rank} of {here.count} found no others: {error}",
             "Start all of them at once, with torchrun.",
         ) from error
+    # torchrun's store outlives a run, and another run of the same processes finds it
+    return dist.PrefixStore(f"sreval.{next(_runs)}", store)
 
 
 def _of_a_lost_one(error: Exception) -> bool:
@@ -160,7 +166,7 @@ def _of_a_lost_one(error: Exception) -> bool:
 def _first_to_fail(store: Any) -> bool:
     """Whether no other process has told an error yet; not where the one that knows has ended."""
     try:
-        return bool(store.add("sreval.failed", 1) == 1)
+        return bool(store.add("failed", 1) == 1)
     except Exception:
         return False
 

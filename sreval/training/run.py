@@ -8,7 +8,7 @@ import platform
 import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -191,28 +191,17 @@ def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcom
     with _alone_in(out):
         if list_checkpoints(out) != checkpoints:
             raise UsageError(f"Another run has written into {out} meanwhile.", _go_on())
-        log = None
-        if ranks.rank() == 0:
-            facts = _facts(request, recipe, pack) | checked
-            write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
-            if not checkpoints:
-                (out / ModelFile.BEST).unlink(missing_ok=True)
-            log = _log(out, progress.step, line, anew=not checkpoints)
+        facts = _facts(request, recipe, pack) | checked
+        log = _open_log(out, progress.step, facts, line, anew=not checkpoints)
         # with --until, what was packed and loaded meanwhile is not the run's
         seconds = _seconds(request, recipe, progress)
         training = Training(
             recipe, learner, sampler, validator, progress, log, line, out, pack.sha256, seconds
         )
-        try:
+        with closing(sampler), nullcontext() if log is None else closing(log):
             number = loop(training)
-        finally:
-            sampler.close()
-            if log is not None:
-                log.close()
         ranks.meet()  # the last checkpoint is written
-    again = False
-    if number is not None and number == getattr(signal, "SIGUSR1", None):
-        again = bool(ranks.decided(ranks.rank() == 0 and requeue(line.say)))
+    again = _requeued(number, line)
     last = list_checkpoints(out)[-1][1]
     return Outcome(number, progress.step, out / ModelFile.WEIGHTS, last, out, request, again)
 
@@ -278,12 +267,27 @@ def _refuse_strangers(own: Mapping[str, object]) -> None:
                 )
 
 
-def _log(out: Path, step: int, line: ProgressLine, *, anew: bool) -> Log:
+def _open_log(
+    out: Path, step: int, facts: Mapping[str, Any], line: ProgressLine, *, anew: bool
+) -> Log | None:
+    """The log, with the facts beside it, of the process that writes; None in others."""
+    if ranks.rank():
+        return None
+    write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
+    if anew:
+        (out / ModelFile.BEST).unlink(missing_ok=True)
     log = Log(out, step, anew=anew)
     if log.board is None:
         missing = "The package tensorboard is missing, so no TensorBoard events are written."
         line.say(f"{missing} {install('tensorboard')}")
     return log
+
+
+def _requeued(number: int | None, line: ProgressLine) -> bool:
+    """Whether Slurm has the job in its queue again, which SIGUSR1 asks for."""
+    if number is None or number != getattr(signal, "SIGUSR1", None):
+        return False
+    return bool(ranks.decided(ranks.rank() == 0 and requeue(line.say)))
 
 
 def _go_on() -> str:

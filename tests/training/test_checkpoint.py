@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -273,3 +274,20 @@ def test_a_checkpoint_without_its_random_state_is_refused(
         save_file(kept if state is None else kept | {"random.sampler": state}, path, metadata)
         with pytest.raises(WeightsError, match="its random state"):
             load_checkpoint(path, learner, torch.Generator(), "data")
+
+
+def test_a_checkpoint_of_before_a_key_was_there_goes_on(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    learner = Learner(make_recipe(), CPU)
+    path = save_checkpoint(tmp_path, learner, torch.Generator(), Progress(step=1), "data")
+    tensors, metadata = read_tensors(path)
+    recipe = json.loads(metadata["recipe"])
+    for key in ("accumulate", "batch_norm"):
+        del recipe["optimisation"][key]
+    save_file(tensors, path, metadata | {"recipe": json.dumps(recipe)})
+    assert load_checkpoint(path, learner, torch.Generator(), "data").step == 1
+    options = {"updates": 6, "learning_rate": 1e-3, "accumulate": 3}
+    other = Learner(make_recipe(optimisation=options), CPU)
+    with pytest.raises(TrainingError, match=r"optimisation\.accumulate = 1 and 3"):
+        load_checkpoint(path, other, torch.Generator(), "data")

@@ -321,3 +321,53 @@ def test_generator_and_vgg_are_compiled_and_the_discriminator_is_not(
     compiled.clear()
     Learner(make_recipe(loss=ADVERSARIAL), CPU)
     assert not compiled
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_batch_in_parts_is_the_whole_batch(make_recipe: MakeRecipe, precision: str) -> None:
+    """Where no batch norm sees the parts. fp16 scales its loss, here too, where all is float64."""
+    low, high = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 32, 32)
+    found = []
+    for parts in (1, 3):
+        learner = Learner(
+            make_recipe(
+                network={"name": "drcn", "recursions": 2, "channels": 4},
+                data={"crop": 32, "batch": 6},
+                optimisation={"updates": 1, "precision": precision, "accumulate": parts},
+            ),
+            CPU,
+        )
+        learner.generator.double()
+        terms = learner.update(low.double(), high.double())
+        slopes = [p.grad.flatten() for p in learner.generator.parameters() if p.grad is not None]
+        found.append((torch.cat(slopes), terms["mse"]))
+    (whole, loss), (parts_, mean) = found
+    assert (whole - parts_).norm() < 1e-12 * whole.norm()
+    assert float(mean) == pytest.approx(float(loss), rel=1e-12)
+
+
+def test_both_networks_of_a_gan_learn_from_all_parts(make_recipe: MakeRecipe) -> None:
+    options = {"updates": 1, "learning_rate": 1e-3}
+    whole, parts = (
+        Learner(
+            make_recipe(
+                loss=ADVERSARIAL,
+                data={"crop": 32, "batch": 3 * count},
+                optimisation=options | {"accumulate": count},
+            ),
+            CPU,
+        )
+        for count in (1, 2)
+    )
+    low, high = batch()
+    # the same crops twice, so that batch norm sees in each part what it sees in the whole
+    whole.update(low, high)
+    parts.update(torch.cat([low, low]), torch.cat([high, high]))
+    for name in ("generator", "discriminator"):
+        pairs = zip(
+            getattr(whole, name).parameters(), getattr(parts, name).parameters(), strict=True
+        )
+        for a, b in pairs:
+            assert a.grad is not None
+            assert b.grad is not None
+            assert (a.grad - b.grad).abs().max() <= 1e-5 * a.grad.abs().max() + 1e-9

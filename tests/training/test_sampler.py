@@ -181,3 +181,20 @@ def test_how_many_images_hold_a_crop_is_said_in_words(pack: Photographs) -> None
                 pack, Data(crop=32, batch=3), SRResNetArchitecture(), CPU, 3,
                 without=tuple(range(left)),
             )  # fmt: skip
+
+
+def test_the_shares_of_several_processes_are_the_batch_of_one(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def batch() -> torch.Tensor:
+        data = Data(crop=32, batch=4, views=8)
+        sampler = Sampler(pack, data, SRResNetArchitecture(), CPU, 1)
+        sampler.batch()
+        return sampler.batch()[1]
+
+    whole = batch()
+    monkeypatch.setattr("sreval.training.sampler.count", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr("sreval.training.sampler.rank", lambda rank=rank: rank)
+        # every other one, so that a half of a share is a share of a half
+        assert torch.equal(batch(), whole[rank::2])
