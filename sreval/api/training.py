@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from sreval.api.exports import ExportedModel
     from sreval.training.run import Outcome
 
 
@@ -207,6 +208,18 @@ class Model:
         model.verify()
         unknown = "" if model.profile_recorded else "; its recipe was not recorded"
         return f"{model.name}: in order, weights {model.sha256[:12]}{unknown}"
+
+    def export(
+        self,
+        out: Path | str | None = None,
+        *,
+        format: Literal["onnx", "pt2"] | None = None,
+        replace: bool = False,
+    ) -> ExportedModel:
+        """Write its network as ONNX or pt2; see ``export_model``."""
+        from sreval.api.exports import export_model
+
+        return export_model(str(self.folder), out, format=format, replace=replace)
 
     @classmethod
     def publish(

@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from sreval.images.scales import hr_size
 from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
 from sreval.methods.declarations import FUNCTION, Declarations
 from sreval.methods.dependencies import own_modules, split_files
+
+if TYPE_CHECKING:
+    from sreval.networks.export import Checked, Form
 
 
 class CallableUpscaler(Upscaler):
@@ -165,6 +168,10 @@ class OwnCode(Upscaler):
     def multiply_adds(self, height: int, width: int) -> int | None:
         """Those of what the name stands for."""
         return self._method.multiply_adds(height, width)
+
+    def exported(self, form: Form) -> Checked:
+        """What the name stands for."""
+        return self._method.exported(form)
 
     @property
     def note(self) -> str:
