@@ -242,6 +242,30 @@ def export(name: str, as_json: bool, **chosen: Any) -> None:
     click.echo(str(made.path))
 
 
+@models.command(epilog="Example: sreval models seeds runs/espcn-cpu/seed-0 runs/espcn-cpu/seed-1")
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@json_option("Every run's scores, and their means with intervals.")
+def seeds(runs: tuple[Path, ...], as_json: bool) -> None:
+    """Validation scores of RUNS of one recipe that differ in their seed.
+
+    The last and the best of each run, and the mean with its 95% interval by Student's t over the
+    runs: of three and more, as two say next to nothing about their spread.
+    """
+    found = api.Model.training_scores(runs)
+    if as_json:
+        print_json(found.astype(object).where(found.notna(), None).to_dict("records"))
+        return
+    rows = [[_score(one[key]) for key in found.columns] for one in found.to_dict("records")]
+    click.echo(columns([list(found.columns), *rows]))
+
+
+def _score(value: Any) -> str:
+    """A cell of the table of seeds: numbers to six digits, what is missing empty."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 @models.command(epilog="Example: sreval models publish runs/espcn-paper --to models")
 @click.argument("run", type=PATH)
 @click.option(

@@ -16,7 +16,7 @@ import torch
 
 from sreval import content
 from sreval.devices import pick_device, slow_bf16
-from sreval.errors import TrainingError, UsageError, WeightsError, counted, install, option
+from sreval.errors import TrainingError, UsageError, WeightsError, counted, option
 from sreval.files import claim, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile
@@ -39,6 +39,7 @@ from sreval.training.models import FACTS
 from sreval.training.packs import Pack, megapixels, open_pack
 from sreval.training.recipe import Recipe, load_recipe
 from sreval.training.sampler import Sampler
+from sreval.training.trackers import open_trackers, require_tracker
 from sreval.training.validation import Validator, check_validation, kept_aside
 
 _SKIPPED_SHOWN = 20
@@ -133,6 +134,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
     device = torch.device(pick_device(request.device))
     # what may be missing is looked for before the photographs are packed
     check_validation(recipe)
+    require_tracker(recipe)
     learner = Learner(recipe, device)
     pack, checked = _checked_pack(request, recipe, line)
     validator = Validator(recipe, device, pack)
@@ -174,10 +176,9 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
         write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
         if not checkpoints:
             (out / ModelFile.BEST).unlink(missing_ok=True)
-        log = Log(out, progress.step, anew=not checkpoints)
-        if log.board is None:
-            missing = "The package tensorboard is missing, so no TensorBoard events are written."
-            line.say(f"{missing} {install('tensorboard')}")
+        anew = not checkpoints
+        trackers = open_trackers(recipe, out, progress.step, anew, line.say)
+        log = Log(out, progress.step, anew, trackers)
         # with --until, what was packed and loaded meanwhile is not the run's
         seconds = _seconds(request, recipe, progress)
         training = Training(
