@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sreval.api import (
         Analysis,
         Dataset,
+        ExportedModel,
         MetricsStudy,
         Model,
         Preferences,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         declare,
         degrade,
         downscale,
+        export_model,
         fetch,
         lpips,
         metric,
@@ -51,6 +53,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Analysis",
     "Dataset",
+    "ExportedModel",
     "MetricsStudy",
     "Model",
     "Preferences",
@@ -69,6 +72,7 @@ __all__ = [
     "declare",
     "degrade",
     "downscale",
+    "export_model",
     "fetch",
     "judgements_needed",
     "lpips",

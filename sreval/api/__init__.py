@@ -16,6 +16,7 @@ from sreval.api.benchmarks import (
 )
 from sreval.api.costs import cost
 from sreval.api.data import Dataset, datasets, fetch
+from sreval.api.exports import ExportedModel, export_model
 from sreval.api.metric_studies import MetricsStudy, metrics_study
 from sreval.api.metrics import degrade, downscale, lpips, metric, psnr, score, ssim
 from sreval.api.pairs import Preferences, preferences
@@ -39,6 +40,7 @@ from sreval.errors import SrevalError
 __all__ = [
     "Analysis",
     "Dataset",
+    "ExportedModel",
     "MetricsStudy",
     "Model",
     "Preferences",
@@ -56,6 +58,7 @@ __all__ = [
     "declare",
     "degrade",
     "downscale",
+    "export_model",
     "fetch",
     "judgements_needed",
     "lpips",

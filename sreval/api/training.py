@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
+    from sreval.api.exports import ExportedModel
     from sreval.training.run import Outcome
 
 
@@ -235,6 +236,18 @@ class Model:
             said += f"; the code of {', '.join(changed)} has changed since they were trained"
         return f"{model.name}: in order, weights {model.sha256[:12]}{said}"
 
+    def export(
+        self,
+        out: Path | str | None = None,
+        *,
+        format: Literal["onnx", "pt2"] | None = None,
+        replace: bool = False,
+    ) -> ExportedModel:
+        """Write its network as ONNX or pt2; see ``export_model``."""
+        from sreval.api.exports import export_model
+
+        return export_model(str(self.folder), out, format=format, replace=replace)
+
     @classmethod
     def publish(
         cls,
@@ -274,7 +287,8 @@ class Model:
 
         Args:
             runs: what ``train`` returned, or a run's folder. Several, of one recipe from different
-                seeds, are drawn as their mean and one standard deviation either side.
+                seeds, are drawn as faint lines with their mean and, of three and more, its 95%
+                interval by Student's t.
 
         Returns:
             A matplotlib Figure; ``figure.savefig("training.pdf")`` writes it.
@@ -285,15 +299,45 @@ class Model:
         """
         from sreval.report.training_figures import training_figure
 
-        folders = [_run_folder(run) for run in as_list(runs)]
-        if not folders:
-            raise UsageError("There is no run to draw.", "Give one or several.")
-        return training_figure(folders)
+        return training_figure(_run_folders(runs))
+
+    @staticmethod
+    def training_scores(
+        runs: Sequence[Outcome | Path | str] | Outcome | Path | str,
+    ) -> pd.DataFrame:
+        """The last and the best validation scores of runs of one recipe from different seeds.
+
+        Args:
+            runs: what ``train`` returned, or a run's folder, or several.
+
+        Returns:
+            For each ``metric`` and ``of`` (``last`` or ``best``) a row a run, with its ``seed``,
+            the update ``step`` and the ``value``; and a row whose ``run`` is ``mean``, with the
+            ends ``low`` and ``high`` of its 95% interval by Student's t over ``n`` runs, NaN of
+            fewer than three. A run's best is chosen on the scores it is told by.
+
+        Raises:
+            UsageError: for an empty list.
+            DataError: for a folder that holds no run, and for runs of several recipes.
+        """
+        from sreval.report.training_figures import training_scores
+
+        return training_scores(_run_folders(runs))
 
     def __repr__(self) -> str:
         updates = self.facts["updates"]
         weights = "no weights" if updates is None else f"weights of {updates:,} updates"
         return f"<Model {self.name}: {weights}>"
+
+
+def _run_folders(
+    runs: Sequence[Outcome | Path | str] | Outcome | Path | str,
+) -> list[Path]:
+    """The folders of training runs. Raises UsageError for an empty list."""
+    folders = [_run_folder(run) for run in as_list(runs)]
+    if not folders:
+        raise UsageError("There is no run to draw.", "Give one or several.")
+    return folders
 
 
 def _run_folder(run: Outcome | Path | str) -> Path:

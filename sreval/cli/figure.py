@@ -159,7 +159,8 @@ def opinions(
 def training(folders: tuple[Path, ...], out: Path) -> None:
     """Losses and validation scores over the updates.
 
-    Several runs, of one recipe from different seeds, are drawn as their mean and spread.
+    Several runs, of one recipe from different seeds, are drawn as faint lines with their mean and,
+    of three and more, its 95% interval by Student's t.
     """
     _save(api.Model.training_figure(folders), out)
 

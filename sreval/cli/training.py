@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def next_time(given: datetime | None) -> datetime | None:
 
 @click.group(cls=Group)
 def models() -> None:
-    """List, show, verify and publish models."""
+    """List, show, verify, export and publish models."""
 
 
 def _listed() -> tuple[list[dict[str, Any]], int]:
@@ -222,6 +223,57 @@ def card(name: str | None, run: Path | None, renew: bool, device: str) -> None:
         click.echo(str(api.Model(name).write_card(run, device=device)))
     else:
         click.echo(api.Model(name).card, nl=False)
+
+
+@models.command(epilog="Example: sreval models export srresnet-mse --onnx")
+@click.argument("name")
+@click.option("--onnx", "format", flag_value="onnx", help="As ONNX; needs the extra onnx.")
+@click.option("--pt2", "format", flag_value="pt2", help="As PyTorch's pt2: torch.export.load.")
+@click.option("--out", type=PATH, help="The file. Default: NAME.onnx or NAME.pt2.")
+@click.option("--replace", is_flag=True, help="Write over a file that is there already.")
+@json_option()
+def export(name: str, as_json: bool, **chosen: Any) -> None:
+    """Write a network as one file for other programs.
+
+    NAME is a model's, or a network as --method takes it: a file of weights, spandrel:FILE,
+    python:package.module:Class. Height, width and batch are free. The file says what it takes: the
+    scale, the colour, the ranges; `sreval benchmark --method onnx:FILE` reads it there. It is
+    run beside the network, and written only where the two agree to 1e-4 of the output's range.
+    """
+    made = api.export_model(name, **chosen)
+    if as_json:
+        print_json(asdict(made) | {"path": str(made.path)})
+        return
+    rows = [
+        [f"{row['batch']}", f"{row['height']}x{row['width']}", f"{row['difference']:.1e}"]
+        for row in made.differences
+    ]
+    click.echo(columns([["images", "height x width", "largest difference, of the range"], *rows]))
+    click.echo(str(made.path))
+
+
+@models.command(epilog="Example: sreval models seeds runs/espcn-cpu/seed-0 runs/espcn-cpu/seed-1")
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@json_option("Every run's scores, and their means with intervals.")
+def seeds(runs: tuple[Path, ...], as_json: bool) -> None:
+    """Validation scores of RUNS of one recipe that differ in their seed.
+
+    The last and the best of each run, and the mean with its 95% interval by Student's t over the
+    runs: of three and more, as two say next to nothing about their spread.
+    """
+    found = api.Model.training_scores(runs)
+    if as_json:
+        print_json(found.astype(object).where(found.notna(), None).to_dict("records"))
+        return
+    rows = [[_score(one[key]) for key in found.columns] for one in found.to_dict("records")]
+    click.echo(columns([list(found.columns), *rows]))
+
+
+def _score(value: Any) -> str:
+    """A cell of the table of seeds: numbers to six digits, what is missing empty."""
+    if value is None or value != value:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 @models.command(epilog="Example: sreval models publish runs/espcn-paper --to models")

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from sreval.images.datasets import Dataset, Item
 from sreval.images.io import Pixels, read_image
 from sreval.images.resize import imresize
 from sreval.images.scales import hr_size
+
+if TYPE_CHECKING:
+    from sreval.networks.export import Checked, Form
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -102,6 +105,14 @@ class Upscaler(ABC):
     def multiply_adds(self, height: int, width: int) -> int | None:
         """To enlarge a colour image of so many LR pixels; None: it isn't known."""
         return None
+
+    def exported(self, form: Form) -> Checked:
+        """The network as a file of that form, run beside it before it is returned.
+
+        Raises UsageError for what is no network, where packages are missing, and for a network
+        that torch can't export; WeightsError where the file differs from the network.
+        """
+        raise UsageError(f"{self.name} is no network.", "Name a model or a file of weights.")
 
     @property
     def note(self) -> str:

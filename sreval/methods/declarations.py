@@ -73,6 +73,16 @@ class Declarations(Config):
         """What was declared, as JSON."""
         return self.model_dump(mode="json", exclude_unset=True)
 
+    @property
+    def written(self) -> dict[str, str]:
+        """What was declared, each as ``make_upscaler`` takes it: ``range=0..255``."""
+        written = {}
+        for key, value in self.told.items():
+            mark = "x" if key == "fixed" else ".."
+            shown = mark.join(f"{end:g}" for end in value) if isinstance(value, list) else value
+            written[key] = f"{key}={shown}"
+        return written
+
     @classmethod
     def of(cls, given: dict[str, Any], source: str, takes: Sequence[str]) -> Declarations:
         """The declarations that ``source`` gives, of those that its kind of method ``takes``.
@@ -83,6 +93,21 @@ class Declarations(Config):
             if key not in takes:
                 raise UsageError(f"{source} takes no {key!r}.", f"It takes {listed(takes, 9)}.")
         return cls.checked(given, source)
+
+    def beside(self, stated: dict[str, str], file: Path) -> Declarations:
+        """These, and what a file states of its network.
+
+        Raises UsageError where the two contradict each other; how far tiles overlap is the user's
+        to say.
+        """
+        found = Declarations.checked(dict(stated), f"{file}: metadata")
+        for key in sorted(self.written.keys() & found.written.keys() - {"overlap"}):
+            if self.written[key] != found.written[key]:
+                raise UsageError(
+                    f"{file} says that it is of {found.written[key]}, not of {self.written[key]}.",
+                    "Leave the declaration out.",
+                )
+        return Declarations.model_validate({**found.told, **self.told})
 
 
 NETWORK = tuple(Declarations.model_fields)

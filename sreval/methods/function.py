@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from sreval.images.scales import hr_size
 from sreval.methods.base import IN_PYTHON, UInt8, Upscaler
 from sreval.methods.declarations import FUNCTION, Declarations, split_files
 from sreval.own_code import load_object, own_modules
+
+if TYPE_CHECKING:
+    from sreval.networks.export import Checked, Form
 
 
 class CallableUpscaler(Upscaler):
@@ -163,6 +166,10 @@ class OwnCode(Upscaler):
     def multiply_adds(self, height: int, width: int) -> int | None:
         """Those of what the name stands for."""
         return self._method.multiply_adds(height, width)
+
+    def exported(self, form: Form) -> Checked:
+        """What the name stands for."""
+        return self._method.exported(form)
 
     @property
     def note(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,8 +21,12 @@ from sreval.methods.declarations import Declarations
 if TYPE_CHECKING:
     from torch import nn
 
+    from sreval.networks.export import Checked, Form
     from sreval.networks.inference import Inference
     from sreval.networks.inference import Pixels as Kind
+
+NOT_STATED = "not stated in the file"
+"""Of a network's licence."""
 
 _TRIALS = (16, 64)
 """Sides of the trial images: small, and a multiple of the windows and strides of most networks."""
@@ -100,6 +106,25 @@ class NetworkUpscaler(Upscaler):
 
         return multiply_adds(self._inference, height, width) if self._in_torch else None
 
+    def exported(self, form: Form) -> Checked:
+        """See ``Upscaler.exported``."""
+        from sreval.networks.export import exported
+        from sreval.networks.weights import photograph_licences
+
+        self.require_scale(self.scale or 0)
+        if not self._in_torch:
+            raise UsageError(f"{self.name} is a network in ONNX already.", "Copy its file.")
+        facts = {"network": _told(self._facts["network"])}
+        licence = self._facts.get("licence", NOT_STATED)
+        if trained := [one for file in self._files for one in photograph_licences(Path(file))]:
+            licence = f"as those of its training photographs allow: {'; '.join(trained)}"
+        if licence != NOT_STATED:
+            facts["licence"] = licence
+        if self.weights_sha256:
+            facts["weights_sha256"] = self.weights_sha256
+        inference = self._inference
+        return exported(inference.defined, inference.interface, form, self.name, facts)
+
     @property
     def note(self) -> str:
         """What is odd in its images: tiles, padding to a fixed size, other brightness."""
@@ -171,6 +196,11 @@ class NetworkUpscaler(Upscaler):
                 f"{self.name} failed on {which}: {_reason(error)}.",
                 self._inference.size_remedy,
             ) from error
+
+
+def _told(network: object) -> str:
+    """What a network is, in words or as JSON."""
+    return network if isinstance(network, str) else json.dumps(network)
 
 
 def ready(

@@ -22,6 +22,7 @@ from sreval.files import sha256_bytes
 from sreval.methods.base import IN_PYTHON, Running
 from sreval.methods.declarations import NETWORK, Declarations, split_file
 from sreval.methods.network import (
+    NOT_STATED,
     NetworkUpscaler,
     foreign,
     identity_of,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from sreval.networks.weights import Provenance
 
 WEIGHTS = "weights.safetensors"
-_NOT_STATED = "not stated in the file"
 _LICENCES = ("modelspec.license", "license", "licence")
 """Where the metadata of a safetensors file may name its licence."""
 _SPANDREL = ("colour", "overlap")
@@ -139,7 +139,7 @@ def spandrel_network(text: str, running: Running) -> NetworkUpscaler:
     return NetworkUpscaler(
         inference,
         name=path.stem,
-        specification=",".join([f"spandrel:{path}", *_written(declared)]),
+        specification=",".join([f"spandrel:{path}", *declared.written.values()]),
         settings=settings_of(inference, running),
         identity=identity_of(inference, found.sha256, library),
         facts={
@@ -148,7 +148,7 @@ def spandrel_network(text: str, running: Running) -> NetworkUpscaler:
             "package": library,
             "parameters": parameter_count(model.model),
             "licence": next(
-                (found.metadata[key] for key in _LICENCES if key in found.metadata), _NOT_STATED
+                (found.metadata[key] for key in _LICENCES if key in found.metadata), NOT_STATED
             ),
             "code_licence": "its own, which may forbid commercial use: see spandrel_extra_arches"
             if extra
@@ -203,9 +203,11 @@ def torchscript_network(text: str, running: Running) -> NetworkUpscaler:
 def onnx_network(text: str, running: Running) -> NetworkUpscaler:
     """``FILE[,range=...]``: a network in ONNX, run by onnxruntime.
 
-    Raises UsageError where onnxruntime is missing, for a network that doesn't take and return one
-    image as (1, channels, h, w) and for bf16; WeightsError for a file that can't be read.
+    A file that sreval exported says itself what it takes. Raises UsageError where onnxruntime is
+    missing, for a network that doesn't take and return one image as (1, channels, h, w), for bf16
+    and for a declaration that contradicts the file; WeightsError for a file that can't be read.
     """
+    from sreval.networks.export import stated
     from sreval.networks.onnx import OnnxNetwork, initializer_count
     from sreval.networks.tensors import read_file
 
@@ -219,8 +221,18 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
     data = read_file(path)
     network = OnnxNetwork(data, path, running.device)
     parameters = initializer_count(data)
+    declared = declared.beside(stated(network.metadata), path)
     return _exported(
-        network, "onnx", path, declared, running, data, network.package, parameters, network.fixed
+        network,
+        "onnx",
+        path,
+        declared,
+        running,
+        data,
+        network.package,
+        parameters,
+        network.fixed,
+        network.metadata.get("licence", NOT_STATED),
     )
 
 
@@ -234,6 +246,7 @@ def _exported(
     library: str,
     parameters: int | None,
     fixed: tuple[int, int] | None = None,
+    licence: str = NOT_STATED,
 ) -> NetworkUpscaler:
     """A network that lies whole in one file."""
     inference = ready(network, f"{kind}:{path.name}", declared, running, fixed)
@@ -241,14 +254,14 @@ def _exported(
     return NetworkUpscaler(
         inference,
         name=path.stem,
-        specification=",".join([f"{kind}:{path}", *_written(declared)]),
+        specification=",".join([f"{kind}:{path}", *declared.written.values()]),
         settings=settings_of(inference, running),
         identity=identity_of(inference, sha256, library),
         facts={
             "network": kind,
             "package": library,
             **({} if parameters is None else {"parameters": parameters}),
-            "licence": _NOT_STATED,
+            "licence": licence,
             "weights_sha256": sha256,
         },
         files={str(path): sha256},
@@ -296,7 +309,7 @@ def module_network(
         inference,
         name=name,
         specification=f"{specification} of SHA-256 {sha256}" if known else specification,
-        settings=", ".join([settings_of(inference, running), *_written(declared)]),
+        settings=", ".join([settings_of(inference, running), *declared.written.values()]),
         identity=identity_of(inference, specification, sha256 if known else ""),
         facts={
             "network": f"{kind.__module__}.{kind.__qualname__}",
@@ -370,16 +383,6 @@ def _as_module(model: Any) -> nn.Module:
 
 def _taken(found: Tensors) -> dict[str, str]:
     return {"taken_from": found.taken} if found.taken else {}
-
-
-def _written(declared: Declarations) -> list[str]:
-    """Declarations as ``make_upscaler`` takes them."""
-    written = []
-    for key, value in declared.told.items():
-        mark = "x" if key == "fixed" else ".."
-        shown = mark.join(f"{end:g}" for end in value) if isinstance(value, list) else value
-        written.append(f"{key}={shown}")
-    return written
 
 
 def _identity(network: nn.Module) -> tuple[str, bool]:

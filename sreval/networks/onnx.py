@@ -15,11 +15,12 @@ _TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 
 
 class OnnxNetwork(nn.Module):
-    """One input and one output, (1, C, h, w), in fp32 or fp16; fp32 is never TF32.
+    """One input and one output, (N, C, h, w), in fp32 or fp16; fp32 is never TF32.
 
-    `fixed` is the height and width that the file fixes, None where it takes any; `package` says
-    which onnxruntime computes it. Raises WeightsError for a file that can't be read, UsageError for
-    another interface, where onnxruntime is missing, and where CUDA is asked of one without it.
+    `fixed` is the height and width that the file fixes, None where it takes any; `metadata` is what
+    it says of itself; `package` says which onnxruntime computes it. Raises WeightsError for a file
+    that can't be read, UsageError for another interface, where onnxruntime is missing, and where
+    CUDA is asked of one without it.
     """
 
     def __init__(self, data: bytes, path: Path, device: str) -> None:
@@ -56,6 +57,7 @@ class OnnxNetwork(nn.Module):
                 "Export a network that takes float of (1, channels, height, width), 1 or 3 "
                 "channels.",
             )
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._name, self._dtype = inputs[0].name, _TYPES[kind]
         height, width = (int(side) if _whole(side) else None for side in shape[2:])
         if (height is None) != (width is None):
@@ -66,7 +68,7 @@ class OnnxNetwork(nn.Module):
         self.fixed = None if height is None or width is None else (height, width)
 
     def forward(self, low: Tensor) -> Tensor:
-        """low: (1, C, h, w); returns (1, C, scale h, scale w) in its dtype, on its device."""
+        """low: (N, C, h, w); returns (N, C, scale h, scale w) in its dtype, on its device."""
         given = low.to("cpu", self._dtype).contiguous().numpy()
         (made,) = self._session.run(None, {self._name: given})
         return torch.from_numpy(made).to(low.device, low.dtype)

@@ -143,6 +143,14 @@ def load_model(
     return *_network(path, data, expected, path.parent / ModelFile.RECIPE), sha256
 
 
+def photograph_licences(weights: Path) -> list[str]:
+    """The licences of the photographs that weights were trained on, as their card lists them."""
+    path = weights.parent / ModelFile.CARD
+    card = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    _, _, rest = card.partition("| licence | photographs |\n| --- | ---: |\n")
+    return re.findall(r"^\| (.+) \| [\d,]+ \|$", rest.partition("\n\n")[0], re.MULTILINE)
+
+
 def _network(
     path: Path, data: bytes, expected: Architecture | None, recipe: Path | None = None
 ) -> tuple[nn.Module, Provenance]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from sreval.errors import DataError
 from sreval.metrics.metric import METRICS
+from sreval.opinions.intervals import LEAST_UNITS, student_mean, student_quantile
 from sreval.reading import read_json
 from sreval.report.style import PAGE_MM, describe, house_style, look, new_figure
 from sreval.report.values import name_and_unit
@@ -53,7 +55,9 @@ def training_figure(folders: Sequence[Path]) -> Figure:
     """Every loss term and validation score over the updates, a panel each.
 
     One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
-    their mean with one standard deviation (n - 1) either side, at the updates they share.
+    faint lines with their mean and its 95% interval by Student's t, seeds being the unit, at the
+    updates they share; of fewer than LEAST_UNITS runs there is no interval. An axis leaves out
+    values of the first tenth of the updates that would press the others together.
     Raises DataError for a folder that holds no training run, for runs of several recipes, and
     when they share no update.
     """
@@ -73,9 +77,57 @@ def training_figure(folders: Sequence[Path]) -> Figure:
             place.set_xlabel("updates")
             place.tick_params(labelbottom=True)
     count = len(folders)
-    title = folders[0].name if count == 1 else f"{count} runs, mean and one standard deviation"
+    title = folders[0].name if count == 1 else f"{count} runs, {_shown(count)}"
     figure.suptitle(title, fontsize=8, x=0.01, ha="left")
     return describe(figure, f"Training over the updates: {title}")
+
+
+def _shown(count: int) -> str:
+    if count < LEAST_UNITS:
+        return "faint, and their mean; of two there is no interval"
+    return "faint, their mean, and its 95% interval over runs by Student's t"
+
+
+def training_scores(folders: Sequence[Path]) -> pd.DataFrame:
+    """The last and the best validation scores of runs that differ in their seed.
+
+    A row for each metric and `of` (`last` or `best`): `run` is the folder, `seed` its seed, `step`
+    the update and `value` the score; then a row whose `run` is `mean`, with `low` and `high` of
+    its 95% interval by Student's t over `n` runs, NaN of fewer than LEAST_UNITS. The best of a run
+    is chosen after the first update by the scores it is told by. What isn't a metric has a last
+    value alone. Raises what `training_figure` raises.
+    """
+    _require_one_recipe(folders)
+    frames = [_read(folder, VALIDATION) for folder in folders]
+    rows: list[dict[str, Any]] = []
+    for name in _terms(frames[0]):
+        for which in ("last", "best") if name in METRICS else ("last",):
+            found = []
+            for folder, frame in zip(folders, frames, strict=True):
+                column = frame.set_index("step")[name].dropna()
+                step = column.index[-1] if len(column) else None
+                if which == "best" and len(later := column[column.index > 0]):
+                    step = later.idxmax() if METRICS[name].higher_is_better else later.idxmin()
+                value = float(column.loc[step]) if step is not None else math.nan
+                found.append(value)
+                told = {"metric": name, "of": which, "run": str(folder), "seed": _seed(folder)}
+                rows.append({**told, "step": step, "value": value})
+            mean = student_mean(found, unit="run") if all(map(math.isfinite, found)) else None
+            told = {"metric": name, "of": which, "run": "mean", "n": len(found)}
+            ends = (mean.estimate, mean.low, mean.high) if mean else (math.nan,) * 3
+            rows.append({**told, **dict(zip(("value", "low", "high"), ends, strict=True))})
+    columns = ["metric", "of", "run", "seed", "step", "value", "n", "low", "high"]
+    numbers = {"seed": "Int64", "step": "Int64", "n": "Int64"}
+    return pd.DataFrame(rows, columns=columns).astype(numbers)
+
+
+def _seed(folder: Path) -> int | None:
+    """The seed of a run, None where its recipe can't be told."""
+    try:
+        seed: int = Recipe.model_validate(read_json(folder / FACTS)["recipe"]).optimisation.seed
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return seed
 
 
 def _identity(folder: Path) -> dict[str, Any]:
@@ -132,16 +184,37 @@ def _draw(axes: Axes, runs: pd.DataFrame, name: str) -> None:
     mean = table.mean(axis=1)
     few = len(table) <= 30
     style = {**look(0), "markersize": 3, "linewidth": 0.9}
-    axes.plot(table.index, mean, **(style if few else {**style, "marker": ""}))
-    if table.shape[1] > 1:
-        spread = table.std(axis=1)
-        axes.fill_between(table.index, mean - spread, mean + spread, color="0.75", linewidth=0)
-    if name not in LABELS or name == "mse":
-        positive = bool((table > 0).all(axis=None))
-        if positive and not name.startswith("d_"):
-            axes.set_yscale("log")
-            _label_plainly(axes.yaxis, *axes.get_ylim())
+    axes.plot(table.index, mean, zorder=3, **(style if few else {**style, "marker": ""}))
+    count = table.shape[1]
+    if count > 1:
+        axes.plot(table.index, table, color="0.6", linewidth=0.5)
+    logarithmic = name not in LABELS or name == "mse"
+    if logarithmic and bool((table > 0).all(axis=None)) and not name.startswith("d_"):
+        axes.set_yscale("log")
+        _label_plainly(axes.yaxis, *axes.get_ylim())
+    else:
+        _leave_first_out(axes, table)
+    if count >= LEAST_UNITS:
+        # the band may be wider than all lines together: the axis keeps to these
+        axes.set_ylim(*axes.get_ylim())
+        half = student_quantile(count - 1, 0.95) * table.std(axis=1) / math.sqrt(count)
+        axes.fill_between(table.index, mean - half, mean + half, color="0.88", linewidth=0)
     axes.set_ylabel(LABELS.get(name, name))
+
+
+_PRESSED = 4.0
+"""A range this many times that of the values after the first tenth presses them together."""
+
+
+def _leave_first_out(axes: Axes, table: pd.DataFrame) -> None:
+    """Limit a linear axis to the values after the first tenth of the updates, where it must be."""
+    later = table[table.index > table.index[0] + 0.1 * (table.index[-1] - table.index[0])]
+    if later.empty:
+        return
+    low, high = float(later.min(axis=None)), float(later.max(axis=None))
+    whole = float(table.max(axis=None)) - float(table.min(axis=None))
+    if 0 < high - low < whole / _PRESSED:
+        axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
 
 
 def _label_plainly(axis: Axis, low: float, high: float) -> None:

@@ -1,4 +1,4 @@
-"""What a run leaves to be looked at: CSV files, TensorBoard where it is installed, one line."""
+"""What a run leaves to be looked at: CSV files, pictures, what trackers are told, one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,26 +17,28 @@ import numpy.typing as npt
 from sreval.errors import duration
 from sreval.files import write_atomic, write_error
 from sreval.images.io import write_png
+from sreval.training.trackers import Trackers
 
 LOSSES, VALIDATION = "losses.csv", "validation.csv"
 
 
 class Log:
-    """The CSV files, pictures and TensorBoard events of one run, from `step` onwards.
+    """The CSV files and pictures of one run, from `step` onwards, and its trackers.
 
     Rows of later steps, left by a run that was killed after its checkpoint, are removed first,
     so that a resumed log reads as an uninterrupted one; with `anew`, all that a run left which
     came to no checkpoint.
     """
 
-    def __init__(self, out: Path, step: int, anew: bool = False) -> None:
-        self.out = out
+    def __init__(
+        self, out: Path, step: int, anew: bool = False, trackers: Trackers | None = None
+    ) -> None:
+        self.out, self.trackers = out, trackers
         for name in (LOSSES, VALIDATION):
             if anew:
                 (out / name).unlink(missing_ok=True)
             else:
                 _cut(out / name, step)
-        self.board = _tensorboard(out / "tensorboard", step)
 
     def losses(self, step: int, values: Mapping[str, float]) -> None:
         """A row of `losses.csv`: means over the updates since the last row."""
@@ -57,13 +59,13 @@ class Log:
     def picture(self, step: int, image: npt.NDArray[np.uint8]) -> None:
         """The grid of crops after that many updates, (H, W, 3)."""
         write_png(self.out / "samples" / f"step-{step:08d}.png", image)
-        if self.board is not None:
-            self.board.add_image("crops", image, step, dataformats="HWC")
+        if self.trackers is not None:
+            self.trackers.picture(step, image)
 
     def close(self) -> None:
-        """Write out what TensorBoard still holds."""
-        if self.board is not None:
-            self.board.close()
+        """Write out what the trackers still hold."""
+        if self.trackers is not None:
+            self.trackers.close()
 
     def _row(self, name: str, step: int, values: Mapping[str, float]) -> None:
         path = self.out / name
@@ -76,9 +78,8 @@ class Log:
                 writer.writerow([step, *(f"{value:.7g}" for value in values.values())])
         except OSError as error:
             raise write_error(path, error) from error
-        if self.board is not None:
-            for key, value in values.items():
-                self.board.add_scalar(f"{path.stem}/{key}", value, step)
+        if self.trackers is not None:
+            self.trackers.scalars(step, {f"{path.stem}/{key}": one for key, one in values.items()})
 
 
 class ProgressLine:
@@ -126,12 +127,3 @@ def _cut(path: Path, step: int) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([rows[0], *kept] if rows else [])
     write_atomic(path, text.getvalue())
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    """A writer, or None where the package tensorboard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(folder, purge_step=step + 1)

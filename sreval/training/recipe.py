@@ -294,6 +294,8 @@ class Run(Config):
     """Whether torch compiles the networks."""
     graph: bool = True
     """Whether a GPU's update is captured as a CUDA graph."""
+    tracker: Literal["off", "mlflow"] = "off"
+    """What a run reports to beside TensorBoard."""
 
     @model_validator(mode="after")
     def _names_metrics_once(self) -> Run:

@@ -19,15 +19,7 @@ from torch import nn
 
 from sreval import content
 from sreval.devices import slow_bf16
-from sreval.errors import (
-    TrainingError,
-    UsageError,
-    WeightsError,
-    counted,
-    install,
-    option,
-    shown,
-)
+from sreval.errors import TrainingError, UsageError, WeightsError, counted, option, shown
 from sreval.files import claim, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile
@@ -54,6 +46,7 @@ from sreval.training.packs import Photographs, megapixels, open_pack
 from sreval.training.recipe import Recipe, as_toml, change, load_recipe
 from sreval.training.sampler import Sampler
 from sreval.training.slurm import requeue
+from sreval.training.trackers import open_trackers, require_tracker
 from sreval.training.validation import Validator, check_validation, kept_aside
 
 _SKIPPED_SHOWN = 20
@@ -157,6 +150,7 @@ def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcom
     # networks, photographs, validation
     # what may be missing is looked for before the photographs are packed
     check_validation(recipe)
+    require_tracker(recipe)
     learner, code = _learner(request, recipe, device)
     pack, checked = _checked_pack(request, recipe, line)
     validator = Validator(recipe, device, pack)
@@ -192,7 +186,7 @@ def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcom
         if list_checkpoints(out) != checkpoints:
             raise UsageError(f"Another run has written into {out} meanwhile.", _go_on())
         facts = _facts(request, recipe, pack) | checked
-        log = _open_log(out, progress.step, facts, line, anew=not checkpoints)
+        log = _open_log(recipe, out, progress.step, facts, line, anew=not checkpoints)
         # with --until, what was packed and loaded meanwhile is not the run's
         seconds = _seconds(request, recipe, progress)
         training = Training(
@@ -268,7 +262,13 @@ def _refuse_strangers(own: Mapping[str, object]) -> None:
 
 
 def _open_log(
-    out: Path, step: int, facts: Mapping[str, Any], line: ProgressLine, *, anew: bool
+    recipe: Recipe,
+    out: Path,
+    step: int,
+    facts: Mapping[str, Any],
+    line: ProgressLine,
+    *,
+    anew: bool,
 ) -> Log | None:
     """The log, with the facts beside it, of the process that writes; None in others."""
     if ranks.rank():
@@ -276,11 +276,7 @@ def _open_log(
     write_atomic(out / FACTS, json.dumps(facts, indent=1) + "\n")
     if anew:
         (out / ModelFile.BEST).unlink(missing_ok=True)
-    log = Log(out, step, anew=anew)
-    if log.board is None:
-        missing = "The package tensorboard is missing, so no TensorBoard events are written."
-        line.say(f"{missing} {install('tensorboard')}")
-    return log
+    return Log(out, step, anew, open_trackers(recipe, out, step, anew, line.say))
 
 
 def _requeued(number: int | None, line: ProgressLine) -> bool:

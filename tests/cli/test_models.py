@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sreval.errors import DataError
 from sreval.report.training_figures import training_figure
@@ -105,18 +106,46 @@ def write_run(folder: Path, losses: list[float]) -> Path:
     return folder
 
 
-def test_seeds_are_drawn_as_mean_and_spread_where_they_overlap(tmp_path: Path) -> None:
-    folders = [
-        write_run(tmp_path / "a", [1.0, 0.5, 0.4]),
-        write_run(tmp_path / "b", [3.0, 1.5]),
-    ]
-    axes = training_figure(folders).axes
-    mse = next(one for one in axes if one.get_ylabel().startswith("MSE"))
+def test_seeds_are_drawn_with_their_mean_and_its_interval(tmp_path: Path) -> None:
+    losses = ([1.0, 0.5, 0.4], [3.0, 1.5], [2.0, 1.6, 0.3])
+    folders = [write_run(tmp_path / str(seed), one) for seed, one in enumerate(losses)]
+    figure = training_figure(folders)
+    assert "3 runs, faint, their mean, and its 95% interval" in figure.get_suptitle()
+    mse = next(one for one in figure.axes if one.get_ylabel().startswith("MSE"))
     drawn = mse.lines[0]
     assert np.allclose(np.asarray(drawn.get_xdata(), dtype=float), [10, 20])
-    assert np.allclose(np.asarray(drawn.get_ydata(), dtype=float), [2.0, 1.0])
+    assert np.allclose(np.asarray(drawn.get_ydata(), dtype=float), [2.0, 1.2])
+    assert len(mse.lines) == 4
     band = mse.collections[0].get_paths()[0].vertices
-    assert np.isclose(np.asarray(band)[:, 1].max(), 2 + np.sqrt(2))
+    found = stats.ttest_1samp([1.0, 3.0, 2.0], 0).confidence_interval(0.95)
+    assert np.isclose(np.asarray(band)[:, 1].max(), found.high)
+    assert mse.get_ylim()[1] < 4, "the band doesn't press the lines together"
+    two = training_figure(folders[:2])
+    assert not [one for axes in two.axes for one in axes.collections]
+
+
+def test_the_scores_of_seeds_have_a_mean_and_its_interval(sreval: Run, tmp_path: Path) -> None:
+    scores = {"a": [30.0, 21.0, 20.5], "b": [30.0, 22.0, 22.5], "c": [30.0, 24.5, 23.0]}
+    for name, values in scores.items():
+        folder = write_run(tmp_path / name, [1.0])
+        frame = pd.DataFrame({"step": [0, 10, 20], "psnr": values, "grid_peak": 2.0})
+        frame.to_csv(folder / "validation.csv", index=False)
+    folders = [tmp_path / name for name in scores]
+    ran = sreval("models", "seeds", *folders, "--json")
+    rows = {(one["metric"], one["of"], Path(one["run"]).name): one for one in json.loads(ran.out)}
+    assert [rows["psnr", "best", name]["value"] for name in scores] == [21.0, 22.5, 24.5]
+    assert [rows["psnr", "last", name]["step"] for name in scores] == [20, 20, 20]
+    mean = rows["psnr", "last", "mean"]
+    found = stats.ttest_1samp([20.5, 22.5, 23.0], 0).confidence_interval(0.95)
+    assert (mean["n"], mean["value"]) == (3, 22.0)
+    assert np.allclose([mean["low"], mean["high"]], found)
+    assert ("grid_peak", "best", "mean") not in rows
+    assert rows["psnr", "best", "a"]["seed"] == 0
+    two = sreval("models", "seeds", *folders[:2])
+    assert two.code == 0, two.err
+    assert two.out.splitlines()[0].split()[:3] == ["metric", "of", "run"]
+    alone = json.loads(sreval("models", "seeds", *folders[:2], "--json").out)
+    assert {one["low"] for one in alone} == {None}
 
 
 def test_runs_that_share_no_update_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A loaded network can be traced, exported and saved by torch's own means."""
+"""A loaded network can be traced and saved by torch's own means; exported: test_export.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -75,23 +74,3 @@ def test_a_trace_follows_the_weights(loaded: tuple[nn.Module, Tensor]) -> None:
         for parameter in network.parameters():
             parameter.mul_(1.5)
     assert torch.equal(traced(low), network(low))
-
-
-def test_it_is_exported(loaded: tuple[nn.Module, Tensor]) -> None:
-    network, low = loaded
-    exported = torch.export.export(network, (low,))
-    assert torch.equal(exported.module()(low), network(low))
-
-
-def test_onnxruntime_runs_it(loaded: tuple[nn.Module, Tensor], tmp_path: Path) -> None:
-    for name in ("onnx", "onnxscript"):
-        pytest.importorskip(name)
-    runtime = pytest.importorskip("onnxruntime")
-    network, low = loaded
-    path = tmp_path / "network.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own, by version
-        torch.onnx.export(network, (low,), path, dynamo=True)
-    session = runtime.InferenceSession(path)
-    (result,) = session.run(None, {session.get_inputs()[0].name: low.numpy()})
-    np.testing.assert_allclose(result, network(low).detach().numpy(), rtol=1e-4, atol=1e-5)

@@ -95,7 +95,10 @@ def test_runs_of_one_recipe_may_differ_in_seed_and_in_how_they_were_watched(
     folders = [write_run("a"), write_run("b", optimisation=seed, **watched)]
     ran = sreval("figure", "training", *folders, "--out", tmp_path / "seeds.svg")
     assert ran.code == 0, ran.err
-    assert "2 runs, mean and one standard deviation" in (tmp_path / "seeds.svg").read_text()
+    assert (
+        "2 runs, faint, and their mean; of two there is no interval"
+        in (tmp_path / "seeds.svg").read_text()
+    )
 
 
 @pytest.mark.parametrize(
