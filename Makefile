@@ -4,10 +4,13 @@ BIN := $(VENV)/bin
 DOCS := build/docs-venv
 PYTHON ?= python3
 
-# The tests run a real PostgreSQL server and two real browsers.
+# The tests run a real PostgreSQL server and two real browsers. Where Debian's package of Chromium's
+# engine alone is to be had, most pages are opened in it: a browser's window costs more than they do.
+ENGINE := apt-cache pkgnames chromium-headless-shell 2>/dev/null
 TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null),,postgresql) \
          $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium) \
-         $(if $(shell command -v firefox-esr || command -v firefox),,firefox-esr)
+         $(if $(shell command -v firefox-esr || command -v firefox),,firefox-esr) \
+         $(if $(shell command -v chromium-headless-shell),,$(shell $(ENGINE)))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: demo test ready tools lint format messages docs reference bench evidence accelerator gpu variants clean
@@ -30,7 +33,7 @@ ifneq ($(strip $(TOOLS)),)
 	@command -v apt-get >/dev/null || { echo "make test needs $(strip $(TOOLS)), and there is no apt-get: install them by hand." >&2; exit 1; }
 	@test -z "$(SUDO)" || command -v sudo >/dev/null || { echo "make test needs $(strip $(TOOLS)): as root, run apt-get install $(strip $(TOOLS))" >&2; exit 1; }
 	$(SUDO) apt-get update -qq
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS)
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS) $$($(ENGINE))
 endif
 
 lint: $(VENV)/.ready-test

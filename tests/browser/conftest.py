@@ -41,11 +41,19 @@ CHROMIUM = [
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
-    """Chromium; tests skip, saying so, without it."""
+    """Chromium as people have it; tests skip, saying so, without it."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if not found:
         pytest.skip("there is no chromium on the PATH")
     return found
+
+
+@pytest.fixture(scope="session")
+def page_program(request: pytest.FixtureRequest) -> str:
+    """Chromium's engine without the window of a browser, which costs more than the pages in it;
+    Chromium itself where this isn't installed."""
+    found = shutil.which("chromium-headless-shell")
+    return found or request.getfixturevalue("chromium_path")
 
 
 @pytest.fixture(scope="session")
@@ -97,16 +105,22 @@ Window = Callable[..., Watched]
 
 
 @pytest.fixture(scope="session")
-def browsers(playwright: Playwright, chromium_path: str) -> Iterator[Callable[[float], Browser]]:
-    """Chromium on a screen with that many device pixels to a CSS pixel."""
+def browsers(
+    playwright: Playwright, page_program: str, request: pytest.FixtureRequest
+) -> Iterator[Callable[[float], Browser]]:
+    """Chromium on a screen with that many device pixels to a CSS pixel.
+
+    On all but the plainest screen it is Chromium as people have it: there pixels are compared.
+    """
     started: dict[float, Browser] = {}
 
     def get(ratio: float) -> Browser:
         if ratio not in started:
             size = {1: "1280,860", 1.25: "1100,780"}.get(ratio, "940,720")  # few pixels: fast
             scale = [f"--force-device-scale-factor={ratio}", f"--window-size={size}"]
+            program = page_program if ratio == 1 else request.getfixturevalue("chromium_path")
             started[ratio] = playwright.chromium.launch(
-                executable_path=chromium_path, args=CHROMIUM + scale
+                executable_path=program, args=CHROMIUM + scale
             )
         return started[ratio]
 
