@@ -272,7 +272,9 @@ def read_run(folder: Path) -> FinishedRun:
     return FinishedRun(folder, recipe, facts, made.step, history(made)[-1].vgg_factor)
 
 
-_NAMED = " A network that Python gave needs name = 'python:module:Class' and its arguments under [network]."
+_NAMED = (
+    " A network that Python gave needs name = 'python:module:Class' and its arguments in [network]."
+)
 
 
 @dataclass(frozen=True)
