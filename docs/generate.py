@@ -211,7 +211,9 @@ def _tables(model: type[BaseModel]) -> Iterator[str]:
             continue  # a step is the same within a shuffle
         shown.add(inner)
         tag = {"network": "name", "steps": "step"}.get(key)
-        one_of = f', {tag} = "{get_args(inner.model_fields[tag].annotation)[0]}"' if tag else ""
+        known = get_args(inner.model_fields[tag].annotation) if tag else ()
+        # of a network of the user's own any name
+        one_of = f', {tag} = "{(*known, "python:module:Class")[0]}"' if tag else ""
         yield f"### `[[{key}]]`{one_of}" if repeated else f"### `[{key}]`{one_of}"
         yield _prose(inspect.getdoc(inner) or "")
         yield _table(inner, schema["$defs"][inner.__name__])
@@ -304,6 +306,8 @@ def _kind(of: Mapping[str, Any]) -> str:
         return f"list of {many}" + (", at least one" if of.get("minItems") else "")
     if of["type"] == "object":
         inner = of["additionalProperties"]
+        if inner is True:
+            return "table"
         return f"table of {'table' if '$ref' in inner else _WORDS[inner['type']]}s"
     return of.get("format") or _WORDS[of["type"]] + _bounds(of)
 

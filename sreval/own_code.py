@@ -151,7 +151,7 @@ def code_sha256(path: str) -> str:
 
 def code_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The names whose `code_sha256` differs, of those that both know."""
-    known = [name for name in before if before[name] and now.get(name)]
+    known = [name for name in sorted(before) if before[name] and now.get(name)]
     return [name for name in known if before[name] != now[name]]
 
 

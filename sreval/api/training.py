@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -89,7 +90,6 @@ def train(
     import io
 
     from sreval.content import user_path
-    from sreval.own_code import apart, forget_modules
     from sreval.training.log import ProgressLine
     from sreval.training.run import Request, require_given
     from sreval.training.run import train as run_training
@@ -113,8 +113,7 @@ def train(
         network=network,
         losses=losses,
     )
-    with apart():
-        forget_modules()  # what was edited since another run of this program is read again
+    with _as_edited():
         return run_training(request, ProgressLine(None if progress else io.StringIO()))
 
 
@@ -230,9 +229,11 @@ class Model:
 
         # as it is now, whatever was there when this model was named
         model = Found.find(self.given)
-        model.verify()
+        with _as_edited():
+            model.verify()
+            changed = model.changed_code()
         said = "" if model.profile_recorded else "; its recipe was not recorded"
-        if changed := model.changed_code():
+        if changed:
             said += f"; the code of {', '.join(changed)} has changed since they were trained"
         return f"{model.name}: in order, weights {model.sha256[:12]}{said}"
 
@@ -279,7 +280,8 @@ class Model:
         from sreval.training.models import publish
 
         folder = None if to is None else user_path(to)
-        return cls(publish(_run_folder(run), folder, replace, pick_device(device)))
+        with _as_edited():
+            return cls(publish(_run_folder(run), folder, replace, pick_device(device)))
 
     @staticmethod
     def training_figure(runs: Sequence[Outcome | Path | str] | Outcome | Path | str) -> Figure:
@@ -338,6 +340,16 @@ def _run_folders(
     if not folders:
         raise UsageError("There is no run to draw.", "Give one or several.")
     return folders
+
+
+@contextmanager
+def _as_edited() -> Iterator[None]:
+    """The user's own modules, which may have been edited since this program read them, anew."""
+    from sreval.own_code import apart, forget_modules
+
+    with apart():
+        forget_modules()
+        yield
 
 
 def _run_folder(run: Outcome | Path | str) -> Path:

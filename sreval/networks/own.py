@@ -194,7 +194,7 @@ def try_term(term: Term, name: str, shape: tuple[int, ...], device: torch.device
         sr = (2 * torch.rand(shape, device=device) - 1).requires_grad_()
         value = called(term, name, sr, 2 * torch.rand(shape, device=device) - 1)
     if not bool(value.isfinite()):
-        raise UsageError(f"{name} is {float(value)} for random images.", "Fix the function.")
+        raise UsageError(f"{name} is {value.item():g} for random images.", "Fix the function.")
     try:
         (slope,) = torch.autograd.grad(value, sr, allow_unused=True)
     except RuntimeError as error:

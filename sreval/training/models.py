@@ -277,8 +277,7 @@ def read_run(folder: Path) -> FinishedRun:
 
 
 _NAMED = (
-    " A network that Python gave needs name = 'python:module:Class' and its arguments under "
-    "[network]."
+    " A network that Python gave needs name = 'python:module:Class' and its arguments in [network]."
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 
@@ -9,18 +11,21 @@ from sreval.networks.espcn import ESPCN
 from sreval.networks.srresnet import SRResNet, packed
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (7, 9), (16, 11)])
-def test_packed_gives_the_same_images(size: tuple[int, int]) -> None:
+def test_packed_gives_the_same_images(size: tuple[int, int], scale: Literal[2, 3, 4]) -> None:
     torch.manual_seed(1)
-    network = SRResNet(depth=1, channels=8).double()
+    network = SRResNet(depth=1, channels=8, scale=scale).double()
+    assert network(torch.rand(1, 3, 4, 5).double()).shape == (1, 3, 4 * scale, 5 * scale)
     low = torch.rand(2, 3, *size, dtype=torch.float64)
     torch.testing.assert_close(packed(network)(low), network(low), rtol=0, atol=1e-12)
 
 
-def test_packed_gives_the_same_gradients() -> None:
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_packed_gives_the_same_gradients(scale: Literal[2, 3, 4]) -> None:
     torch.manual_seed(2)
-    network = SRResNet(depth=1, channels=8).double()
-    low, target = torch.rand(2, 3, 6, 5).double(), torch.rand(2, 3, 24, 20).double()
+    network = SRResNet(depth=1, channels=8, scale=scale).double()
+    low, target = torch.rand(2, 3, 6, 5).double(), torch.rand(2, 3, 6 * scale, 5 * scale).double()
 
     def gradients(run: torch.nn.Module) -> list[torch.Tensor]:
         loss = (run(low) - target).square().mean()

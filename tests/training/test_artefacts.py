@@ -70,6 +70,19 @@ def test_it_is_what_sums_of_waves_give() -> None:
     assert grid_peak(grey) == pytest.approx(by_brute_force(grey - grey.mean()), rel=1e-9)
 
 
+@pytest.mark.parametrize(("scale", "ratios"), [(2, 3), (3, 3), (6, 7)])
+def test_a_grid_counts_at_the_period_of_the_scale(scale: int, ratios: int) -> None:
+    side, noise, amplitude = 240, 8.0, 2.0
+    grey = np.random.default_rng(3).normal(128, noise, (side, side))
+    assert grid_peak(grey, scale) == pytest.approx(1, rel=0.3)
+    grey += amplitude * np.cos(2 * np.pi * np.arange(side) / scale)
+    share = 4 if scale == 2 else 1  # see below
+    expected = 1 + share * (amplitude * side**2 / 2) ** 2 / (9 * ratios * side**2 * noise**2)
+    assert grid_peak(grey, scale) == pytest.approx(expected, rel=0.15)
+    assert math.isnan(grid_peak(grey[: 8 * scale - 1], scale))
+    assert math.isnan(grid_peak(grey, 1))
+
+
 @pytest.mark.parametrize("amplitude", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("period", [2, 4])
 def test_a_grid_in_noise_counts_by_its_energy(amplitude: float, period: int) -> None:

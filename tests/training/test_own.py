@@ -1,0 +1,241 @@
+"""A network and losses of a user's own, from the recipe to the card and the benchmark's key."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import sreval
+from sreval.errors import TrainingError, UsageError, WeightsError
+from sreval.methods import make_upscaler
+from sreval.networks.architecture import OwnArchitecture
+from sreval.networks.weights import read_provenance, read_tensors
+from sreval.training.learner import Learner
+from sreval.training.loop import _risen
+from sreval.training.recipe import Recipe
+
+MODULE = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, channels=4, drop=0.0):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.Dropout(drop),
+            nn.Conv2d(channels, 27, 3, padding=1), nn.PixelShuffle(3))
+    def forward(self, low):
+        return low.repeat_interleave(3, 2).repeat_interleave(3, 3) + self.body(low)
+
+def edges(sr, hr):
+    assert sr.shape == hr.shape == (3, 3, 24, 24) or len(sr) == 2
+    return (sr.diff() - hr.diff()).abs().mean()
+
+class Far(nn.Module):
+    def forward(self, sr, hr):
+        return (sr - hr).square().mean() - 10
+"""
+
+RECIPE = """
+name = "my.net-3"
+[network]
+name = "python:mine.net-code:Net"
+scale = 3
+output_range = [0, 1]
+arguments = { drop = 0.5 }
+[loss]
+mse = 1.0
+own = [
+  { term = "python:mine.net-code:edges", weight = 0.1 },
+  { term = "python:mine.net-code:Far", weight = 0.5, name = "far.off" },
+  { term = "python:no.such:code", weight = 0.0, name = "off" },
+]
+[data]
+crop = 24
+batch = 3
+[optimisation]
+learning_rate = 1e-3
+[run]
+log_every = 2
+validate_every = 4
+[profiles.paper]
+optimisation.updates = 4
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, with a package of the user's own and a model that names it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/__init__.py").write_text("")
+    (tmp_path / "mine/net-code.py").write_text(MODULE)
+    (tmp_path / "models/my.net-3").mkdir(parents=True)
+    (tmp_path / "models/my.net-3/recipe.toml").write_text(RECIPE)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+def train(photographs: Path, out: str, **more: Any) -> Any:
+    return sreval.train("my.net-3", data=photographs, out=out, device="cpu", progress=False, **more)
+
+
+def test_a_network_and_losses_of_ones_own_from_recipe_to_benchmark(
+    mine: Path, photographs: Path
+) -> None:
+    whole = train(photographs, "whole")
+    rows = list(csv.DictReader((whole.out / "losses.csv").read_text().splitlines()))
+    assert list(rows[0])[:4] == ["step", "mse", "edges", "far.off"]
+    for row in rows:
+        assert float(row["far.off"]) == pytest.approx(float(row["mse"]) - 10, rel=1e-5)
+
+    # resumed bit for bit, dropout and all
+    train(photographs, "two", steps=2)
+    two = train(photographs, "two", steps=4, resume=True)
+    for name, tensor in read_tensors(whole.weights)[0].items():
+        torch.testing.assert_close(read_tensors(two.weights)[0][name], tensor, rtol=0, atol=0)
+
+    # a comment, then a checkpoint goes on and says so
+    code = mine / "mine/net-code.py"
+    code.write_text(MODULE + "# more\n")
+    later = train(photographs, "two", steps=6, resume=True)
+    note = "the code of python:mine.net-code:Far, python:mine.net-code:Net, "
+    note += "python:mine.net-code:edges changed after 4 updates"
+    assert read_provenance(later.weights).notes == (note,)
+    code.write_text(MODULE)
+
+    with pytest.raises(WeightsError, match="not trusted to run"):
+        sreval.upscaler(whole.weights)
+    model = sreval.Model.publish(whole)
+    sha256 = read_provenance(model.folder / "weights.safetensors").stages[-1].code
+    assert len(sha256) == 3
+    for part in (
+        "python:mine.net-code:Net",
+        "| Loss | mse 1, edges 0.1, far.off 0.5 |",
+        f"python:mine.net-code:edges, SHA-256 {sha256['python:mine.net-code:edges']}",
+    ):
+        assert part in model.card
+    assert model.verify() == f"my.net-3: in order, weights {model.facts['weights_sha256'][:12]}"
+    assert sreval.upscaler("my.net-3")(np.zeros((5, 7, 3), np.uint8)).shape == (15, 21, 3)
+
+    before = make_upscaler("my.net-3")
+    assert before.note == ""
+    code.write_text(MODULE + "# more\n")
+    assert "has changed since they were trained" in sreval.Model("my.net-3").verify()
+
+
+def test_a_benchmark_makes_images_anew_when_the_code_has_changed(
+    mine: Path, photographs: Path
+) -> None:
+    sreval.Model.publish(train(photographs, "run"))
+    few = mine / "few"
+    few.mkdir()
+    (few / "a.png").write_bytes((photographs / "coffee-a.png").read_bytes())
+
+    def made() -> set[str]:
+        results = sreval.benchmark({"m": "my.net-3"}, few, scale=3, metrics=["psnr"], out="res")
+        return set(results.frame["method_sha256"])
+
+    first = made()
+    assert made() == first
+    (mine / "mine/net-code.py").write_text(MODULE.replace("(low)\n", "(low) / 2\n"))
+    assert not made() & first
+
+
+def test_a_list_of_models_tells_of_code_that_is_not_here(mine: Path) -> None:
+    assert sreval.models().set_index("name").loc["my.net-3", "parameters"] == 4 * 28 + 8 + 27 * 37
+    (mine / "mine/net-code.py").unlink()
+    del sys.modules["mine.net-code"]
+    found = sreval.models()
+    assert list(found["problem"][found["problem"] != ""]) == [
+        "Can't import mine.net-code: ModuleNotFoundError: No module named 'mine.net-code'. "
+        "Install it, or run sreval in the folder that holds it."
+    ]
+
+
+class Given(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 27, 3, padding=1)
+
+    def forward(self, low: Tensor) -> Tensor:
+        made: Tensor = nn.functional.pixel_shuffle(self.conv(low), 3)
+        return made
+
+
+def test_an_object_takes_the_place_of_the_recipes_network(mine: Path, photographs: Path) -> None:
+    network, losses = Given(), {"l1": (nn.L1Loss(), 0.2)}
+    before = network.conv.weight.clone()
+    given: Any = {"network": network, "losses": losses}
+    run = train(photographs, "given", steps=2, **given)
+    assert torch.equal(network.conv.weight, before)
+    again = train(photographs, "given", steps=4, resume=True, **given)
+    whole = train(photographs, "at-once", **given)
+    for name, tensor in read_tensors(whole.weights)[0].items():
+        torch.testing.assert_close(read_tensors(again.weights)[0][name], tensor, rtol=0, atol=0)
+    made = read_provenance(run.weights)
+    assert isinstance(made.architecture, OwnArchitecture)
+    assert made.architecture.name == f"python:{__name__}:Given"
+    assert made.architecture.scale == 3
+    assert made.stages[-1].changes["loss.own"][0]["name"] == "l1"
+    with pytest.raises(TrainingError, match="losses that Python gave"):
+        train(photographs, "given", steps=6, resume=True)
+    with pytest.raises(UsageError, match="trained another network"):
+        sreval.Model.publish(run)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"network": Given}, "not a torch.nn.Module"),
+        ({"network": 3}, "not a torch.nn.Module"),
+        ({"losses": {"l1": nn.L1Loss()}}, "losses is"),
+        ({"losses": {"mse": (nn.L1Loss(), 1.0)}}, "another column of losses.csv"),
+        ({"losses": {"l1": (nn.L1Loss(), -1.0)}}, "0 or more"),
+    ],
+)
+def test_what_cannot_be_given_is_refused(
+    mine: Path, photographs: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        train(photographs, "bad", **given)
+
+
+class Shared(Given):
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice = self.conv
+
+
+def test_weights_that_layers_share_are_averaged_once() -> None:
+    recipe = Recipe.model_validate(
+        {
+            "name": "shared",
+            "network": {"name": f"python:{__name__}:Shared", "scale": 3},
+            "loss": {"mse": 1.0},
+            "data": {"crop": 24, "batch": 2},
+            "optimisation": {"updates": 2, "ema": 0.9, "learning_rate": 0.1},
+        }
+    )
+    learner = Learner(recipe, torch.device("cpu"))
+    learner.set_rate(0.1, 0.9)
+    generator, average = learner.generator.conv.weight, learner.result.conv.weight
+    assert isinstance(generator, Tensor)
+    assert isinstance(average, Tensor)
+    before = average.clone()
+    learner.update(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 24, 24))
+    torch.testing.assert_close(average, 0.9 * before + 0.1 * generator.detach())
+
+
+@pytest.mark.parametrize(("loss", "bound"), [(0.2, 2.0), (-0.2, 1.6), (0.0, 0.0)])
+def test_a_loss_below_zero_has_not_diverged_where_it_is(loss: float, bound: float) -> None:
+    assert _risen(loss, 10) == pytest.approx(bound)
