@@ -24,7 +24,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     and bias are those of the own share, as of any layer: DistributedDataParallel takes their mean.
     """
 
-    @torch.compiler.disable  # an exchange can't be compiled
+    # an exchange can't be compiled
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, input: Tensor) -> Tensor:
         """input: (N, C, H, W), any float dtype; returns the same."""
         if not self.training:

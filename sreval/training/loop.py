@@ -137,8 +137,8 @@ class _Loop:
                 self._log()
                 if self._validation_due():
                     self._validate_or_save()
-                due = rank() == 0 and self._save_due()
-                number, due = largest(received[0] if received else 0, due)
+                own = rank() == 0 and self._save_due()
+                number, due = largest(received[0] if received else 0, own)
                 if number or due:
                     self._save()
                 if number:

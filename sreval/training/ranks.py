@@ -152,7 +152,7 @@ def _meet_others(here: Place) -> Any:
             "Start all of them at once, with torchrun.",
         ) from error
     # torchrun's store outlives a run, and another run of the same processes finds it
-    return dist.PrefixStore(f"sreval.{next(_runs)}", store)
+    return dist.PrefixStore(f"sreval.{next(_runs)}", store)  # type: ignore[attr-defined]
 
 
 def _of_a_lost_one(error: Exception) -> bool:
