@@ -414,8 +414,14 @@ def _fill(found: Found, scale: int, part: Path, say: Callable[[str], None]) -> N
         "skipped": [*found.left_out, *written.skipped],
     }
     write_atomic(part / _MANIFEST, json.dumps(manifest, indent=1))
-    for name in ("thumbnails.bin", "listing.jsonl", _WHOLE):
-        (part / name).unlink()
+    # and what a kill left of a whole.json
+    for path in (
+        part / "thumbnails.bin",
+        part / "listing.jsonl",
+        part / _WHOLE,
+        *part.glob(".*.part"),
+    ):
+        path.unlink()
 
 
 class _Decoded(NamedTuple):

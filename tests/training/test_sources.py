@@ -65,7 +65,7 @@ def in_both(packed: Photographs, shards: Photographs) -> None:
 def test_gnu_tar_s_shard_of_a_folder_holds_what_a_pack_of_it_holds(
     photographs: Path, tmp_path: Path
 ) -> None:
-    command = ["tar", "--sort=none", "-cf", tmp_path / "a.tar", "-C", photographs, "."]
+    command = ["tar", "--sort=none", "-cf", f"{tmp_path}/a.tar", "-C", f"{photographs}", "."]
     subprocess.run(command, check=True)
     in_both(open_pack([photographs], 4), open_pack([tmp_path / "a.tar"], 4))
     # nothing is unpacked, and nothing is packed
@@ -212,7 +212,7 @@ def test_a_sparse_member_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "a.png").open("wb") as file:
         file.truncate(10**6)
         file.write(b"x")
-    command = ["tar", "-S", "-cf", tmp_path / "a.tar", "-C", tmp_path, "a.png"]
+    command = ["tar", "-S", "-cf", f"{tmp_path}/a.tar", "-C", f"{tmp_path}", "a.png"]
     subprocess.run(command, check=True)
     with pytest.raises(DataError, match=r"a\.png isn't stored whole"):
         open_pack([tmp_path / "a.tar"], 4)
