@@ -127,9 +127,12 @@ class Data(Config):
     """Megapixels of high resolution that the device holds at once; 0: all photographs."""
     crops_per_photograph: PositiveInt = 16
     """Crops that are cut of a photograph of average size before another takes its place."""
-    degrade: Annotated[Degradation | None, BeforeValidator(_degradation)] = None
-    """How LR images are made, as `--degrade` of `sreval benchmark` takes it; absent: `bicubic`. A
-    file that a recipe names is relative to the recipe's."""
+    degrade: Annotated[
+        Degradation | None,
+        BeforeValidator(_degradation, json_schema_input_type=str | Degradation | None),
+    ] = None
+    """How LR images are made: what `sreval benchmark --degrade` takes, or the keys of a
+    degradation; absent or empty: `bicubic`. A file is relative to the recipe's."""
 
 
 class Optimisation(Config):
@@ -323,22 +326,7 @@ def load_recipe(
     `optimisation.updates` and `optimisation.minutes` replaces the other. Raises
     UsageError naming the file, the field, the bad value and the remedy.
     """
-    path = content.find("models", name) / "recipe.toml"
-    text = config_text(path)
-    raw, profiles = _read(text, path)
-    if profile not in profiles:
-        raise unknown_name(f"profile of {path}", profile, profiles)
-    merged = _merged(raw, profiles[profile])
-    data = merged.get("data")
-    named = data.get("degrade") if isinstance(data, Mapping) else None
-    if isinstance(named, str) and named.endswith(".toml"):
-        merged = _merged(merged, {"data": {"degrade": path.parent / content.user_path(named)}})
-    changes = dict(changes or {})
-    for length, other in (_LENGTHS, _LENGTHS[::-1]):
-        if length in changes:
-            changes.setdefault(other, None)
-    for key, value in changes.items():
-        merged = _merged(merged, _nested(key, value))
+    path, text, merged = _given(name, profile, changes)
     recipe = Recipe.checked(
         merged, f"{path} (profile {profile})", text, [("profiles", profile), ()]
     )
@@ -349,6 +337,38 @@ def load_recipe(
             "Give the recipe and its folder one name: weights are published under it.",
         )
     return recipe
+
+
+def degradation_file(
+    name: str, profile: str = "paper", changes: Mapping[str, Any] | None = None
+) -> str:
+    """The file that holds how LR images are made, or "" where the recipe itself says it."""
+    data = _given(name, profile, changes)[2].get("data", {})
+    named = str(data.get("degrade", ""))
+    return named if named.endswith(".toml") else ""
+
+
+def _given(
+    name: str, profile: str, changes: Mapping[str, Any] | None
+) -> tuple[Path, str, dict[str, Any]]:
+    """A recipe's file, its text, and what profile and changes make of it, unchecked."""
+    path = content.find("models", name) / "recipe.toml"
+    text = config_text(path)
+    raw, profiles = _read(text, path)
+    if profile not in profiles:
+        raise unknown_name(f"profile of {path}", profile, profiles)
+    merged = _merged(raw, profiles[profile])
+    data = merged.get("data")
+    named = data.get("degrade") if isinstance(data, Mapping) else None
+    if isinstance(named, str) and named.endswith(".toml"):
+        merged = _merged(merged, {"data": {"degrade": str(path.parent / content.user_path(named))}})
+    changes = dict(changes or {})
+    for length, other in (_LENGTHS, _LENGTHS[::-1]):
+        if length in changes:
+            changes.setdefault(other, None)
+    for key, value in changes.items():
+        merged = _merged(merged, _nested(key, value))
+    return path, text, merged
 
 
 def profile_names(name: str) -> list[str]:

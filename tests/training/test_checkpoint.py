@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,25 @@ def test_a_run_goes_on_bit_for_bit(gan: Recipe, tmp_path: Path) -> None:
     assert same(learner, other)
     moments = next(iter(other.optimiser.state.values()))["exp_avg"]
     assert moments.stride() == next(other.generator.parameters()).stride()
+
+
+def test_a_checkpoint_from_before_a_field_came_goes_on(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    plain = make_recipe()
+    learner, random = Learner(plain, CPU), torch.Generator().manual_seed(1)
+    learner.update(*batches(random, 1)[0])
+    path = save_checkpoint(tmp_path, learner, random, Progress(step=1), "data")
+    tensors, metadata = read_tensors(path)
+    recipe = json.loads(metadata["recipe"])
+    for field in ("window", "crops_per_photograph", "degrade"):
+        del recipe["data"][field]
+    save_file(tensors, path, {**metadata, "recipe": json.dumps(recipe)})
+    assert load_checkpoint(path, Learner(plain, CPU), torch.Generator(), "data").step == 1
+    data = plain.data.model_copy(update={"window": 1.0})
+    windowed = plain.model_copy(update={"data": data})
+    with pytest.raises(TrainingError, match=r"data\.window = 0\.0 and 1\.0"):
+        load_checkpoint(path, Learner(windowed, CPU), torch.Generator(), "data")
 
 
 def test_soap_goes_on_bit_for_bit(make_recipe: MakeRecipe, tmp_path: Path) -> None:
