@@ -3,7 +3,7 @@
 Each side runs in a process of its own; their updates alternate, so that they meet the same machine,
 and a ratio is the median over the rounds. The window holds a quarter of the photographs, and each
 stays for 16 crops, the default. Memory is what the process holds alone and its share of what it
-holds with others (PSS), at its highest of the looks taken after each tenth of the updates. The
+holds with others (PSS), at its highest of the looks taken after each quarter of the updates. The
 degradations a second are those of one core. Writes window.json and window.md; exits with 1 where
 the window is more than a tenth slower or takes more memory.
 
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import ROOT, progress, provenance, write_results
-from benchmarks.training_step import BATCH, CROP, alternate
+from benchmarks.training_step import BATCH, CROP, Step, alternate
 from sreval.devices import keep_freed_memory
 from sreval.images.degradations import open_degradation
 from sreval.images.degrade import degrade
@@ -38,7 +38,7 @@ from sreval.training.packs import Pack, open_pack
 from sreval.training.recipe import Recipe
 from sreval.training.sampler import Sampler
 
-SLOWER, LOOKS = 1.1, 10
+SLOWER, LOOKS = 1.1, 4
 WHOLE, WINDOW, SHARDS = "whole pack", "window over the pack", "window over shards"
 NETWORKS: dict[str, dict[str, Any]] = {
     "srresnet-mse": {"name": "srresnet"},
@@ -54,7 +54,8 @@ def main() -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="a folder of photographs")
     parser.add_argument("--shards", type=Path, help="the same photographs as shards")
-    parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--network", choices=list(NETWORKS), action="append", help="both")
+    parser.add_argument("--updates", type=int, default=60, help="of espcn ten times as many")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     given = parser.parse_args()
@@ -65,7 +66,7 @@ def main() -> int:
     if given.shards:
         sides[SHARDS] = (given.shards, window)
     rows: list[dict[str, Any]] = []
-    for network in NETWORKS:
+    for network in given.network or NETWORKS:
         progress(network)
         updates = given.updates * (1 if network == "srresnet-mse" else 10)
         rows += measured(network, sides, updates, given.device)
@@ -90,7 +91,9 @@ def measured(
     with processes(network, sides, device) as asked:
         times: dict[str, list[float]] = {side: [] for side in sides}
         memory = dict.fromkeys(sides, 0)
-        steps = {side: partial(ask, pipe, "update") for side, pipe in asked.items()}
+        steps: dict[str, Step] = {
+            side: partial(ask, pipe, "update") for side, pipe in asked.items()
+        }
         for _ in range(LOOKS):
             for side, seconds in alternate(steps, max(1, updates // LOOKS)).items():
                 times[side] += seconds

@@ -229,6 +229,8 @@ def inner_models(
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}.NAME" if get_origin(field.annotation) is dict else prefix + name
         for inner in _models(field.annotation):
+            if inner is Degradation:
+                continue  # it has a section of its own
             yield key, inner, "tuple[" in str(field.annotation)
             yield from inner_models(inner, f"{key}.")
 

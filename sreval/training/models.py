@@ -36,7 +36,7 @@ from sreval.networks.weights import Provenance, load_network, read_provenance, w
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
 from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
-from sreval.training.recipe import Recipe, load_recipe, profile_names
+from sreval.training.recipe import Recipe, degradation_file, load_recipe, profile_names
 from sreval.training.validation import Validator, flat_colours
 
 SETS = ("Set5", "Set14", "BSD100")
@@ -305,7 +305,8 @@ def publish(
 
     The weights are the best by the validation, or the last where no best ones were kept. `to` is
     that models folder; else ./models, where it exists, then SREVAL_HOME/models. Raises UsageError
-    for a smoke run, for a network that the model's profile doesn't name, where weights lie already
+    for a smoke run, for a network that the model's profile doesn't name, for a degradation from a
+    file, where weights lie already
     and `replace` is not given, or when the package itself would be written to; TrainingError when
     the folder holds no run.
     """
@@ -323,6 +324,13 @@ def publish(
             "Put the change into a recipe of your own, under ./models, and train that."
             + (_NAMED if run.recipe.network.own else ""),
         )
+    network, provenance = load_network(_result(folder), run.recipe.network)
+    if file := degradation_file(run.model, profile, history(provenance)[-1].changes):
+        raise UsageError(
+            f"{folder} was trained with the degradation in {file}, which a published recipe can't "
+            "name.",
+            "Train it with the file's keys in the recipe, as a table [data.degrade].",
+        )
     recipe = (content.find("models", run.model) / ModelFile.RECIPE).read_bytes()
     models = _writable(to)
     target = models / run.recipe.name
@@ -331,7 +339,6 @@ def publish(
             f"{target} already has weights.",
             f"Add {option('--replace', 'replace=True')} to overwrite them.",
         )
-    network, provenance = load_network(_result(folder), run.recipe.network)
     unfinished = target.with_name(f".{target.name}.part")
     new = not models.exists()
     try:

@@ -177,9 +177,12 @@ class Data(Config):
     """Megapixels of high resolution that the device holds at once; 0: all photographs."""
     crops_per_photograph: PositiveInt = 16
     """Crops that are cut of a photograph of average size before another takes its place."""
-    degrade: Annotated[Degradation | None, BeforeValidator(_degradation)] = None
-    """How LR images are made, as `--degrade` of `sreval benchmark` takes it; absent: `bicubic`. A
-    file that a recipe names is relative to the recipe's."""
+    degrade: Annotated[
+        Degradation | None,
+        BeforeValidator(_degradation, json_schema_input_type=str | Degradation | None),
+    ] = None
+    """How LR images are made: what `sreval benchmark --degrade` takes, or the keys of a
+    degradation; absent or empty: `bicubic`. A file is relative to the recipe's."""
 
 
 class Optimisation(Config):
@@ -413,22 +416,7 @@ def load_recipe(
     `optimisation.updates` and `optimisation.minutes` replaces the other. Raises
     UsageError naming the file, the field, the bad value and the remedy.
     """
-    path = content.find("models", name) / "recipe.toml"
-    text = config_text(path)
-    raw, profiles = read_profiles(text, path)
-    if profile not in profiles:
-        raise unknown_name(f"profile of {path}", profile, profiles)
-    merged = merged_with(raw, profiles[profile])
-    data = merged.get("data")
-    named = data.get("degrade") if isinstance(data, Mapping) else None
-    if isinstance(named, str) and named.endswith(".toml"):
-        merged = merged_with(merged, {"data": {"degrade": path.parent / content.user_path(named)}})
-    changes = dict(changes or {})
-    for length, other in (_LENGTHS, _LENGTHS[::-1]):
-        if length in changes:
-            changes.setdefault(other, None)
-    for key, value in changes.items():
-        merged = merged_with(merged, _nested(key, value))
+    path, text, merged = _given(name, profile, changes)
     if network:
         merged["network"] = _in_place(merged.get("network"), network, path)
     recipe = Recipe.checked(
@@ -454,6 +442,40 @@ def _in_place(table: object, name: str, path: Path) -> dict[str, Any]:
         return own.model_dump() | {"name": name, "arguments": own.arguments if same else {}}
     keys = ("scale", "colour", "input_range", "output_range")
     return {"name": name, **{key: getattr(own, key) for key in keys}}
+
+
+def degradation_file(
+    name: str, profile: str = "paper", changes: Mapping[str, Any] | None = None
+) -> str:
+    """The file that holds how LR images are made, or "" where the recipe itself says it."""
+    data = _given(name, profile, changes)[2].get("data", {})
+    named = str(data.get("degrade", ""))
+    return named if named.endswith(".toml") else ""
+
+
+def _given(
+    name: str, profile: str, changes: Mapping[str, Any] | None
+) -> tuple[Path, str, dict[str, Any]]:
+    """A recipe's file, its text, and what profile and changes make of it, unchecked."""
+    path = content.find("models", name) / "recipe.toml"
+    text = config_text(path)
+    raw, profiles = read_profiles(text, path)
+    if profile not in profiles:
+        raise unknown_name(f"profile of {path}", profile, profiles)
+    merged = merged_with(raw, profiles[profile])
+    data = merged.get("data")
+    named = data.get("degrade") if isinstance(data, Mapping) else None
+    if isinstance(named, str) and named.endswith(".toml"):
+        merged = merged_with(
+            merged, {"data": {"degrade": str(path.parent / content.user_path(named))}}
+        )
+    changes = dict(changes or {})
+    for length, other in (_LENGTHS, _LENGTHS[::-1]):
+        if length in changes:
+            changes.setdefault(other, None)
+    for key, value in changes.items():
+        merged = merged_with(merged, _nested(key, value))
+    return path, text, merged
 
 
 def profile_names(name: str) -> list[str]:
@@ -485,7 +507,7 @@ def as_toml(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(k)} = {as_toml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(as_toml, value)) + "]"
-    return json.dumps(value)
+    return json.dumps(value, default=str)
 
 
 def first_difference(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> str | None:

@@ -66,6 +66,25 @@ def test_a_run_goes_on_bit_for_bit(gan: Recipe, tmp_path: Path) -> None:
     assert moments.stride() == next(other.generator.parameters()).stride()
 
 
+def test_a_checkpoint_from_before_a_field_came_goes_on(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    plain = make_recipe()
+    learner, random = Learner(plain, CPU), torch.Generator().manual_seed(1)
+    learner.update(*batches(random, 1)[0])
+    path = save_checkpoint(tmp_path, learner, random, Progress(step=1), "data")
+    tensors, metadata = read_tensors(path)
+    recipe = json.loads(metadata["recipe"])
+    for field in ("window", "crops_per_photograph", "degrade"):
+        del recipe["data"][field]
+    save_file(tensors, path, {**metadata, "recipe": json.dumps(recipe)})
+    assert load_checkpoint(path, Learner(plain, CPU), torch.Generator(), "data").step == 1
+    data = plain.data.model_copy(update={"window": 1.0})
+    windowed = plain.model_copy(update={"data": data})
+    with pytest.raises(TrainingError, match=r"data\.window = 0\.0 and 1\.0"):
+        load_checkpoint(path, Learner(windowed, CPU), torch.Generator(), "data")
+
+
 def test_soap_goes_on_bit_for_bit(make_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = make_recipe(optimisation={"updates": 40, "learning_rate": 1e-3, "optimiser": "soap"})
     learner, random = Learner(recipe, CPU), torch.Generator().manual_seed(1)

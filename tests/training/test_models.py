@@ -17,9 +17,13 @@ from sreval import content
 from sreval.errors import DataError, TrainingError, UsageError, WeightsError
 from sreval.files import sha256_file
 from sreval.images.datasets import open_dataset
+from sreval.images.degradations import open_degradation
+from sreval.images.degrade import degrade
 from sreval.images.io import read_image
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.methods import make_upscaler
+from sreval.metrics.protocol import get_protocol
+from sreval.metrics.scorer import Reference
 from sreval.networks.inference import Inference
 from sreval.networks.weights import (
     Stage,
@@ -37,6 +41,7 @@ from sreval.training.models import (
     list_models,
     publish,
     read_run,
+    score,
 )
 from sreval.training.recipe import KEPT_ASIDE, load_recipe
 from sreval.training.run import Request, train
@@ -362,6 +367,67 @@ def test_a_card_names_the_photographs_it_was_validated_on(finished: Path) -> Non
         f"854 photographs, {millions:.2g} megapixels, of which 10 kept aside and never trained on;"
         in text
     )
+
+
+def test_a_card_says_how_lr_images_were_made(finished: Path) -> None:
+    run = read_run(finished)
+    for spec, drawn in (("bd:sigma=2", False), ("dn", True)):
+        degradation = open_degradation(spec)
+        data = run.recipe.data.model_copy(update={"degrade": degradation})
+        recipe = run.recipe.model_copy(update={"data": data})
+        findings = Findings((), Flat(0.1, 0.1))
+        again = replace(run, recipe=recipe)
+        text = cards.card(recipe, finished / "weights.safetensors", findings, again)
+        row = next(line for line in text.splitlines() if line.startswith("| LR images |"))
+        assert f"`{spec}`, recipe SHA-256 {degradation.sha256[:16]}" in row
+        assert ("drawn anew" in row) is drawn
+        assert f", LR images by `{spec}`, under `matlab`:" in text
+        assert row in planned_card(recipe, ("paper",), 5)
+    assert "LR images" not in cards.card(
+        run.recipe, finished / "weights.safetensors", Findings((), Flat(0.1, 0.1)), run
+    )
+
+
+def test_a_degradation_from_a_file_is_not_published_for_nobody_else_has_it(
+    home: Path, finished: Path
+) -> None:
+    lens = 'name = "lens", steps = [{ step = "bicubic" }, { step = "jpeg", quality = 50 }]'
+    recipe = home / "models/tiny-espcn/recipe.toml"
+    (recipe.parent / "lens.toml").write_text(lens.replace(", steps", "\nsteps"))
+    text = recipe.read_text()
+    recipe.write_text(text.replace("batch = 3 }", 'batch = 3, degrade = "lens.toml" }'))
+    with pytest.raises(UsageError, match=r"lens\.toml, which a published recipe can't") as raised:
+        publish(finished)
+    assert "[data.degrade]" in raised.value.remedy
+    recipe.write_text(text.replace("batch = 3 }", f"batch = 3, degrade = {{ {lens} }} }}"))
+    degradation = load_recipe("tiny-espcn").data.degrade
+    assert degradation is not None
+    assert degradation.name == "lens"
+    publish(finished)
+
+
+@pytest.mark.data
+def test_a_network_for_degraded_images_is_scored_on_both_kinds(
+    finished: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SREVAL_DATA", str(shared_data))
+    monkeypatch.setenv("SREVAL_WEIGHTS", str(finished))  # which holds no LPIPS
+    monkeypatch.setattr("sreval.training.models.PROTOCOLS", ("matlab",))
+    recipe = load_recipe("tiny-espcn", changes={"data.degrade": "bd"})
+    weights = finished / "weights.safetensors"
+    found = {s.dataset: s.psnr for s in score(recipe, weights, ["Set5"]).scores}
+    network, _ = load_network(weights)
+    inference = Inference.of(network, recipe.network)
+    protocol = get_protocol("matlab")
+    psnr = dict.fromkeys(("Set5", "Set5-bd"), 0.0)
+    for item in open_dataset("Set5", 4).items:
+        high = crop_to_multiple(read_image(item.file).pixels, 4)
+        blurred, _ = degrade(high, open_degradation("bd"), 4)
+        for name, low in (("Set5", downscale(high, 4)), ("Set5-bd", blurred)):
+            image = inference.upscale([low])[0]
+            (one,) = Reference(high, 4).score(image, [protocol], ["psnr"])
+            psnr[name] += one.value / 5
+    assert found == pytest.approx(psnr, abs=5e-3)  # published LR images differ in a level or two
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def pack(photographs: Path) -> Pack:
     return open_pack([photographs], 4)
 
 
-def sampler_of(pack: Pack, seed: int = 5, **data: object) -> Sampler:
+def sampler_of(pack: Pack, seed: int = 5, **data: Any) -> Sampler:
     """A window of 0.08 megapixels of six photographs with 0.12; it holds two and one ahead."""
     given = {"crop": 32, "batch": 1, "window": 0.08, "crops_per_photograph": 2} | data
     return Sampler(pack, Data.model_validate(given), SRResNetArchitecture(), CPU, seed)
@@ -128,7 +129,7 @@ def test_the_least_room_is_the_least() -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"smaller": (0.5, 2 / 3), "window": 0.11}])
-def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, object]) -> None:
+def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, Any]) -> None:
     sampler = sampler_of(pack, **more)
     window, versions = sampler.window, Versions(pack, sampler.data, list(range(6)), 5)
     assert window is not None
@@ -163,7 +164,7 @@ def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, 
 
 @pytest.mark.parametrize("degraded", [{}, {"degrade": "dn:sigma=9"}])
 def test_a_run_resumed_at_any_update_has_the_same_batches(
-    pack: Pack, degraded: dict[str, object]
+    pack: Pack, degraded: dict[str, Any]
 ) -> None:
     whole = sampler_of(pack, views=8, **degraded)
     states, batches = [], []
@@ -184,7 +185,7 @@ def test_a_run_resumed_at_any_update_has_the_same_batches(
 def test_late_photographs_change_nothing_but_the_time(
     pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def batches() -> tuple[list[tuple[torch.Tensor, ...]], float]:
+    def batches() -> tuple[list[tuple[torch.Tensor, torch.Tensor]], float]:
         sampler = sampler_of(pack)
         found = []
         for step in range(12):
@@ -194,22 +195,22 @@ def test_late_photographs_change_nothing_but_the_time(
         return found, sampler.waited
 
     in_time, _ = batches()
-    wanted = threading.Semaphore(0)
+    wanted: dict[tuple[int, int], threading.Event] = defaultdict(threading.Event)
+    over = threading.Event()
     all_made, enter, close = Versions.all_made, Window._enter, Window.close
 
     def late(self: Versions, member: int, number: int) -> object:
-        assert wanted.acquire(timeout=60)
+        while not (wanted[member, number].wait(0.01) or over.is_set()):
+            continue
         return all_made(self, member, number)
 
     def asked(self: Window, entrance: int, filling: bool) -> None:
-        # those brought in ahead stand before it in the threads' queue
-        for _ in range(1 + self.schedule.ahead if entrance == 0 else 1):
-            wanted.release()
+        passed = entrance // self.schedule.count
+        wanted[self.schedule.photograph(entrance), passed].set()
         enter(self, entrance, filling)
 
     def ended(self: Window) -> None:
-        for _ in range(99):
-            wanted.release()
+        over.set()
         close(self)
 
     monkeypatch.setattr(Versions, "all_made", late)
