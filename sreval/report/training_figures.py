@@ -22,7 +22,7 @@ from sreval.report.values import name_and_unit
 from sreval.training.recipe import Recipe, first_difference
 
 LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
-NOT_DRAWN = ("step", "rate", "learning_rate")
+NOT_DRAWN = ("step", "rate", "learning_rate", "seconds")
 LABELS = {
     **{metric: name_and_unit(metric) for metric in METRICS},
     "mse": "MSE on [-1, 1]",

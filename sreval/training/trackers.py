@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,30 +72,14 @@ class Trackers:
             with self._told_once(name):
                 one.close()
 
-    def _told_once(self, name: str) -> _ToldOnce:
-        return _ToldOnce(self, name)
-
-    def drop(self, name: str, error: Exception) -> None:
-        """Leave one out from now on, and say why."""
-        self.open.pop(name, None)
-        reason = told(error).partition("\n")[0][:300]
-        self._say(f"{name} gets nothing more of this run, which goes on: {reason}.")
-
-
-class _ToldOnce:
-    """A block whose error leaves its tracker out."""
-
-    def __init__(self, trackers: Trackers, name: str) -> None:
-        self.trackers, self.name = trackers, name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self.trackers.drop(self.name, error)
-        return True
+    @contextmanager
+    def _told_once(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of a program of others, and of its network
+            self.open.pop(name, None)
+            reason = told(error).partition("\n")[0][:300]
+            self._say(f"{name} gets nothing more of this run, which goes on: {reason}.")
 
 
 def require_tracker(recipe: Recipe) -> None:
