@@ -34,7 +34,7 @@ from sreval.devices import keep_freed_memory
 from sreval.images.degradations import open_degradation
 from sreval.images.degrade import degrade
 from sreval.training.learner import Learner, Updates
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import Recipe
 from sreval.training.sampler import Sampler
 
@@ -181,7 +181,7 @@ def proportional_set_size() -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def per_second(name: str, pack: Pack) -> dict[str, Any]:
+def per_second(name: str, pack: Photographs) -> dict[str, Any]:
     """How many of a pack's first photographs one core degrades a second."""
     recipe = open_degradation(name)
     images = [np.array(pack.image(place)) for place in range(min(8, len(pack.photographs)))]

@@ -105,10 +105,7 @@ class Photographs(ABC):
         return sum(p.pixels for p in self.photographs)
 
     def release(self) -> None:
-        """Hold no pages of the maps any more; what is read again comes from the system's cache."""
-        for pixels in (self.high, self.low):
-            if isinstance(pixels, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-                pixels._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        """Hold no more memory than before any image was asked for, where that can be done."""
 
     def fingerprints(self) -> list[Fingerprint]:
         """What the leak check compares, image by image."""
@@ -144,6 +141,12 @@ class Pack(Photographs):
         p, start = self.photographs[place], self._starts[place] // self.scale**2
         height, width = p.height // self.scale, p.width // self.scale
         return self.low[start : start + height * width].reshape(height, width, 3)
+
+    def release(self) -> None:
+        """Hold no pages of the maps any more; what is read again comes from the system's cache."""
+        for pixels in (self.high, self.low):
+            if isinstance(pixels, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+                pixels._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:

@@ -39,7 +39,7 @@ from sreval.training.checkpoint import list_checkpoints
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
-from sreval.training.packs import Photographs, open_pack
+from sreval.training.packs import Pack, Photographs, open_pack
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import Validator

@@ -184,7 +184,7 @@ def test_how_many_images_hold_a_crop_is_said_in_words(pack: Photographs) -> None
 
 
 def test_the_shares_of_several_processes_are_the_batch_of_one(
-    pack: Pack, monkeypatch: pytest.MonkeyPatch
+    pack: Photographs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def batch() -> torch.Tensor:
         data = Data(crop=32, batch=4, views=8)

@@ -10,19 +10,19 @@ import pytest
 from sreval.images.degradations import open_degradation
 from sreval.images.degrade import degrade
 from sreval.images.resize import crop_to_multiple, downscale, imresize
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Photographs, open_pack
 from sreval.training.recipe import Data
 from sreval.training.versions import Versions, drawn_anew
 
 
 @pytest.fixture
-def pack(photographs: Path) -> Pack:
+def pack(photographs: Path) -> Photographs:
     return open_pack([photographs], 4)
 
 
 @pytest.mark.parametrize("fraction", [1, 2 / 3])
 @pytest.mark.parametrize("spec", ["", "bd", "real-esrgan", "jpeg:quality=[30,95]"])
-def test_a_version_is_made_by_hand(pack: Pack, fraction: float, spec: str) -> None:
+def test_a_version_is_made_by_hand(pack: Photographs, fraction: float, spec: str) -> None:
     data = Data.model_validate({"crop": 32, "smaller": (2 / 3,), "degrade": spec or None})
     versions = Versions(pack, data, [2, 4], seed=11)
     image = np.array(pack.image(4))
@@ -49,7 +49,7 @@ def test_a_degradation_is_drawn_anew_by_recipe_run_and_entrance() -> None:
     assert drawn[0].seed == 2673160886387138021
 
 
-def test_pixels_are_those_of_all_versions_that_hold_a_crop(pack: Pack) -> None:
+def test_pixels_are_those_of_all_versions_that_hold_a_crop(pack: Photographs) -> None:
     versions = Versions(pack, Data(crop=64, smaller=(0.5, 2 / 3)), list(range(6)), 0)
     for member in range(6):
         made = versions.all_made(member, 0)

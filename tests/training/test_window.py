@@ -16,7 +16,7 @@ from sreval.errors import DataError, ImageError
 from sreval.images.degradations import open_degradation
 from sreval.images.degrade import degrade
 from sreval.networks.architecture import SRResNetArchitecture
-from sreval.training.packs import Pack, open_pack
+from sreval.training.packs import Pack, Photographs, open_pack
 from sreval.training.recipe import Data
 from sreval.training.sampler import Sampler
 from sreval.training.versions import Versions, drawn_anew
@@ -26,11 +26,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def pack(photographs: Path) -> Pack:
+def pack(photographs: Path) -> Photographs:
     return open_pack([photographs], 4)
 
 
-def sampler_of(pack: Pack, seed: int = 5, **data: Any) -> Sampler:
+def sampler_of(pack: Photographs, seed: int = 5, **data: Any) -> Sampler:
     """A window of 0.08 megapixels of six photographs with 0.12; it holds two and one ahead."""
     given = {"crop": 32, "batch": 1, "window": 0.08, "crops_per_photograph": 2} | data
     return Sampler(pack, Data.model_validate(given), SRResNetArchitecture(), CPU, seed)
@@ -129,7 +129,9 @@ def test_the_least_room_is_the_least() -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"smaller": (0.5, 2 / 3), "window": 0.11}])
-def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, Any]) -> None:
+def test_slots_hold_the_photographs_of_the_schedule(
+    pack: Photographs, more: dict[str, Any]
+) -> None:
     sampler = sampler_of(pack, **more)
     window, versions = sampler.window, Versions(pack, sampler.data, list(range(6)), 5)
     assert window is not None
@@ -143,7 +145,7 @@ def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, 
             for fraction in versions.fractions
             if versions.shape(schedule.photograph(k), fraction)
         }
-        found = set()
+        found: set[int] = set()
         for slot in (window.weights > 0).nonzero()[:, 0].tolist():
             for member, fraction in wanted - found:
                 high, low = versions.made(member, fraction)
@@ -164,7 +166,7 @@ def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, 
 
 @pytest.mark.parametrize("degraded", [{}, {"degrade": "dn:sigma=9"}])
 def test_a_run_resumed_at_any_update_has_the_same_batches(
-    pack: Pack, degraded: dict[str, Any]
+    pack: Photographs, degraded: dict[str, Any]
 ) -> None:
     whole = sampler_of(pack, views=8, **degraded)
     states, batches = [], []
@@ -183,7 +185,7 @@ def test_a_run_resumed_at_any_update_has_the_same_batches(
 
 
 def test_late_photographs_change_nothing_but_the_time(
-    pack: Pack, monkeypatch: pytest.MonkeyPatch
+    pack: Photographs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def batches() -> tuple[list[tuple[torch.Tensor, torch.Tensor]], float]:
         sampler = sampler_of(pack)
@@ -221,7 +223,7 @@ def test_late_photographs_change_nothing_but_the_time(
     assert waited > 0
 
 
-def test_a_device_gathers_what_the_host_cuts(pack: Pack) -> None:
+def test_a_device_gathers_what_the_host_cuts(pack: Photographs) -> None:
     sampler = sampler_of(pack, smaller=(0.5,), batch=2, window=0.1)
     sampler.advance(9)
     images = torch.tensor([slot for slot, weight in enumerate(sampler.weights) if weight > 0])
@@ -234,7 +236,7 @@ def test_a_device_gathers_what_the_host_cuts(pack: Pack) -> None:
     sampler.close()
 
 
-def test_all_pixels_on_a_device_are_those_of_the_pack(pack: Pack) -> None:
+def test_all_pixels_on_a_device_are_those_of_the_pack(pack: Photographs) -> None:
     data = Data(crop=32, batch=3, smaller=(0.5,), views=8)
     host, device = (Sampler(pack, data, SRResNetArchitecture(), CPU, 2) for _ in range(2))
     device._copy_all()
@@ -243,13 +245,13 @@ def test_all_pixels_on_a_device_are_those_of_the_pack(pack: Pack) -> None:
         assert same(host.batch(), device.batch())
 
 
-def test_a_window_that_holds_everything_is_none(pack: Pack) -> None:
+def test_a_window_that_holds_everything_is_none(pack: Photographs) -> None:
     assert sampler_of(pack, window=0.2).window is None
     assert sampler_of(pack, window=0).window is None
 
 
 @pytest.mark.parametrize("window", [0, 0.08, 0.13])
-def test_each_entrance_is_degraded_anew_as_by_hand(pack: Pack, window: float) -> None:
+def test_each_entrance_is_degraded_anew_as_by_hand(pack: Photographs, window: float) -> None:
     recipe = open_degradation("dn:sigma=20")
     sampler = sampler_of(pack, seed=3, degrade="dn:sigma=20", window=window, batch=2)
     assert sampler.window is not None
@@ -271,7 +273,7 @@ def test_each_entrance_is_degraded_anew_as_by_hand(pack: Pack, window: float) ->
     assert len(drawn) > len({photograph for photograph, _ in drawn})
 
 
-def test_a_degradation_that_draws_nothing_needs_no_window(pack: Pack) -> None:
+def test_a_degradation_that_draws_nothing_needs_no_window(pack: Photographs) -> None:
     sampler = sampler_of(pack, degrade="bd:sigma=2", window=0, smaller=(0.5,))
     recipe = open_degradation("bd:sigma=2")
     assert sampler.window is None
@@ -287,7 +289,9 @@ def test_a_degradation_that_draws_nothing_needs_no_window(pack: Pack) -> None:
         (0.08, 4, r"can't always hold 4 photographs for a batch"),
     ],
 )
-def test_a_window_that_is_too_small(pack: Pack, window: float, batch: int, told: str) -> None:
+def test_a_window_that_is_too_small(
+    pack: Photographs, window: float, batch: int, told: str
+) -> None:
     with pytest.raises(DataError, match=told) as raised:
         sampler_of(pack, window=window, batch=batch)
     sampler = sampler_of(pack, window=named_window(raised.value), batch=batch)
@@ -297,7 +301,7 @@ def test_a_window_that_is_too_small(pack: Pack, window: float, batch: int, told:
     sampler.close()
 
 
-def test_one_photograph_needs_no_window_and_fits_into_none(pack: Pack) -> None:
+def test_one_photograph_needs_no_window_and_fits_into_none(pack: Photographs) -> None:
     data = Data(crop=32, batch=1, window=0.001)
     with pytest.raises(DataError, match=r"data\.window = 0\.001 can't hold"):
         Sampler(pack, data, SRResNetArchitecture(), CPU, 0, without=range(5))
@@ -306,7 +310,7 @@ def test_one_photograph_needs_no_window_and_fits_into_none(pack: Pack) -> None:
 
 
 def test_too_little_memory_names_the_window_that_fits(
-    pack: Pack, monkeypatch: pytest.MonkeyPatch
+    pack: Photographs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sreval.training.sampler.free_memory", lambda _: 1_000_000)
     with pytest.raises(DataError, match="free memory of cpu") as raised:
@@ -320,7 +324,7 @@ def test_too_little_memory_names_the_window_that_fits(
     "fault", [ImageError("it is damaged.", "Mend it."), OSError(5, "Input/output error")]
 )
 def test_a_photograph_that_cannot_be_read_is_named(
-    pack: Pack, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    pack: Photographs, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     sampler = sampler_of(pack)
     sampler.advance(0)
@@ -340,7 +344,7 @@ def test_a_photograph_that_cannot_be_read_is_named(
     assert not [one for one in threading.enumerate() if one.name.startswith("photographs")]
 
 
-def test_a_window_never_goes_back(pack: Pack) -> None:
+def test_a_window_never_goes_back(pack: Photographs) -> None:
     sampler = sampler_of(pack)
     sampler.advance(9)
     with pytest.raises(ValueError, match="forwards"):
