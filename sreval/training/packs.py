@@ -104,6 +104,7 @@ class Photographs(ABC):
         """High-resolution pixels of all images."""
         return sum(p.pixels for p in self.photographs)
 
+    @abstractmethod
     def release(self) -> None:
         """Hold no more memory than before any image was asked for, where that can be done."""
 
@@ -182,6 +183,9 @@ class Shards(Photographs):
         """The same image at low resolution, made from it anew."""
         last = getattr(self._last, "place", None) == place
         return downscale(self._last.image if last else self.image(place), self.scale)
+
+    def release(self) -> None:
+        """Nothing is held: each thread keeps its last image alone."""
 
 
 def open_pack(
