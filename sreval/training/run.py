@@ -378,7 +378,7 @@ def _note_code(progress: Progress, code: Mapping[str, str], line: ProgressLine) 
 
     That is no refusal: a comment may have changed, and the weights are there.
     """
-    before = progress.stages[-1]["code"] if progress.stages else {}
+    before = progress.stages[-1].get("code", {}) if progress.stages else {}
     if changed := code_changes(before, code):
         note = f"the code of {', '.join(changed)} changed after {progress.step} updates"
         progress.notes.append(note)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ import sreval
 from sreval.errors import TrainingError, UsageError, WeightsError
 from sreval.methods import make_upscaler
 from sreval.networks.architecture import OwnArchitecture
-from sreval.networks.weights import read_provenance, read_tensors
+from sreval.networks.weights import read_provenance, read_tensors, serialise
 from sreval.training.learner import Learner
 from sreval.training.loop import _risen
 from sreval.training.recipe import Recipe
@@ -162,6 +164,23 @@ def test_a_list_of_models_tells_of_code_that_is_not_here(mine: Path) -> None:
     ]
 
 
+def test_a_checkpoint_from_before_there_was_own_code_goes_on(mine: Path, photographs: Path) -> None:
+    recipe = mine / "models/my.net-3/recipe.toml"
+    text = re.sub(r"(?s)own = .*?\n\]\n", "", RECIPE)
+    text = re.sub(r"(?s)\[network\].*?\[loss\]", 'network.name = "espcn"\n[loss]', text)
+    recipe.write_text(text)
+    two = train(photographs, "run", steps=2)
+    tensors, metadata = read_tensors(two.checkpoint)
+    known, progress = json.loads(metadata["recipe"]), json.loads(metadata["progress"])
+    del known["loss"]["own"], progress["stages"][0]["code"]
+    metadata |= {"recipe": json.dumps(known), "progress": json.dumps(progress)}
+    two.checkpoint.write_bytes(serialise(tensors, metadata))
+    four = train(photographs, "run", steps=4, resume=True)
+    whole = train(photographs, "whole", steps=4)
+    for name, tensor in read_tensors(whole.weights)[0].items():
+        torch.testing.assert_close(read_tensors(four.weights)[0][name], tensor, rtol=0, atol=0)
+
+
 class Given(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -228,9 +247,8 @@ def test_weights_that_layers_share_are_averaged_once() -> None:
     )
     learner = Learner(recipe, torch.device("cpu"))
     learner.set_rate(0.1, 0.9)
-    generator, average = learner.generator.conv.weight, learner.result.conv.weight
-    assert isinstance(generator, Tensor)
-    assert isinstance(average, Tensor)
+    generator = learner.generator.get_parameter("conv.weight")
+    average = learner.result.get_parameter("conv.weight")
     before = average.clone()
     learner.update(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 24, 24))
     torch.testing.assert_close(average, 0.9 * before + 0.1 * generator.detach())
