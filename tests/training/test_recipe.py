@@ -99,7 +99,7 @@ def test_bad_values_are_named_with_their_file(tmp_path: Path, line: str, named: 
         ("run.metrics", ["psnr", "psnr"], "metrics names 'psnr' twice"),
         ("run.metrics", [], r"run\.metrics = \[\]: it must hold 1 or more"),
         ("optimisation.learning_rate", math.inf, "learning_rate = inf: .*finite"),
-        ("optimisation.accumulate", 3, "data.batch, 2, must be a multiple of .*accumulate, 3"),
+        ("optimisation.accumulate", 3, "data.batch, 4, must be a multiple of .*accumulate, 3"),
         ("optimisation.accumulate", 0, "accumulate = 0"),
         ("optimisation.batch_norm", "none", "batch_norm = 'none'"),
         ("optimisation.learning_rate", math.nan, "learning_rate = nan"),
