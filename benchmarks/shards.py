@@ -293,7 +293,7 @@ def lines(content: dict[str, Any]) -> list[str]:
     by_pixels = paper_pixels / pixels
     by_bytes = paper_bytes / content["megabytes"]
     changed = ", ".join(content["changes"]) or "none"
-    return [
+    page = [
         f"{count} photographs ({', '.join(content['kinds'])}) of {pixels:,.0f} megapixels and "
         f"{content['megabytes']:,.0f} MB, on {content['cores']} cores. Rates are by the "
         "time of a core, which other work on the machine changes little. The last column is what "
@@ -325,6 +325,11 @@ def lines(content: dict[str, Any]) -> list[str]:
         opened("making a sampler of them", large["sampler"]),
         "",
         f"Memory after that, its files not counted: {large['anonymous_megabytes']:,.0f} MB.",
+    ]
+    if not content["updates"]:
+        return page
+    return [
+        *page,
         "",
         "Updates from the pack, which lies in the page cache, and from shards, in turn. Goals: "
         f"{GOAL:.0%} of the pack's rate at least, no more memory at the peak. Changes "

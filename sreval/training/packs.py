@@ -20,7 +20,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -386,21 +386,24 @@ def _fill(found: Found, scale: int, part: Path, say: Callable[[str], None]) -> N
         seen = {photograph.sha256: photograph.file for photograph in written.photographs}
         fresh = 0
         left = sources[written.done :]
-        results = in_order(partial(_decode, scale=scale, downscaled=pixels), left)
-        for done, (source, result) in enumerate(zip(left, results, strict=True), written.done + 1):
-            if isinstance(result, str):
-                written.skip(source.name, result)
-            elif source.sha256 in seen:
-                written.skip(source.name, f"the same file as {seen[source.sha256]}")
-            else:
-                seen[source.sha256] = source.name
-                height, width = result.image.shape[:2]
-                written.add(Photograph(source.name, source.sha256, height, width), result)
-                fresh += result.image.nbytes
-            line.update()
-            if fresh >= _PART_BYTES:
-                written.keep(done)
-                fresh = 0
+        decode = partial(_decode, scale=scale, downscaled=pixels)
+        with closing(in_order(decode, left)) as results:
+            for done, (source, result) in enumerate(
+                zip(left, results, strict=True), written.done + 1
+            ):
+                if isinstance(result, str):
+                    written.skip(source.name, result)
+                elif source.sha256 in seen:
+                    written.skip(source.name, f"the same file as {seen[source.sha256]}")
+                else:
+                    seen[source.sha256] = source.name
+                    height, width = result.image.shape[:2]
+                    written.add(Photograph(source.name, source.sha256, height, width), result)
+                    fresh += result.image.nbytes
+                line.update()
+                if fresh >= _PART_BYTES:
+                    written.keep(done)
+                    fresh = 0
         written.keep(len(sources))
     except KeyboardInterrupt:
         say(

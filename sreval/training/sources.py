@@ -14,8 +14,9 @@ import re
 import tarfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
@@ -114,8 +115,13 @@ class Found:
         return any(source.member for source in self.sources)
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """What `work` makes of each item, in order, in a thread for each core; few are held at once."""
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item]
+) -> Generator[Result, None, None]:
+    """What `work` makes of each item, in order, in a thread for each core; few are held at once.
+
+    Who may leave it early closes it: threads are then through, and nothing more is begun.
+    """
     workers = min(16, os.cpu_count() or 1)
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -290,14 +296,15 @@ def _contents(
     line = ProgressLog(len(to_read), "Looking through", what, say=say)
     saved = time.monotonic()
     try:
-        for file, (mark, members) in zip(to_read, in_order(_read, to_read), strict=True):
-            held[file] = members
-            if mark is not None:
-                fresh[str(file)] = mark, members
-            line.update()
-            if time.monotonic() - saved > _SAVE_SECONDS:
-                save()
-                saved = time.monotonic()
+        with closing(in_order(_read, to_read)) as read:
+            for file, (mark, members) in zip(to_read, read, strict=True):
+                held[file] = members
+                if mark is not None:
+                    fresh[str(file)] = mark, members
+                line.update()
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    save()
+                    saved = time.monotonic()
     finally:
         save()
     return [held[file] for file in files]

@@ -364,4 +364,7 @@ def test_work_in_order_holds_few_and_ends_when_it_is_left() -> None:
     results = in_order(lambda n: n * n, items())
     assert [next(results) for _ in range(20)] == [n * n for n in range(20)]
     assert len(taken) < 20 + 2 * 16 + 2
-    results.close()  # type: ignore[attr-defined]
+    results.close()
+    assert len(taken) < 20 + 2 * 16 + 2
+    with pytest.raises(StopIteration):
+        next(results)
