@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from PIL import Image
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from sreval import content
@@ -328,13 +329,29 @@ def serve(folder: Path, database: str, **options: Any) -> Visitor:
     return Visitor(create_app(SiteConfig.given(study=folder, database=database, **given)))
 
 
+class Route(Rule):
+    """A route whose functions that write its address are compiled once for all sites.
+
+    They depend on the rule and its defaults alone, and take the route as their argument.
+    """
+
+    _compiled: ClassVar[dict[tuple[object, ...], Callable[..., tuple[str, str]]]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (self.rule, tuple(self._trace), repr(self.defaults), append_unknown)
+        if key not in self._compiled:
+            self._compiled[key] = super()._compile_builder(append_unknown)
+        return self._compiled[key]
+
+
 @pytest.fixture(scope="package", autouse=True)
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Templates and catalogues are compiled once for all sites, not by each anew."""
+    """Templates, catalogues and routes are compiled once for all sites, not by each anew."""
     templates = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {"bytecode_cache": templates})
         patch.setattr("sreval.site.app.catalogues", cache(catalogues))
+        patch.setattr(Flask, "url_rule_class", Route)
         yield
 
 
