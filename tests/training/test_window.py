@@ -143,7 +143,7 @@ def test_slots_hold_the_photographs_of_the_schedule(pack: Pack, more: dict[str, 
             for fraction in versions.fractions
             if versions.shape(schedule.photograph(k), fraction)
         }
-        found = set()
+        found: set[tuple[int, float]] = set()
         for slot in (window.weights > 0).nonzero()[:, 0].tolist():
             for member, fraction in wanted - found:
                 high, low = versions.made(member, fraction)
