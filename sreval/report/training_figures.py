@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -211,8 +212,8 @@ def _leave_first_out(axes: Axes, table: pd.DataFrame) -> None:
     later = table[table.index > table.index[0] + 0.1 * (table.index[-1] - table.index[0])]
     if later.empty:
         return
-    low, high = float(later.min(axis=None)), float(later.max(axis=None))
-    whole = float(table.max(axis=None)) - float(table.min(axis=None))
+    late, all_values = later.to_numpy(dtype=float), table.to_numpy(dtype=float)
+    low, high, whole = late.min(), late.max(), np.ptp(all_values)
     if 0 < high - low < whole / _PRESSED:
         axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
 

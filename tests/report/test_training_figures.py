@@ -143,3 +143,15 @@ def test_of_several_runs_each_must_say_what_it_was(
     assert str(folders[1]) in ran.err
     alone = sreval("figure", "training", folders[1], "--out", out)
     assert alone.code == 0, alone.err
+
+
+def test_a_first_outlying_score_does_not_press_the_others_together(write_run: Write) -> None:
+    folder = write_run("run")
+    scores = pd.DataFrame({"step": [0, 30, 60, 90], "psnr": [5.0, 30.0, 30.5, 31.0]})
+    scores.to_csv(folder / "validation.csv", index=False)
+    psnr = next(
+        one for one in training_figure([folder]).axes if one.get_ylabel().startswith("PSNR")
+    )
+    low, high = psnr.get_ylim()
+    assert 29 < low < 30
+    assert 31 < high < 32
