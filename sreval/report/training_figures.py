@@ -209,7 +209,8 @@ _PRESSED = 4.0
 
 def _leave_first_out(axes: Axes, table: pd.DataFrame) -> None:
     """Limit a linear axis to the values after the first tenth of the updates, where it must be."""
-    later = table[table.index > table.index[0] + 0.1 * (table.index[-1] - table.index[0])]
+    steps = table.index.to_numpy(dtype=float)
+    later = table[steps > steps[0] + 0.1 * (steps[-1] - steps[0])]
     if later.empty:
         return
     late, all_values = later.to_numpy(dtype=float), table.to_numpy(dtype=float)
