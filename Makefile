@@ -6,12 +6,13 @@ PYTHON ?= python3
 
 # The tests run a real PostgreSQL server and two real browsers. Where Debian's package of Chromium's
 # engine alone is to be had, most pages are opened in it: a browser's window costs more than they do.
+# Only root installs it where all else is there, for the tests pass without it.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 ENGINE := apt-cache pkgnames chromium-headless-shell 2>/dev/null
 TOOLS := $(if $(shell command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null),,postgresql) \
          $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium) \
          $(if $(shell command -v firefox-esr || command -v firefox),,firefox-esr) \
-         $(if $(shell command -v chromium-headless-shell),,$(shell $(ENGINE)))
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+         $(if $(SUDO)$(shell command -v chromium-headless-shell),,$(shell $(ENGINE)))
 
 .PHONY: demo test ready tools lint format messages docs reference bench evidence accelerator gpu variants clean
 
