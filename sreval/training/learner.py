@@ -299,8 +299,12 @@ class Learner:
         return terms
 
     def _distributed(self, network: nn.Module) -> nn.Module:
+        """A network whose gradients are means over the processes."""
+        if count() == 1:
+            return network
         # of statistics that batch norm takes per rank, rank 0's count everywhere
-        return DistributedDataParallel(network) if count() > 1 else network
+        unused = bool(self.recipe.network.own)  # a network of the user's may leave weights out
+        return DistributedDataParallel(network, find_unused_parameters=unused)
 
     def _optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         o = self.recipe.optimisation
