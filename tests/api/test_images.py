@@ -39,7 +39,8 @@ def sr(hr: UInt8) -> UInt8:
     return upscale(sreval.downscale(hr, 4), 4)
 
 
-def test_the_examples_run() -> None:
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     files = [importlib.import_module(f"sreval.api.{m.name}") for m in iter_modules(api.__path__)]
     found = [doctest.testmod(file, optionflags=doctest.NORMALIZE_WHITESPACE) for file in files]
     assert sum(each.attempted for each in found) > 10
