@@ -440,13 +440,22 @@ def test_an_environment_that_makes_no_sense_is_refused(
         pass
 
 
-def test_a_mistyped_command_is_told_by_the_first_process(
-    environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["espcn", "--step", "3"],
+        ["espcn", "--set", "data.batch"],
+        ["espcn", "--data", "\udcff"],
+        ["espcn"],  # no MASTER_ADDR
+    ],
+)
+def test_what_is_wrong_before_they_meet_is_told_by_the_first_process(
+    environment: Callable[..., None], capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     for rank, told in (("0", 1), ("1", 0)):
         environment(RANK=rank, WORLD_SIZE="2", LOCAL_RANK=rank)
         with pytest.raises(SystemExit) as ended:
-            main(["train", "espcn", "--step", "3"])
+            main(["train", *words])
         assert ended.value.code == 2
         assert capsys.readouterr().err.count("Error: ") == told
 
