@@ -174,7 +174,7 @@ def _straighten(module: nn.Module) -> None:
     elif isinstance(module, nn.MaxPool2d):
         module.forward = nn.AvgPool2d(module.kernel_size).forward  # type: ignore[method-assign]
     else:
-        module.forward = nn.Identity().forward  # type: ignore[method-assign]
+        module.forward = nn.Identity().forward
 
 
 def _idle(network: nn.Module) -> Iterator[str]:
