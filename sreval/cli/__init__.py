@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,58 +149,53 @@ def cli(context: click.Context) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run a command line; errors become one sentence on stderr and an exit code."""
     _open_streams()
+    args = sys.argv[1:] if args is None else args
+    fail = partial(_end, args)
     try:
         Path.cwd()
     except FileNotFoundError:
-        _fail("Error: The working directory no longer exists. Change to another.", Exit.FAILED)
+        fail("Error: The working directory no longer exists. Change to another.", Exit.FAILED)
     # What decoders have to say about a damaged file stands in the one sentence on it.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     # A notebook hands on its own to what it starts, and matplotlib refuses one that isn't here.
     os.environ["MPLBACKEND"] = "agg"
     try:
-        args = [_with_home(arg) for arg in (sys.argv[1:] if args is None else args)]
+        args = [_with_home(arg) for arg in args]
         for arg in args:
             require_text(arg)
         code: Any = cli.main(args, standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("Interrupted.", Exit.INTERRUPTED)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", Exit.INTERRUPTED)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        fail("Interrupted.", Exit.INTERRUPTED)
     except click.ClickException as error:
         with io.StringIO() as told:
             error.show(told)
-            if not _told_elsewhere(args or []):
-                click.echo(shortened(told.getvalue().rstrip()), err=True)
-        sys.exit(error.exit_code)
+            fail(shortened(told.getvalue().rstrip()), error.exit_code)
     except SrevalError as error:
-        _fail(f"Error: {error}", error.exit_code)
+        fail(f"Error: {error}", error.exit_code)
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             what = error.filename or "the output"
-            _fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", Exit.FAILED)
+            fail(f"Error: Can't write {what}: {error.strerror}. Free space first.", Exit.FAILED)
         if is_out_of_memory(error):
-            _fail(
+            fail(
                 "Error: There is not enough memory. End other programs, or ask for less at a time: "
                 "a smaller batch, tile, network or picture, or fewer workers.",
                 Exit.FAILED,
             )
         if os.environ.get(DEBUG):
             raise
-        _fail(f"Error: sreval {unforeseen(error)}.", Exit.FAILED)
+        fail(f"Error: sreval {unforeseen(error)}.", Exit.FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _told_elsewhere(args: list[str]) -> bool:
-    """Whether this is one of several processes that train, of which the first tells."""
+    """Whether this is one of several processes that train, of which another tells."""
     if args[:1] != ["train"]:
         return False
-    from sreval.training.ranks import place
+    from sreval.training.ranks import told_by_the_first
 
-    try:
-        return place().rank > 0
-    except UsageError:
-        return False
+    return told_by_the_first()
 
 
 def _with_home(arg: str) -> str:
@@ -232,6 +228,7 @@ def _plainer(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN.get(letter, "?") for letter in letters), error.end
 
 
-def _fail(message: str, code: int) -> None:
-    click.echo(message, err=True)
+def _end(args: list[str], message: str, code: int) -> None:
+    if not _told_elsewhere(args):
+        click.echo(message, err=True)
     sys.exit(code)

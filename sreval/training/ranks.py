@@ -7,7 +7,6 @@ nothing here does anything.
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sreval.devices import pick_device
-from sreval.errors import SrevalError, TrainingError, UsageError, option, shown
+from sreval.errors import Exit, SrevalError, TrainingError, UsageError, option, shown
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +27,8 @@ _MEET = timedelta(minutes=10)
 _WAIT = timedelta(days=1)
 """How long one waits for another. One that has ended is noticed at once: it is for a validation."""
 
-_runs = itertools.count()
+_meetings = {"tried": 0}
+"""How often this process has tried to meet others."""
 
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
@@ -126,6 +126,10 @@ def joined(device: str) -> Iterator[torch.device]:
                 f"If nothing says why, it was killed. Go on with {option('--resume')}.",
             ) from error
         raise
+    except KeyboardInterrupt:
+        if here.rank:
+            sys.exit(Exit.INTERRUPTED)
+        raise
     dist.destroy_process_group()
 
 
@@ -144,6 +148,7 @@ def _meet_others(here: Place) -> Any:
     os.environ.setdefault("MASTER_PORT", "29500")
     os.environ |= {"RANK": str(here.rank), "WORLD_SIZE": str(here.count)}
     os.environ["LOCAL_RANK"] = str(here.local)
+    _meetings["tried"] += 1
     try:
         store = next(rendezvous("env://", timeout=_MEET))[0]
     except (ValueError, RuntimeError) as error:
@@ -152,7 +157,7 @@ def _meet_others(here: Place) -> Any:
             "Start all of them at once, with torchrun.",
         ) from error
     # torchrun's store outlives a run, and another run of the same processes finds it
-    return dist.PrefixStore(f"sreval.{next(_runs)}", store)  # type: ignore[attr-defined]
+    return dist.PrefixStore(f"sreval.{_meetings['tried']}", store)  # type: ignore[attr-defined]
 
 
 def _of_a_lost_one(error: Exception) -> bool:
@@ -168,6 +173,17 @@ def _first_to_fail(store: Any) -> bool:
     try:
         return bool(store.add("failed", 1) == 1)
     except Exception:
+        return False
+
+
+def told_by_the_first() -> bool:
+    """Whether rank 0 tells what ends this process: all end so until they meet.
+
+    Afterwards `joined` lets the error of one alone pass, which tells it.
+    """
+    try:
+        return not _meetings["tried"] and place().rank > 0
+    except UsageError:
         return False
 
 
