@@ -47,12 +47,18 @@ _WORDS = re.compile(rf"\S{{{_WORD + 1},}}")
 _BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _DECIMALS = Context(prec=400, rounding=ROUND_HALF_UP)
 """Room for all digits of the largest float."""
+_ADDRESSES = re.compile(r" at 0x[0-9a-fA-F]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def without_addresses(text: str) -> str:
+    """What Python prints of objects, without where they lie in memory."""
+    return _ADDRESSES.sub("", text)
 
 
 def shown(value: object) -> str:
     """A value as messages quote it, cut where it is long."""
-    text = repr(value)
+    text = without_addresses(repr(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

@@ -15,7 +15,7 @@ from sreval.methods.base import INTERPOLATIONS, LEAST_TILE, ON_CPU, Original, Ru
 from sreval.methods.declarations import Declared
 from sreval.methods.function import CallableUpscaler, OwnCode
 from sreval.methods.published import PublishedImages
-from sreval.methods.sources import SOURCES, module_network, source_of
+from sreval.methods.sources import SOURCES, module_network, network_of_class, source_of
 
 __all__ = ["INTERPOLATIONS", "LEAST_TILE", "Running", "Upscaler", "make_upscaler", "method_of"]
 
@@ -54,6 +54,8 @@ def _of_object(
     torch = sys.modules.get("torch")  # who has a module has imported it
     own = name or getattr(method, "__name__", type(method).__name__)
     if torch and isinstance(method, type) and issubclass(method, torch.nn.Module):
+        if weights and (made := network_of_class(weights, running, f"python:{name}", given)):
+            return made
         try:
             method = method()
         except Exception as error:

@@ -26,6 +26,11 @@ def _range(given: object) -> object:
     return found.groups() if found else given
 
 
+def written_ends(ends: Sequence[float], mark: str = "..") -> str:
+    """Two numbers as a user declares them: `0..255`."""
+    return mark.join(f"{end:g}" for end in ends)
+
+
 def _sides(given: object) -> object:
     """`48` or `48x64` as height and width."""
     found = _SIDES.fullmatch(str(given)) if isinstance(given, str | int) else None
@@ -78,8 +83,9 @@ class Declarations(Config):
         """What was declared, each as ``make_upscaler`` takes it: ``range=0..255``."""
         written = {}
         for key, value in self.told.items():
-            mark = "x" if key == "fixed" else ".."
-            shown = mark.join(f"{end:g}" for end in value) if isinstance(value, list) else value
+            shown = value
+            if isinstance(value, list):
+                shown = written_ends(value, "x" if key == "fixed" else "..")
             written[key] = f"{key}={shown}"
         return written
 

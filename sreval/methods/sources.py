@@ -11,6 +11,7 @@ import pickletools
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from sreval.content import user_path
 from sreval.errors import SrevalError, UsageError, WeightsError, install, told
 from sreval.files import sha256_bytes
 from sreval.methods.base import IN_PYTHON, Running
-from sreval.methods.declarations import NETWORK, Declarations, split_file
+from sreval.methods.declarations import NETWORK, Declarations, split_file, written_ends
 from sreval.methods.network import (
     NOT_STATED,
     NetworkUpscaler,
@@ -29,6 +30,7 @@ from sreval.methods.network import (
     ready,
     settings_of,
 )
+from sreval.networks.architecture import OwnArchitecture
 from sreval.own_code import code_changes, code_files, code_sha256, is_installed
 
 if TYPE_CHECKING:
@@ -49,12 +51,54 @@ def own_network(spec: str, running: Running) -> NetworkUpscaler:
 
     Raises WeightsError when there are no weights or they can't be loaded.
     """
-    from sreval.networks.architecture import parameter_count
-    from sreval.networks.inference import Inference
     from sreval.networks.weights import load_model
 
     path = weights_path(spec).resolve()
-    network, provenance, sha256 = load_model(path)
+    return _loaded(path, running, *load_model(path))
+
+
+def network_of_class(
+    path: Path, running: Running, name: str, given: Mapping[str, Any]
+) -> NetworkUpscaler | None:
+    """The network of ``python:module:Class`` in a file that sreval wrote; None for another file.
+
+    The file says how it is made and what it takes and returns; its user, who has named the class,
+    may declare the same, and the overlap of tiles. Raises UsageError for a declaration that
+    contradicts the file, WeightsError for a file that can't be loaded.
+    """
+    from sreval.networks.weights import FORMAT, load_model, read_metadata, read_provenance
+
+    try:
+        if read_metadata(path).get("format") != FORMAT:
+            return None
+    except WeightsError:
+        return None  # it may hold tensors in another form
+    architecture = read_provenance(path).architecture
+    if architecture.name != name or not isinstance(architecture, OwnArchitecture):
+        return None
+    stated = {
+        "scale": str(architecture.scale),
+        "colour": architecture.colour,
+        "range": written_ends(architecture.input_range),
+        "output_range": written_ends(architecture.output_range),
+        "multiple": str(architecture.multiple),
+    }
+    declared = Declarations.of(dict(given), name, (*stated, "overlap")).beside(stated, path)
+    return _loaded(path, running, *load_model(path, architecture), overlap=declared.overlap)
+
+
+def _loaded(
+    path: Path,
+    running: Running,
+    network: nn.Module,
+    provenance: Provenance,
+    sha256: str,
+    overlap: int | None = None,
+) -> NetworkUpscaler:
+    """What ``load_model`` found in a file that sreval wrote."""
+    from sreval.networks.architecture import parameter_count
+    from sreval.networks.inference import Inference
+
     own = _own_code(provenance)
     inference = Inference.of(
         network,
@@ -63,11 +107,15 @@ def own_network(spec: str, running: Running) -> NetworkUpscaler:
         precision=running.precision,
         tile=running.tile,
     )
+    settings = running.precision + (f", tiles of {running.tile}" if running.tile else "")
+    if overlap is not None:
+        inference.interface = replace(inference.interface, overlap=overlap)
+        settings += f", overlap {overlap}"
     return NetworkUpscaler(
         inference,
         name=provenance.recipe,
         specification=str(path),
-        settings=running.precision + (f", tiles of {running.tile}" if running.tile else ""),
+        settings=settings,
         identity=["network", sha256, *own.values()],
         facts={
             "network": provenance.architecture.model_dump(mode="json"),

@@ -17,7 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from sreval.errors import SrevalError, TrainingError, UsageError, is_out_of_memory, listed, told
+from sreval.errors import (
+    SrevalError,
+    TrainingError,
+    UsageError,
+    is_out_of_memory,
+    listed,
+    told,
+    without_addresses,
+)
 from sreval.networks.architecture import OwnArchitecture
 from sreval.own_code import load_object
 
@@ -36,7 +44,7 @@ def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     found = load_object(name.removeprefix("python:"))
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise UsageError(
-            f"{name} is {_kind(found)}, not a class of torch.nn.Module.",
+            f"{name} is {_kind(found)}, not a class derived from torch.nn.Module.",
             "Name the class; its arguments stand in network.arguments.",
         )
     fix = "Fix the class, or its arguments in network.arguments."
@@ -57,7 +65,7 @@ def make_term(name: str) -> Term:
         )
     if isinstance(found, type) or not callable(found):
         raise UsageError(
-            f"{name} is {_kind(found)}, not a function or a class of torch.nn.Module.",
+            f"{name} is {_kind(found)}, not a function or a class derived from torch.nn.Module.",
             "Name a function from (sr, hr) to a tensor without dimensions.",
         )
     return cast(Term, found)
@@ -66,7 +74,7 @@ def make_term(name: str) -> Term:
 def _kind(found: object) -> str:
     if isinstance(found, nn.Module):
         return f"an object of the class {type(found).__name__}"
-    return f"a {type(found).__name__}" if not isinstance(found, type) else "another class"
+    return f"a {type(found).__name__}" if not isinstance(found, type) else "a plain class"
 
 
 def _made(kind: type[nn.Module], name: str, arguments: Mapping[str, Any], fix: str) -> nn.Module:
@@ -128,6 +136,53 @@ def try_network(
         trial = copied(trial, name).eval()
         with torch.inference_mode():
             _image(trial, architecture, (1, channels, *whole(architecture)), device)
+
+
+def unlike_recipe(network: nn.Module, architecture: OwnArchitecture) -> str:
+    """How a network given in Python differs from the one that a recipe's class and arguments make.
+
+    Empty where no difference shows: neither in what the two print, nor in their tensors' names,
+    shapes and being trained, nor, with the same tensors, in what they return in evaluation and in
+    training.
+    """
+    name = architecture.name
+    channels = 3 if architecture.colour == "rgb" else 1
+    black, white = architecture.input_range
+    chance = torch.Generator().manual_seed(0)
+    low = torch.rand((2, channels, *whole(architecture)), generator=chance)
+    low = low * (white - black) + black
+    with torch.random.fork_rng(devices=[]):
+        try:
+            named = make(name, architecture.arguments)
+            given = copied(network, name).cpu()
+            if _trained(named) != _trained(given):
+                return "its tensors have other names or shapes, or others of them are trained"
+            if printed(named) != printed(given):
+                return "its layers have other settings"
+            named.load_state_dict(given.state_dict())
+            for training in (False, True):
+                made: list[Tensor] = []
+                for one in (named, given):
+                    torch.manual_seed(0)
+                    with torch.no_grad():
+                        made.append(one.train(training)(low))
+                if not torch.allclose(made[0], made[1]):
+                    return "with the same weights it returns another image"
+        except SrevalError as error:
+            return error.message.rstrip(".")
+        except Exception as error:  # a network of others may raise anything
+            return f"the two can't be compared: {told(error)}"
+    return ""
+
+
+def printed(network: nn.Module) -> str:
+    """What it prints of its layers, without addresses in memory."""
+    return without_addresses(repr(network))
+
+
+def _trained(network: nn.Module) -> dict[str, tuple[torch.Size, bool]]:
+    trained = {name for name, p in network.named_parameters() if p.requires_grad}
+    return {name: (t.shape, name in trained) for name, t in network.state_dict().items()}
 
 
 def whole(architecture: OwnArchitecture) -> tuple[int, int]:

@@ -23,10 +23,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from sreval.config import validated
-from sreval.errors import WeightsError
+from sreval.errors import UsageError, WeightsError
 from sreval.files import sha256_bytes, write_atomic
 from sreval.networks.architecture import Architecture, ModelFile
 from sreval.networks.recipes import recipe_networks
+from sreval.own_code import code_changes, code_sha256
 from sreval.reading import from_json, read_bytes
 
 FORMAT = "sreval-weights-1"
@@ -165,8 +166,17 @@ def _network(
     else:
         with torch.device("meta"):  # what the file claims costs no memory until its tensors bear it
             _check_tensors(architecture.build().state_dict(), tensors, path)
-    network = architecture.build()
-    fill(network, tensors, path)
+    try:
+        network = architecture.build()
+        fill(network, tensors, path)
+    except (UsageError, WeightsError) as error:
+        name, before = architecture.name, provenance.stages[-1].code if provenance.stages else {}
+        if not (architecture.own and code_changes(before, {name: code_sha256(name)})):
+            raise
+        raise WeightsError(
+            f"{error.message} The code of {name} has changed since these weights were trained.",
+            "Restore the code as it was then, or train anew.",
+        ) from error
     return network.eval(), provenance
 
 

@@ -217,8 +217,7 @@ def _facts(
 def _own_code(provenance: Provenance) -> dict[str, str]:
     """Where the user's own networks and loss terms of the last run came from."""
     code = history(provenance)[-1].code
-    shown = [f"{name}, SHA-256 {sha or 'not known'}" for name, sha in code.items()]
-    return {"Own code": "; ".join(f"`{one}`" for one in shown)} if shown else {}
+    return {f"Code of `{name}`": f"SHA-256 {sha[:16] or 'not known'}" for name, sha in code.items()}
 
 
 def _parts(text: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -24,6 +24,7 @@ from sreval.config import CLOSED, validated
 from sreval.errors import TrainingError, WeightsError, option
 from sreval.files import atomic_folder, write_atomic
 from sreval.networks.weights import Stage, fill, read_tensors, serialise
+from sreval.own_code import code_changes, code_sha256
 from sreval.reading import from_json
 from sreval.training.learner import Learner
 from sreval.training.ranks import gathered, rank
@@ -131,7 +132,7 @@ def load_checkpoint(
                 _set_random(kind, tensors[name], learner.device)
     except (KeyError, TypeError, RuntimeError) as error:
         raise _damaged(path, f"its random state: {error}") from None
-    _restore(learner, tensors, path)
+    _restore(learner, tensors, path, progress)
     return progress
 
 
@@ -205,7 +206,7 @@ def load_light(folder: Path, learner: Learner, data_sha256: str, warmup: int = 5
                 "Copy one whole folder and nothing else.",
             )
         tensors |= part
-    _restore(learner, _joined(tensors), folder)
+    _restore(learner, _joined(tensors), folder, progress)
     note = f"moved between machines in the light form after {progress.step} updates"
     if learner.discriminator is not None and not any(
         name.startswith("discriminator.") for name in tensors
@@ -310,11 +311,14 @@ def _state(learner: Learner) -> dict[str, Tensor]:
     return state
 
 
-def _restore(learner: Learner, tensors: dict[str, Tensor], path: Path) -> None:
+def _restore(learner: Learner, tensors: dict[str, Tensor], path: Path, progress: Progress) -> None:
     for prefix, network in _networks(learner).items():
         own = _below(prefix, tensors)
         if own or prefix != "discriminator":
-            _fill(network, own, path)
+            try:
+                fill(network, own, path)
+            except WeightsError as error:
+                raise _misfit(error, learner.recipe, progress) from error
     for prefix, optimiser in _optimisers(learner).items():
         own = _below(prefix, tensors)
         for place, parameter in enumerate(optimiser.param_groups[0]["params"]):
@@ -328,11 +332,22 @@ def _restore(learner: Learner, tensors: dict[str, Tensor], path: Path) -> None:
                 ).copy_(saved)
 
 
-def _fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        fill(network, tensors, path)
-    except WeightsError as error:
-        raise TrainingError(error.message, "Give a checkpoint of this recipe.") from error
+def _misfit(error: WeightsError, recipe: Recipe, progress: Progress) -> TrainingError:
+    """That a checkpoint's tensors aren't those of the recipe's networks, and why if known."""
+    name = recipe.network.name
+    if not recipe.network.own:
+        return TrainingError(error.message, "Give a checkpoint of this recipe.")
+    before = progress.stages[-1].get("code", {}) if progress.stages else {}
+    other = f"or start a new run in another {option('--out')}."
+    if code_changes(before, {name: code_sha256(name)}):
+        return TrainingError(
+            f"{error.message} The code of {name} has changed since this checkpoint.",
+            f"Restore the code as it was then, {other}",
+        )
+    return TrainingError(
+        f"{error.message} The network of {name} is made otherwise than when this run began.",
+        f"Give the class the same arguments, or give the same object as before, {other}",
+    )
 
 
 def _networks(learner: Learner) -> dict[str, nn.Module]:

@@ -65,6 +65,11 @@ class Model:
         that can't be read.
         """
         folder = content.find("models", name)
+        if folder.is_file():
+            raise UsageError(
+                f"{name} is a file, not a model.",
+                f"Name a model, or a folder that holds {ModelFile.RECIPE} and the weights.",
+            )
         profiles = profile_names(name)
         if not profiles:
             raise UsageError(
@@ -276,11 +281,6 @@ def read_run(folder: Path) -> FinishedRun:
     return FinishedRun(folder, recipe, facts, made.step, history(made)[-1].vgg_factor)
 
 
-_NAMED = (
-    " A network that Python gave needs name = 'python:module:Class' and its arguments in [network]."
-)
-
-
 @dataclass(frozen=True)
 class _Facts:
     """What a card is made from."""
@@ -296,6 +296,7 @@ class _Facts:
     by_hash_alone: tuple[str, ...] | None = None
     not_compared: tuple[str, ...] = ()
     told_apart: tuple[str, ...] = ()
+    given: dict[str, str] | None = None
 
 
 def publish(
@@ -316,13 +317,18 @@ def publish(
             f"{folder} is a smoke run, which only shows that training works.",
             "Publish a run of another profile.",
         )
+    if unlike := (run.facts.get("given") or {}).get("unlike_recipe"):
+        raise UsageError(
+            f"The network of {folder} was given in Python and isn't what its recipe makes: "
+            f"{unlike}.",
+            "Name its class and its arguments in [network] of the recipe, then train again.",
+        )
     profile = run.facts["profile"]
     if load_recipe(run.model, profile).network != run.recipe.network:
         raise UsageError(
             f"{folder} trained another network than profile {profile!r} of {run.recipe.name} "
             "names.",
-            "Put the change into a recipe of your own, under ./models, and train that."
-            + (_NAMED if run.recipe.network.own else ""),
+            "Put the change into a recipe of your own, under ./models, and train that.",
         )
     network, provenance = load_network(_result(folder), run.recipe.network)
     if file := degradation_file(run.model, profile, history(provenance)[-1].changes):

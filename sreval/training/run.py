@@ -18,12 +18,13 @@ import torch
 from torch import nn
 
 from sreval import content
+from sreval.config import validated
 from sreval.devices import slow_bf16
 from sreval.errors import TrainingError, UsageError, WeightsError, counted, option, shown
-from sreval.files import claim, write_atomic, write_error
+from sreval.files import claim, sha256_bytes, write_atomic, write_error
 from sreval.images.known import KNOWN
-from sreval.networks.architecture import ModelFile
-from sreval.networks.own import Term
+from sreval.networks.architecture import ModelFile, OwnArchitecture
+from sreval.networks.own import Term, printed, unlike_recipe
 from sreval.networks.weights import Stage, load_model, read_provenance
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
@@ -43,7 +44,7 @@ from sreval.training.log import Log, ProgressLine
 from sreval.training.loop import Training, loop
 from sreval.training.models import FACTS
 from sreval.training.packs import Photographs, megapixels, open_pack
-from sreval.training.recipe import Recipe, as_toml, change, load_recipe
+from sreval.training.recipe import LOGGED, OwnTerm, Recipe, as_toml, change, load_recipe
 from sreval.training.sampler import Sampler
 from sreval.training.slurm import requeue
 from sreval.training.trackers import open_trackers, require_tracker
@@ -141,8 +142,7 @@ def train(request: Request, line: ProgressLine | None = None) -> Outcome:
 def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcome:
     # what is asked for, and where
     changes = _changes(request)
-    given = "" if request.network is None else code_name(type(request.network))
-    recipe = load_recipe(request.name, request.profile, changes, given)
+    recipe, given = _recipe(request, changes)
     _refuse_uneven(recipe)
     out = request.out or Path("runs") / f"{recipe.name}-{request.profile}"
     checkpoints = _earlier(request, recipe, out)
@@ -167,6 +167,7 @@ def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcom
             sampler.random.manual_seed(recipe.optimisation.seed + progress.step)
     _refuse_strangers({"updates": progress.step, "photographs": pack.sha256, "recipe": recipe})
     _note_code(progress, code, line)
+    _note_given(progress, given, out if checkpoints else None, line)
     _add_stage(progress, request, changes, recipe, pack, code)
     seconds = _seconds(request, recipe, progress)
     progress.total = recipe.optimisation.updates or progress.total
@@ -185,7 +186,7 @@ def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcom
     with _alone_in(out):
         if list_checkpoints(out) != checkpoints:
             raise UsageError(f"Another run has written into {out} meanwhile.", _go_on())
-        facts = _facts(request, recipe, pack) | checked
+        facts = _facts(request, recipe, pack) | checked | {"given": given}
         log = _open_log(recipe, out, progress.step, facts, line, anew=not checkpoints)
         # with --until, what was packed and loaded meanwhile is not the run's
         seconds = _seconds(request, recipe, progress)
@@ -198,6 +199,28 @@ def _train(request: Request, line: ProgressLine, device: torch.device) -> Outcom
     again = _requeued(number, line)
     last = list_checkpoints(out)[-1][1]
     return Outcome(number, progress.step, out / ModelFile.WEIGHTS, last, out, request, again)
+
+
+def _recipe(request: Request, changes: Mapping[str, Any]) -> tuple[Recipe, dict[str, str] | None]:
+    """The recipe, and what there is to say of a network that was given in Python.
+
+    Its arguments are not known: the recipe's stand for them only where they make the same network.
+    """
+    if request.network is None:
+        return load_recipe(request.name, request.profile, changes), None
+    name = code_name(type(request.network))
+    named = load_recipe(request.name, request.profile, changes).network
+    recipe = load_recipe(request.name, request.profile, changes, name)
+    assert isinstance(recipe.network, OwnArchitecture)
+    if named.name == name:
+        unlike = unlike_recipe(request.network, recipe.network)
+    else:
+        unlike = f"the recipe names {named.name}"
+    if unlike:
+        network = recipe.network.model_copy(update={"arguments": {}})
+        recipe = recipe.model_copy(update={"network": network})
+    layers = sha256_bytes(printed(request.network).encode())
+    return recipe, {"network": name, "layers_sha256": layers, "unlike_recipe": unlike}
 
 
 def _earlier(request: Request, recipe: Recipe, out: Path) -> list[tuple[int, Path]]:
@@ -341,8 +364,9 @@ def code_name(given: object) -> str:
 def require_given(network: object, losses: object) -> None:
     """Raises UsageError for what can't be a network or losses given in Python."""
     if network is not None and not isinstance(network, nn.Module):
+        told = f"the class {network.__qualname__}" if isinstance(network, type) else shown(network)
         raise UsageError(
-            f"network is {shown(network)}, not a torch.nn.Module.",
+            f"network is {told}, not a torch.nn.Module.",
             "Give an object, such as Net(); its scale, colour and ranges stand in the recipe.",
         )
     if losses is not None and not (
@@ -356,6 +380,16 @@ def require_given(network: object, losses: object) -> None:
             f"losses is {shown(losses)}.",
             "Give functions and weights by name: {'edges': (edges, 0.1)}.",
         )
+    for name, (term, weight) in (losses or {}).items():
+        if not name or name in LOGGED:
+            raise UsageError(
+                f"losses names a term {name!r}, as another column of losses.csv."
+                if name
+                else "losses has a term whose name is empty.",
+                "Give the term another name.",
+            )
+        own = {"term": code_name(term), "weight": weight, "name": name}
+        OwnTerm.checked(own, f"losses[{name!r}]")
 
 
 def _learner(
@@ -381,6 +415,34 @@ def _note_code(progress: Progress, code: Mapping[str, str], line: ProgressLine) 
     before = progress.stages[-1].get("code", {}) if progress.stages else {}
     if changed := code_changes(before, code):
         note = f"the code of {', '.join(changed)} changed after {progress.step} updates"
+        progress.notes.append(note)
+        line.say(f"Not what one run would give: {note}")
+
+
+def _note_given(
+    progress: Progress, given: Mapping[str, str] | None, out: Path | None, line: ProgressLine
+) -> None:
+    """Keep for the card that a network was given in Python, and whether a run resumes with another.
+
+    `out` is the folder of a run that is resumed. Raises UsageError where its network isn't there.
+    """
+    try:
+        before = validated(dict[str, str], read_json(out / FACTS)["given"]) if out else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        before = {}
+    if given is None:
+        if unlike := before.get("unlike_recipe"):
+            raise UsageError(
+                f"The network of {out} was given in Python and isn't what its recipe makes: "
+                f"{unlike}.",
+                "Give it again: sreval.train(..., network=..., resume=True).",
+            )
+        return
+    if out is None:
+        first = "" if progress.stages else ", with the weights that it began with"
+        progress.notes.append(f"the network was given in Python{first}")
+    elif before and before["layers_sha256"] != given["layers_sha256"]:
+        note = f"the network given in Python has other layers after {progress.step} updates"
         progress.notes.append(note)
         line.say(f"Not what one run would give: {note}")
 

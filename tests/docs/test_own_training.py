@@ -47,7 +47,7 @@ def test_the_page_leads_from_a_class_to_a_row(
             exec(compile(text, str(PAGE), "exec"), {"__name__": "__main__"})
     assert ran == 4
     card = (tmp_path / "models/my-net/card.md").read_text()
-    assert "python:my_net:edges, SHA-256 " in card
+    assert "| Code of `python:my_net:edges` | SHA-256 " in card
     rows = (tmp_path / "results/results.csv").read_text()
     assert rows.count("my-net,") >= 12
     assert (tmp_path / "runs/given/weights.safetensors").is_file()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sreval.errors import SrevalError, TrainingError, UsageError, WeightsError
 from sreval.methods import make_upscaler
 from sreval.networks.architecture import OwnArchitecture
-from sreval.networks.own import make, make_term, try_network, try_term
+from sreval.networks.own import make, make_term, try_network, try_term, unlike_recipe
 from sreval.networks.weights import Provenance, load_model, load_network, write_weights
 
 CPU = torch.device("cpu")
@@ -96,6 +96,20 @@ class Vectors(Plain):
         x = self.norm(self.same(self.conv(low)).flatten(2)).view_as(low)
         return self.up(self.deep(x[:, None])[:, 0])
 
+class Strange:
+    pass
+
+class Sloped(Plain):
+    def __init__(self, slope=0.1, drop=0.0, grow=1, frozen=False):
+        super().__init__()
+        self.slope, self.drop = slope, drop
+        self.conv = nn.Conv2d(3, 3 * grow, 3, padding=1)
+        self.conv.requires_grad_(not frozen)
+        self.back = nn.Conv2d(3 * grow, 3, 1)
+    def forward(self, low):
+        x = nn.functional.leaky_relu(self.conv(low), self.slope)
+        return self.up(self.back(nn.functional.dropout(x, self.drop, self.training)))
+
 def function():
     return Plain()
 
@@ -148,9 +162,10 @@ def tried(name: str, **table: Any) -> nn.Module:
         ("Extra", "'_extra_state', a dict"),
         ("Remembers", "can't be copied"),
         ("Fails", r"python:odd-net:Fails\(\) failed: KeyError: 'missing'"),
-        ("function", "is a function, not a class of torch.nn.Module"),
+        ("function", "is a function, not a class derived from torch.nn.Module"),
         ("made", "an object of the class Plain"),
         ("torch", "is a module, not a class"),
+        ("Strange", "is a plain class, not a class derived from torch.nn.Module"),
         ("absent", "odd-net has no 'absent'"),
     ],
 )
@@ -158,6 +173,35 @@ def test_a_network_that_cannot_be_trained_is_refused(own: Path, name: str, said:
     with pytest.raises(UsageError, match=said) as error:
         tried(f"python:odd-net:{name}")
     assert error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"slope": 0.1}, ""),
+        ({"slope": 0.3}, "returns another image"),
+        ({"drop": 0.5}, "returns another image"),
+        ({"grow": 2}, "other names or shapes"),
+        ({"frozen": True}, "others of them are trained"),
+    ],
+)
+def test_a_given_network_is_told_from_the_recipes(
+    own: Path, arguments: dict[str, Any], said: str
+) -> None:
+    architecture = OwnArchitecture(name="python:odd-net:Sloped", scale=2)
+    torch.manual_seed(3)
+    given = make(architecture.name, arguments)
+    before = torch.get_rng_state()
+    found = unlike_recipe(given, architecture)
+    assert said in found if said else not found
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_layers_setting_without_a_tensor_is_told() -> None:
+    sides: dict[str, Any] = {"in_channels": 3, "out_channels": 3, "kernel_size": 3, "padding": 1}
+    architecture = OwnArchitecture(name="python:torch.nn:Conv2d", arguments=sides)
+    given = nn.Conv2d(**sides, padding_mode="reflect")
+    assert "other settings" in unlike_recipe(given, architecture)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ from sreval.errors import TrainingError, UsageError, WeightsError
 from sreval.methods import make_upscaler
 from sreval.networks.architecture import OwnArchitecture
 from sreval.networks.weights import read_provenance, read_tensors, serialise
+from sreval.own_code import forget_modules
 from sreval.training.learner import Learner
 from sreval.training.loop import _risen
 from sreval.training.recipe import Recipe
@@ -120,10 +122,11 @@ def test_a_network_and_losses_of_ones_own_from_recipe_to_benchmark(
     model = sreval.Model.publish(whole)
     sha256 = read_provenance(model.folder / "weights.safetensors").stages[-1].code
     assert len(sha256) == 3
+    edges = sha256["python:mine.net-code:edges"][:16]
     for part in (
         "python:mine.net-code:Net",
         "| Loss | mse 1, edges 0.1, far.off 0.5 |",
-        f"python:mine.net-code:edges, SHA-256 {sha256['python:mine.net-code:edges']}",
+        f"| Code of `python:mine.net-code:edges` | SHA-256 {edges} |",
     ):
         assert part in model.card
     assert model.verify() == f"my.net-3: in order, weights {model.facts['weights_sha256'][:12]}"
@@ -208,18 +211,98 @@ def test_an_object_takes_the_place_of_the_recipes_network(mine: Path, photograph
     assert made.stages[-1].changes["loss.own"][0]["name"] == "l1"
     with pytest.raises(TrainingError, match="losses that Python gave"):
         train(photographs, "given", steps=6, resume=True)
-    with pytest.raises(UsageError, match="trained another network"):
+    with pytest.raises(
+        UsageError, match=r"given in Python.*the recipe names python:mine\.net-code"
+    ):
         sreval.Model.publish(run)
+
+
+def test_a_given_network_is_published_only_where_it_is_the_recipes(
+    mine: Path, photographs: Path
+) -> None:
+    sys.path.insert(0, str(mine))
+    net = importlib.import_module("mine.net-code").Net
+    like = train(photographs, "like", steps=2, network=net(drop=0.5))
+    model = sreval.Model.publish(like)
+    assert "- the network was given in Python, with the weights that it began with" in model.card
+    assert "in order" in model.verify()
+
+    unlike = train(photographs, "unlike", steps=2, network=net(drop=0.25))
+    facts = json.loads((unlike.out / "run.json").read_text())
+    assert facts["recipe"]["network"]["arguments"] == {}
+    assert facts["given"]["network"] == "python:mine.net-code:Net"
+    with pytest.raises(UsageError, match="given in Python") as refused:
+        sreval.Model.publish(unlike, replace=True)
+    assert "arguments in [network]" in refused.value.remedy
+
+    # resumed with another of the class: one that fits, one that doesn't
+    again = train(photographs, "unlike", steps=3, network=net(drop=0.1), resume=True)
+    assert read_provenance(again.weights).notes[-1] == (
+        "the network given in Python has other layers after 2 updates"
+    )
+    with pytest.raises(TrainingError, match="made otherwise") as refused_too:
+        train(photographs, "unlike", steps=4, network=net(channels=5), resume=True)
+    assert "the same object as before" in refused_too.value.remedy
+    (mine / "models/my.net-3/recipe.toml").write_text(RECIPE.replace("{ drop = 0.5 }", "{}"))
+    with pytest.raises(UsageError, match="given in Python"):
+        train(photographs, "unlike", steps=4, resume=True)
+
+
+def test_a_command_that_names_the_class_runs_a_file_of_weights(
+    mine: Path, photographs: Path
+) -> None:
+    recipe = mine / "models/my.net-3/recipe.toml"
+    recipe.write_text(RECIPE.replace("drop = 0.5", "channels = 6").replace("[0, 1]", "[0, 2]"))
+    run = train(photographs, "run", steps=2)
+    weights = sreval.Model.publish(run).folder / "weights.safetensors"
+    named = f"python:mine.net-code:Net,weights={weights}"
+    low = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
+    expected = sreval.upscaler("my.net-3")(low)
+    np.testing.assert_array_equal(sreval.upscaler(named)(low), expected)
+    same = f"{named},scale=3,output_range=0..2,overlap=4"
+    np.testing.assert_array_equal(sreval.upscaler(same)(low), expected)
+    assert sreval.model_facts(named)["network"]["arguments"] == {"channels": 6}
+    for declared, said in (("scale=2", "it is of scale=3"), ("range=0..255", "range=0..1")):
+        with pytest.raises(UsageError, match=said):
+            sreval.upscaler(f"{named},{declared}")
+    with pytest.raises(UsageError, match="takes no 'fixed'"):
+        sreval.upscaler(f"{named},fixed=8")
+
+    # another class of the same tensors is not what the file names
+    text = MODULE + "\nclass Other(Net):\n    def __init__(self):\n        super().__init__(6)\n"
+    code = mine / "mine/net-code.py"
+    code.write_text(text)
+    forget_modules()
+    other = sreval.upscaler(f"python:mine.net-code:Other,weights={weights},output_range=0..2")
+    assert other(low).shape == expected.shape
+
+    # code that no longer fits
+    code.write_text(
+        MODULE.replace("nn.PixelShuffle(3))", "nn.Conv2d(27, 27, 1), nn.PixelShuffle(3))")
+    )
+    for use in (
+        sreval.Model("my.net-3").verify,
+        lambda: train(photographs, "run", steps=4, resume=True),
+    ):
+        with pytest.raises((WeightsError, TrainingError), match="has changed since") as error:
+            use()
+        assert "Restore the code" in error.value.remedy
+    forget_modules()
+    for spec in ("my.net-3", named):
+        with pytest.raises(WeightsError, match="has changed since"):
+            make_upscaler(spec)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"network": Given}, "not a torch.nn.Module"),
+        ({"network": Given}, "network is the class Given, not a torch.nn.Module"),
         ({"network": 3}, "not a torch.nn.Module"),
         ({"losses": {"l1": nn.L1Loss()}}, "losses is"),
         ({"losses": {"mse": (nn.L1Loss(), 1.0)}}, "another column of losses.csv"),
-        ({"losses": {"l1": (nn.L1Loss(), -1.0)}}, "0 or more"),
+        ({"losses": {"l1": (nn.L1Loss(), -1.0)}}, r"^losses\['l1'\]: weight = -1.0.*0 or more"),
+        ({"losses": {"l1": nn.functional.l1_loss}}, "<function l1_loss>}"),
+        ({"losses": {"": (nn.L1Loss(), 1.0)}}, "name is empty"),
     ],
 )
 def test_what_cannot_be_given_is_refused(
