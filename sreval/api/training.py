@@ -315,8 +315,10 @@ class Model:
         Returns:
             For each ``metric`` and ``of`` (``last`` or ``best``) a row a run, with its ``seed``,
             the update ``step`` and the ``value``; and a row whose ``run`` is ``mean``, with the
-            ends ``low`` and ``high`` of its 95% interval by Student's t over ``n`` runs, NaN of
-            fewer than three. A run's best is chosen on the scores it is told by.
+            ends ``low`` and ``high`` of its 95% interval by Student's t over ``n`` runs, cut at
+            the metric's limits, NaN of fewer than three. A run's best is chosen on the scores it
+            is told by. Checks of artefacts such as ``grid_peak`` have neither a best nor an
+            interval.
 
         Raises:
             UsageError: for an empty list.

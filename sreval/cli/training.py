@@ -259,7 +259,9 @@ def seeds(runs: tuple[Path, ...], as_json: bool) -> None:
     """Validation scores of RUNS of one recipe that differ in their seed.
 
     The last and the best of each run, and the mean with its 95% interval by Student's t over the
-    runs: of three and more, as two say next to nothing about their spread.
+    runs: of three and more, as two say next to nothing about their spread. An interval is cut at
+    the limits of its metric. Checks of artefacts, such as grid_peak, choose no update and are far
+    from a normal distribution: they have a last value and a mean alone.
     """
     found = api.Model.training_scores(runs)
     if as_json:
@@ -267,6 +269,12 @@ def seeds(runs: tuple[Path, ...], as_json: bool) -> None:
         return
     rows = [[_score(one[key]) for key in found.columns] for one in found.to_dict("records")]
     click.echo(columns([list(found.columns), *rows]))
+    chosen_by = set(found.loc[found["of"] == "best", "metric"])
+    if checks := [name for name in found["metric"].unique() if name not in chosen_by]:
+        warn(
+            f"{', '.join(checks)}: checks of artefacts. No update is chosen by them, so they have "
+            "no best value, and they are far from a normal distribution, so they have no interval."
+        )
 
 
 def _score(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -18,18 +19,22 @@ from sreval.errors import DataError
 from sreval.metrics.metric import METRICS
 from sreval.opinions.intervals import LEAST_UNITS, student_mean, student_quantile
 from sreval.reading import read_json
-from sreval.report.style import PAGE_MM, describe, house_style, look, new_figure
+from sreval.report.style import PAGE_MM, SMALL, describe, house_style, look, new_figure
 from sreval.report.values import name_and_unit
 from sreval.training.recipe import Recipe, first_difference
 
 LOSSES, VALIDATION, FACTS = "losses.csv", "validation.csv", "run.json"
-NOT_DRAWN = ("step", "rate", "learning_rate", "seconds")
+NOT_DRAWN = ("step", "rate", "learning_rate", "seconds", "waited")
+CHECKS = {
+    "grid_peak": "grid peak",
+    "flat_pattern": "pattern on flat\ncolours (levels)",
+    "flat_offset": "offset of flat\ncolours (levels)",
+}
+"""What a validation measures of artefacts. None is below 0 and most are near it."""
 LABELS = {
     **{metric: name_and_unit(metric) for metric in METRICS},
     "mse": "MSE on [-1, 1]",
-    "grid_peak": "grid peak",
-    "flat_pattern": "pattern on flat colours (levels)",
-    "flat_offset": "offset of flat colours (levels)",
+    **CHECKS,
 }
 
 
@@ -57,8 +62,10 @@ def training_figure(folders: Sequence[Path]) -> Figure:
 
     One folder is drawn as a line. Several, runs of one recipe from different seeds, are drawn as
     faint lines with their mean and its 95% interval by Student's t, seeds being the unit, at the
-    updates they share; of fewer than LEAST_UNITS runs there is no interval. An axis leaves out
-    values of the first tenth of the updates that would press the others together.
+    updates they share; of fewer than LEAST_UNITS runs there is no interval, nor of what is no loss
+    and no metric. An axis leaves out values of the first tenth of the updates that would press the
+    others together, and of an interval what is more than the lines' range away from them. The
+    panel then says so.
     Raises DataError for a folder that holds no training run, for runs of several recipes, and
     when they share no update.
     """
@@ -94,9 +101,11 @@ def training_scores(folders: Sequence[Path]) -> pd.DataFrame:
 
     A row for each metric and `of` (`last` or `best`): `run` is the folder, `seed` its seed, `step`
     the update and `value` the score; then a row whose `run` is `mean`, with `low` and `high` of
-    its 95% interval by Student's t over `n` runs, NaN of fewer than LEAST_UNITS. The best of a run
-    is chosen after the first update by the scores it is told by. What isn't a metric has a last
-    value alone. Raises what `training_figure` raises.
+    its 95% interval by Student's t over `n` runs, cut at the metric's limits, NaN of fewer than
+    LEAST_UNITS. The best of a run is chosen after the first update by the scores it is told by.
+    What isn't a metric, such as `grid_peak`, has a last value and a mean alone: it is a check
+    that no update is chosen by, and its values are far from a normal distribution. Raises what
+    `training_figure` raises.
     """
     _require_one_recipe(folders)
     frames = [_read(folder, VALIDATION) for folder in folders]
@@ -113,10 +122,13 @@ def training_scores(folders: Sequence[Path]) -> pd.DataFrame:
                 found.append(value)
                 told = {"metric": name, "of": which, "run": str(folder), "seed": _seed(folder)}
                 rows.append({**told, "step": step, "value": value})
-            mean = student_mean(found, unit="run") if all(map(math.isfinite, found)) else None
             told = {"metric": name, "of": which, "run": "mean", "n": len(found)}
-            ends = (mean.estimate, mean.low, mean.high) if mean else (math.nan,) * 3
-            rows.append({**told, **dict(zip(("value", "low", "high"), ends, strict=True))})
+            if all(map(math.isfinite, found)):
+                mean = student_mean(found, unit="run")
+                told["value"] = mean.estimate
+                if name not in CHECKS:
+                    told["low"], told["high"] = _within(name, mean.low, mean.high)
+            rows.append(told)
     columns = ["metric", "of", "run", "seed", "step", "value", "n", "low", "high"]
     numbers = {"seed": "Int64", "step": "Int64", "n": "Int64"}
     return pd.DataFrame(rows, columns=columns).astype(numbers)
@@ -181,42 +193,82 @@ def _terms(runs: pd.DataFrame) -> list[str]:
 
 
 def _draw(axes: Axes, runs: pd.DataFrame, name: str) -> None:
-    table = runs.pivot(index="step", columns="run", values=name).dropna()
-    mean = table.mean(axis=1)
-    few = len(table) <= 30
-    style = {**look(0), "markersize": 3, "linewidth": 0.9}
-    axes.plot(table.index, mean, zorder=3, **(style if few else {**style, "marker": ""}))
-    count = table.shape[1]
-    if count > 1:
-        axes.plot(table.index, table, color="0.6", linewidth=0.5)
-    logarithmic = name not in LABELS or name == "mse"
-    if logarithmic and bool((table > 0).all(axis=None)) and not name.startswith("d_"):
-        axes.set_yscale("log")
-        _label_plainly(axes.yaxis, *axes.get_ylim())
-    else:
-        _leave_first_out(axes, table)
-    if count >= LEAST_UNITS:
-        # the band may be wider than all lines together: the axis keeps to these
-        axes.set_ylim(*axes.get_ylim())
-        half = student_quantile(count - 1, 0.95) * table.std(axis=1) / math.sqrt(count)
-        axes.fill_between(table.index, mean - half, mean + half, color="0.88", linewidth=0)
     axes.set_ylabel(LABELS.get(name, name))
+    table = runs.pivot(index="step", columns="run", values=name).dropna()
+    if table.empty:
+        return
+    mean, count, alone = table.mean(axis=1), table.shape[1], len(table) == 1
+    style = {**look(0), "markersize": 3, "linewidth": 0.9}
+    axes.plot(
+        table.index, mean, zorder=3, **(style if len(table) <= 30 else {**style, "marker": ""})
+    )
+    if count > 1:
+        axes.plot(table.index, table, color="0.6", linewidth=0.5, marker="_" if alone else "")
+    is_loss = name not in METRICS and name not in CHECKS
+    if is_loss and not name.startswith("d_") and bool((table > 0).all(axis=None)):
+        axes.set_yscale("log")
+    band = None
+    if count >= LEAST_UNITS and name not in CHECKS:
+        half = student_quantile(count - 1, 0.95) * table.std(axis=1) / math.sqrt(count)
+        low, high = _within(name, mean - half, mean + half)
+        band = pd.DataFrame({"low": low, "high": high})
+    _limit(axes, table, band)
+    if band is None:
+        return
+    low = band["low"].clip(lower=axes.get_ylim()[0])  # a log axis has no place for 0
+    if alone:
+        axes.vlines(table.index, low, band["high"], color=style["color"], linewidth=0.9)
+    else:
+        axes.fill_between(table.index, low, band["high"], color="0.88", linewidth=0)
 
 
 _PRESSED = 4.0
 """A range this many times that of the values after the first tenth presses them together."""
 
 
-def _leave_first_out(axes: Axes, table: pd.DataFrame) -> None:
-    """Limit a linear axis to the values after the first tenth of the updates, where it must be."""
+def _limit(axes: Axes, table: pd.DataFrame, band: pd.DataFrame | None) -> None:
+    """Limit the vertical axis to what `training_figure` says, and write over it what is cut."""
+    logarithmic = axes.get_yscale() == "log"
+    scaled = _logarithms if logarithmic else np.asarray
+    shown, shown_band, cut = scaled(table), None if band is None else scaled(band), []
+    if not logarithmic and 0 < np.ptp(_later(table)) < np.ptp(shown) / _PRESSED:
+        shown, shown_band = _later(table), None if band is None else _later(band)
+        cut.append("first values outside")
+    low, high = shown.min(), shown.max()
+    if shown_band is not None:
+        room = high - low if len(table) > 1 else math.inf
+        least, most = shown_band.min(), shown_band.max()
+        if least < low - room or most > high + room or math.isinf(least):
+            cut.append("interval cut")
+        if math.isfinite(least):
+            low = max(min(low, least), low - room)
+        high = min(max(high, most), high + room)
+    if high > low:
+        ends = np.array([low, high]) + np.array([-0.05, 0.05]) * (high - low)
+        axes.set_ylim(*(10**ends if logarithmic else ends))
+    if logarithmic:
+        _label_plainly(axes.yaxis, *axes.get_ylim())
+    axes.set_title(", ".join(cut), loc="right", fontsize=SMALL, pad=2)
+
+
+def _later(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """The values of each column after the first tenth of the updates, and its line's there."""
     steps = table.index.to_numpy(dtype=float)
-    later = table[steps > steps[0] + 0.1 * (steps[-1] - steps[0])]
-    if later.empty:
-        return
-    late, all_values = later.to_numpy(dtype=float), table.to_numpy(dtype=float)
-    low, high, whole = late.min(), late.max(), np.ptp(all_values)
-    if 0 < high - low < whole / _PRESSED:
-        axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    tenth = steps[0] + 0.1 * (steps[-1] - steps[0])
+    there = [np.interp(tenth, steps, table[column]) for column in table]
+    return np.vstack([there, table[steps > tenth].to_numpy(dtype=float)])
+
+
+def _logarithms(table: pd.DataFrame) -> npt.NDArray[np.float64]:
+    values = table.to_numpy(dtype=float)
+    return np.log10(values, out=np.full_like(values, -math.inf), where=values > 0)
+
+
+def _within(name: str, *ends: Any) -> list[Any]:
+    """The ends of an interval, cut at the limits of the metric of that name."""
+    if name not in METRICS:
+        return list(ends)
+    return [np.clip(end, METRICS[name].low, METRICS[name].high) for end in ends]
 
 
 def _label_plainly(axis: Axis, low: float, high: float) -> None:

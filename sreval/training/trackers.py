@@ -91,18 +91,15 @@ def require_tracker(recipe: Recipe) -> None:
 def open_trackers(
     recipe: Recipe, out: Path, step: int, anew: bool, say: Callable[[str], object]
 ) -> Trackers:
-    """TensorBoard where it is installed, and what `run.tracker` names.
+    """TensorBoard where it is installed, without a word where it isn't, and MLflow if asked for.
 
     A run that goes on after `step` updates goes on under its own id, and no point is doubled; with
     `anew` it is another run.
     """
     trackers = Trackers(say)
-    try:
+    with suppress(ImportError):
         import torch.utils.tensorboard  # noqa: F401
-    except ImportError:
-        missing = "The package tensorboard is missing, so no TensorBoard events are written."
-        say(f"{missing} {install('tensorboard')}")
-    else:
+
         trackers.add("TensorBoard", lambda: TensorBoard(recipe, out / "tensorboard", step, anew))
     if recipe.run.tracker == "mlflow":
         trackers.add("MLflow", lambda: MLflow(recipe, out / RUN_ID, anew))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.text import Text
+from scipy import stats
 
 from sreval.report.style import figure_bytes
-from sreval.report.training_figures import training_figure
+from sreval.report.training_figures import training_figure, training_scores
 
 Write = Callable[..., Path]
 
@@ -145,13 +147,93 @@ def test_of_several_runs_each_must_say_what_it_was(
     assert alone.code == 0, alone.err
 
 
+def panel(folders: list[Path], label: str) -> Axes:
+    return next(one for one in training_figure(folders).axes if one.get_ylabel().startswith(label))
+
+
+def write_scores(folder: Path, steps: Sequence[float], **columns: Sequence[float]) -> Path:
+    pd.DataFrame({"step": steps, **columns}).to_csv(folder / "validation.csv", index=False)
+    return folder
+
+
 def test_a_first_outlying_score_does_not_press_the_others_together(write_run: Write) -> None:
-    folder = write_run("run")
-    scores = pd.DataFrame({"step": [0, 30, 60, 90], "psnr": [5.0, 30.0, 30.5, 31.0]})
-    scores.to_csv(folder / "validation.csv", index=False)
-    psnr = next(
-        one for one in training_figure([folder]).axes if one.get_ylabel().startswith("PSNR")
-    )
+    steps = range(0, 101, 10)
+    folder = write_scores(write_run("run"), steps, psnr=[5.0, *np.linspace(30, 31, 10)])
+    psnr = panel([folder], "PSNR")
     low, high = psnr.get_ylim()
     assert 29 < low < 30
     assert 31 < high < 32
+    assert psnr.get_title(loc="right") == "first values outside"
+
+
+@pytest.mark.parametrize("points", [2, 3, 4, 11, 101])
+@pytest.mark.parametrize("spread", [0.001, 1.0, 30.0])
+def test_after_the_first_tenth_every_line_is_inside_and_what_is_cut_is_told(
+    write_run: Write, points: int, spread: float
+) -> None:
+    chance, steps = np.random.default_rng(points), np.linspace(0, 1000, points)
+    folders = []
+    for seed in range(3):
+        psnr = 30 - 20 * np.exp(-steps / 30) + spread * chance.normal(size=points)
+        folders.append(write_scores(write_run(str(seed)), steps, psnr=psnr))
+    axes = panel(folders, "PSNR")
+    low, high = axes.get_ylim()
+    lines = [np.asarray(line.get_xydata()) for line in axes.lines]
+    assert len(lines) == 4  # three runs and their mean
+    late = np.linspace(100, 1000, 500)
+    assert all(((low < (y := np.interp(late, *line.T))) & (y < high)).all() for line in lines)
+    (band,) = axes.collections
+    (path,) = band.get_paths()
+    told = axes.get_title(loc="right")
+    first_outside = any(not low < line[0, 1] < high for line in lines)
+    assert ("first values outside" in told) == first_outside
+    corners = np.asarray(path.vertices)
+    if ((corners[:, 0] >= 100) & (corners[:, 1] > high)).any():
+        assert "interval cut" in told
+
+
+def test_an_interval_that_reaches_0_is_cut_on_a_log_axis_with_a_word(write_run: Write) -> None:
+    folders = [write_run(str(top), top) for top in (0.1, 0.2, 0.9)]
+    losses = panel(folders, "MSE")
+    assert losses.get_yscale() == "log"
+    assert losses.get_title(loc="right") == "interval cut"
+    alike = [write_run(f"alike {top}", top) for top in (0.2, 0.201, 0.202)]
+    assert panel(alike, "MSE").get_title(loc="right") == ""
+
+
+def test_of_a_single_update_each_run_and_the_interval_are_shown(write_run: Write) -> None:
+    values = (24.0, 25.0, 27.0)
+    folders = [write_scores(write_run(str(one)), [0], psnr=[one]) for one in values]
+    axes = panel(folders, "PSNR")
+    drawn = {float(np.asarray(line.get_ydata())[0]): line.get_marker() for line in axes.lines}
+    assert set(drawn) == {*values, float(np.mean(values))}
+    assert not {"", "None", None} & set(drawn.values())
+    ends = np.asarray(axes.collections[0].get_paths()[0].vertices)[:, 1]
+    known = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert ends == pytest.approx(known)
+    low, high = axes.get_ylim()
+    assert low < min(ends) < max(ends) < high
+
+
+def test_an_interval_keeps_to_what_a_metric_can_be_and_checks_have_none(write_run: Write) -> None:
+    ssim, peaks = (0.7, 0.99, 0.999), (100.6, 591.0, 155.6)
+    folders = [
+        write_scores(write_run(str(place)), [0], ssim=[one], grid_peak=[peak])
+        for place, (one, peak) in enumerate(zip(ssim, peaks, strict=True))
+    ]
+    table = training_scores(folders)
+    means = table[(table["run"] == "mean") & (table["of"] == "last")].set_index("metric")
+    low, high = stats.t.interval(0.95, 2, np.mean(ssim), stats.sem(ssim))
+    assert high > 1
+    assert tuple(means.loc["ssim", ["low", "high"]]) == pytest.approx((low, 1))
+    assert means.loc["grid_peak", "value"] == pytest.approx(np.mean(peaks))
+    assert means.loc["grid_peak", ["low", "high"]].isna().all()
+    assert not panel(folders, "grid peak").collections
+
+
+def test_seconds_that_updates_waited_are_no_loss(write_run: Write) -> None:
+    folder = write_run("run")
+    losses = pd.read_csv(folder / "losses.csv").assign(waited=0.5)
+    losses.to_csv(folder / "losses.csv", index=False)
+    labels = [axes.get_ylabel() for axes in training_figure([folder]).axes]
+    assert "waited" not in labels

@@ -138,6 +138,13 @@ def test_a_missing_package_names_its_extra(recipe: Recipe, monkeypatch: pytest.M
     require_tracker(load_recipe("espcn", "smoke"))
 
 
+def test_without_tensorboard_nothing_is_said(recipe: Recipe, tmp_path: Path) -> None:
+    said: list[str] = []
+    plain = recipe.model_copy(update={"run": recipe.run.model_copy(update={"tracker": "off"})})
+    assert open_trackers(plain, tmp_path, 0, True, said.append).open == {}
+    assert said == []
+
+
 def test_a_tracker_is_no_part_of_the_recipes_hash(recipe: Recipe) -> None:
     other = load_recipe("espcn", "smoke", {"optimisation.seed": 7})
     assert recipe.sha256 == other.sha256
