@@ -243,7 +243,7 @@ def _limit(axes: Axes, table: pd.DataFrame, band: pd.DataFrame | None) -> None:
         if math.isfinite(least):
             low = max(min(low, least), low - room)
         high = min(max(high, most), high + room)
-    if high > low:
+    if 0 < high - low < math.inf:
         ends = np.array([low, high]) + np.array([-0.05, 0.05]) * (high - low)
         axes.set_ylim(*(10**ends if logarithmic else ends))
     if logarithmic:
