@@ -122,13 +122,14 @@ def training_scores(folders: Sequence[Path]) -> pd.DataFrame:
                 found.append(value)
                 told = {"metric": name, "of": which, "run": str(folder), "seed": _seed(folder)}
                 rows.append({**told, "step": step, "value": value})
-            told = {"metric": name, "of": which, "run": "mean", "n": len(found)}
+            told = {"metric": name, "of": which, "run": "mean"}
+            of_all: dict[str, float] = {"n": len(found)}
             if all(map(math.isfinite, found)):
                 mean = student_mean(found, unit="run")
-                told["value"] = mean.estimate
+                of_all["value"] = mean.estimate
                 if name not in CHECKS:
-                    told["low"], told["high"] = _within(name, mean.low, mean.high)
-            rows.append(told)
+                    of_all["low"], of_all["high"] = _within(name, mean.low, mean.high)
+            rows.append(told | of_all)
     columns = ["metric", "of", "run", "seed", "step", "value", "n", "low", "high"]
     numbers = {"seed": "Int64", "step": "Int64", "n": "Int64"}
     return pd.DataFrame(rows, columns=columns).astype(numbers)
@@ -243,7 +244,7 @@ def _limit(axes: Axes, table: pd.DataFrame, band: pd.DataFrame | None) -> None:
         if math.isfinite(least):
             low = max(min(low, least), low - room)
         high = min(max(high, most), high + room)
-    if high > low:
+    if 0 < high - low < math.inf:
         ends = np.array([low, high]) + np.array([-0.05, 0.05]) * (high - low)
         axes.set_ylim(*(10**ends if logarithmic else ends))
     if logarithmic:
@@ -261,7 +262,9 @@ def _later(table: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 def _logarithms(table: pd.DataFrame) -> npt.NDArray[np.float64]:
     values = table.to_numpy(dtype=float)
-    return np.log10(values, out=np.full_like(values, -math.inf), where=values > 0)
+    logarithms = np.full_like(values, -math.inf)
+    np.log10(values, out=logarithms, where=values > 0)
+    return logarithms
 
 
 def _within(name: str, *ends: Any) -> list[Any]:

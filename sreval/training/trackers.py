@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sreval.errors import UsageError, install, told
+from sreval.errors import UsageError, cut, install, told
 from sreval.files import write_atomic
 from sreval.reading import read_json
 from sreval.training.recipe import Recipe
@@ -78,7 +78,7 @@ class Trackers:
             yield
         except Exception as error:  # of a program of others, and of its network
             self.open.pop(name, None)
-            reason = told(error).partition("\n")[0][:300]
+            reason = cut(told(error).partition("\n")[0].rstrip("."), 300)
             self._say(f"{name} gets nothing more of this run, which goes on: {reason}.")
 
 

@@ -144,6 +144,7 @@ def test_the_scores_of_seeds_have_a_mean_and_its_interval(sreval: Run, tmp_path:
     assert rows["psnr", "best", "a"]["seed"] == 0
     two = sreval("models", "seeds", *folders[:2])
     assert two.code == 0, two.err
+    assert two.err.startswith("grid_peak: checks of artefacts")
     assert two.out.splitlines()[0].split()[:3] == ["metric", "of", "run"]
     alone = json.loads(sreval("models", "seeds", *folders[:2], "--json").out)
     assert {one["low"] for one in alone} == {None}

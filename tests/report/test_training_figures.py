@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from sreval.report.style import figure_bytes
@@ -151,7 +152,7 @@ def panel(folders: list[Path], label: str) -> Axes:
     return next(one for one in training_figure(folders).axes if one.get_ylabel().startswith(label))
 
 
-def write_scores(folder: Path, steps: Sequence[float], **columns: Sequence[float]) -> Path:
+def write_scores(folder: Path, steps: ArrayLike, **columns: ArrayLike) -> Path:
     pd.DataFrame({"step": steps, **columns}).to_csv(folder / "validation.csv", index=False)
     return folder
 
