@@ -64,16 +64,18 @@ class Config(BaseModel):
         source: str,
         text: str = "",
         tables: Sequence[tuple[str, ...]] = ((),),
+        changed: Mapping[str, str] = {},
     ) -> Self:
         """The configuration that ``source`` gives.
 
         ``text`` is the TOML that it stands in, below one of ``tables``, the first that has it.
+        ``changed`` are keys, dotted, that were given elsewhere, and what the user wrote there.
         Raises UsageError naming the source, the line, the field, the bad value and the remedy.
         """
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise _refusal(cls, error, source, text, tables) from None
+            raise _refusal(cls, error, source, text, tables, changed) from None
 
 
 def _not_empty(given: Any) -> Any:
@@ -227,6 +229,7 @@ def _refusal(
     source: str,
     text: str,
     tables: Sequence[tuple[str, ...]],
+    changed: Mapping[str, str],
 ) -> UsageError:
     """One sentence for the first thing wrong in a configuration.
 
@@ -236,6 +239,11 @@ def _refusal(
     first = _first(error)
     loc, known = _resolved(model, first["loc"])
     field = ".".join(map(str, loc))
+    for key, written in changed.items():
+        within = f"{field}.".startswith(f"{key}.")
+        if within or (field and key.startswith(f"{field}.")) or key in _reason(first):
+            source, text = written if within else f"{source} with {written}", ""
+            break
     missing = first["type"] == "missing"
     sought = loc[:-1] if missing else loc
     value = _ANY if missing else first["input"]
@@ -254,6 +262,8 @@ def _refusal(
     if first["type"] == "value_error" and isinstance(first["input"], Mapping):
         return UsageError(f"{where}: {field}: {_reason(first)}.", remedy)
     given = first["input"]
+    if field in changed:
+        return UsageError(f"{where}: {_reason(first)}.", remedy)
     if isinstance(given, Sequence) and any(isinstance(one, Mapping) for one in given):
         return UsageError(f"{where}: {field}: {_reason(first)}.", remedy)
     return UsageError(f"{where}: {field} = {_as_typed(given)}: {_reason(first)}.", remedy)

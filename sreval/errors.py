@@ -117,6 +117,10 @@ class DataError(SrevalError):
     """A data set, a folder or a results file that is missing, damaged or inconsistent."""
 
 
+class WriteError(DataError):
+    """A file that can't be written."""
+
+
 class WeightsError(SrevalError):
     """A file of network weights that is missing, damaged or of another network."""
 
@@ -255,6 +259,13 @@ def duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60:,} h {minutes % 60:02d} min"
     return f"{minutes} min" if seconds >= 60 else f"{max(1, round(seconds))} s"
+
+
+def byte_size(size: float) -> str:
+    """Bytes as `1.2 GB`, `34 MB` or `5 kB`."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def unknown_name(

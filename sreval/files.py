@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from sreval.errors import DataError, ImageError, SrevalError, UsageError
+from sreval.errors import DataError, ImageError, SrevalError, UsageError, WriteError
 
 TORCHVISION = "https://download.pytorch.org/models/"
 """Where torchvision downloads its weights from; their names end in the digits of a hash."""
@@ -267,14 +267,14 @@ def locked(path: Path, waiting: Callable[[], object]) -> Iterator[bool]:
             yield True
 
 
-def write_error(path: Path, error: OSError) -> DataError | ImageError:
+def write_error(path: Path, error: OSError) -> WriteError | ImageError:
     """The one sentence a user reads when ``path`` could not be written.
 
     An ImageError where its name alone is to blame, so that other images of a run are not stopped.
     """
     if error.errno == errno.ENAMETOOLONG:
         return ImageError(f"Can't write {path}: its name is too long.", "Give it a shorter name.")
-    return DataError(
+    return WriteError(
         f"Can't write {path}: {error.strerror or error}.",
         "Nothing written before is lost; free space or choose another folder, then run again.",
     )

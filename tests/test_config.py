@@ -20,7 +20,7 @@ from pydantic_core.core_schema import ErrorType
 
 from sreval import config
 from sreval.config import Config, FieldError, UserPath
-from sreval.errors import UsageError
+from sreval.errors import UsageError, as_command
 
 
 class Span(Config):
@@ -87,8 +87,28 @@ def test_a_check_of_training_names_the_recipe_and_the_rule(tmp_path: Path) -> No
 
     with pytest.raises(UsageError) as caught:
         load_recipe("espcn", "paper", {"data.crop": 50})
-    rule = "recipe.toml (profile paper): data.crop must be a multiple of the scale 4."
-    assert caught.value.message.endswith(rule)
+    given = "recipe.toml (profile paper) with changes={'data.crop': 50}: "
+    assert caught.value.message.endswith(f"{given}data.crop must be a multiple of the scale 4.")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("data.batch", "x", "--set data.batch=x: it must be a whole number."),
+        ("data.btch", 8, "--set data.btch=8: unknown key 'data.btch'."),
+        ("data.degrade", "realesrgan", "--set data.degrade=realesrgan: Unknown degradation"),
+        ("data.degrade", "bd:sigma=foo", "--set data.degrade=bd:sigma=foo: steps.0.sigma = 'foo'"),
+        ("data.smaller", [2], "--set data.smaller=[2]: data.smaller.0 = 2: it must be less than 1"),
+        ("network.name", "nix", "recipe.toml (profile paper) with --set network.name=nix: "),
+    ],
+)
+def test_a_value_given_with_set_is_not_the_file_s(key: str, value: object, said: str) -> None:
+    from sreval.training.recipe import load_recipe
+
+    with as_command(), pytest.raises(UsageError) as caught:
+        load_recipe("espcn", "paper", {"run.keep": 2, key: value})
+    place = caught.value.message.find(said)
+    assert place == 0 or (place > 0 and said.startswith("recipe.toml"))
 
 
 # A fault is told in our words, whatever its kind
@@ -148,9 +168,9 @@ def test_the_words_are_not_pydantic_s() -> None:
     assert config._WORDS.keys() - {"path_type"} <= set(typing.get_args(ErrorType))
     for error in raised():
         said = config._reason(error)
-        assert not re.search(r"Input should|should have|valid \w+,|pydantic|\{|Extra|None", said), (
-            said
-        )
+        assert not re.search(
+            r"Input should|should have|valid \w+,|pydantic|\{|Extra|(?<!')None", said
+        ), said
 
 
 TOML = '''# raters = 3 comes below

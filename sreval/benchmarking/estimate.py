@@ -19,7 +19,7 @@ from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder, Store, Subject
 from sreval.benchmarking.run import Worker, in_parallel
-from sreval.errors import SrevalError, counted, duration
+from sreval.errors import SrevalError, byte_size, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
 from sreval.images.scales import exact, hr_size
@@ -81,7 +81,7 @@ class Estimate:
         else:
             where = counted(self.workers, "core") if self.device == "cpu" else self.device
             took = f"about {duration(self.seconds)} on {where}"
-        return f"{text}, {took}, about {_bytes(self.size)} in {self.out}."
+        return f"{text}, {took}, about {byte_size(self.size)} in {self.out}."
 
     @property
     def warning(self) -> str:
@@ -89,8 +89,8 @@ class Estimate:
         if self.size <= self.free:
             return ""
         return (
-            f"The disk of {self.out} has {_bytes(self.free)} free; this run needs about "
-            f"{_bytes(self.size)}. Free space, or name a folder on another disk."
+            f"The disk of {self.out} has {byte_size(self.free)} free; this run needs about "
+            f"{byte_size(self.size)}. Free space, or name a folder on another disk."
         )
 
 
@@ -270,9 +270,3 @@ def _free(out: Path) -> int:
     """The free bytes of the disk on which a folder is, or will be."""
     out = out.absolute()
     return shutil.disk_usage(next(path for path in (out, *out.parents) if path.exists())).free
-
-
-def _bytes(size: int) -> str:
-    if size >= 1e9:
-        return f"{size / 1e9:.1f} GB"
-    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

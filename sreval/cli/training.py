@@ -85,7 +85,7 @@ def train(
     """
     from sreval.devices import keep_freed_memory
     from sreval.training.log import ProgressLine
-    from sreval.training.ranks import place
+    from sreval.training.ranks import launcher, place
     from sreval.training.recipe import parse_changes
 
     keep_freed_memory()
@@ -96,8 +96,10 @@ def train(
         if here.rank == 0:
             line = ProgressLine()
             line.say(f"Stopped after {outcome.step:,} updates; {outcome.checkpoint} is written.")
-            again = f"sreval train {outcome.request.resume_command(outcome.out)}"
-            several = f", in {here.count} processes as before" if here.count > 1 else ""
+            begin = launcher() if here.count > 1 else ""
+            again = f"{begin}sreval train {outcome.request.resume_command(outcome.out)}"
+            alike = here.count > 1 and not begin
+            several = f", in {here.count} processes as before" if alike else ""
             if not outcome.requeued:
                 line.say(f"To go on{several}: {again}")
         if outcome.requeued:

@@ -90,7 +90,7 @@ def read_image(path: Path | str, *, convert: bool = False) -> ImageFile:
     or of more than MAX_BYTES.
     """
     path = Path(path)
-    return decode_image(_read_bytes(path), path, convert=convert)
+    return decode_image(image_bytes(path), path, convert=convert)
 
 
 def decode_image(data: bytes, path: Path, *, convert: bool = False) -> ImageFile:
@@ -142,7 +142,8 @@ def write_png(path: Path, image: Pixels) -> None:
     write_atomic(path, encode_png(image))
 
 
-def _read_bytes(path: Path) -> bytes:
+def image_bytes(path: Path) -> bytes:
+    """All bytes of an image file. Raises ImageError where there are none, or too many."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

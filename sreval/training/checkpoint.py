@@ -26,7 +26,7 @@ from sreval.files import atomic_folder, write_atomic
 from sreval.networks.weights import Stage, fill, read_tensors, serialise
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import from_json
-from sreval.training.learner import Learner
+from sreval.training.learner import Learner, Summed
 from sreval.training.ranks import gathered, rank
 from sreval.training.recipe import Recipe, first_difference
 
@@ -46,8 +46,9 @@ class Progress:
 
     `total` is how many updates it will have, None for a run of given minutes before its end, and
     `given` the seconds that it had been given when it ended. `best_score` is that of the best
-    validation so far. `stages` are the runs that led to the weights it began with, and the run
-    itself, as in `weights.Stage`.
+    validation so far, `first_loss` the first update's content loss. `window` and `unjudged` are
+    what `Updates` has summed up. `stages` are the runs that led to the weights it began with, and
+    the run itself, as in `weights.Stage`.
     """
 
     __pydantic_config__ = CLOSED
@@ -56,12 +57,15 @@ class Progress:
     total: int | None = None
     seconds: float = 0.0
     given: float = 0.0
+    first_loss: float = float("inf")
     best_loss: float = float("inf")
     best_score: float = float("-inf")
     vgg_factor: float = 1.0
     calibrated: bool = False
     generator_waits_until: int = 0
     hardware: str = ""
+    window: Summed = field(default_factory=Summed)
+    unjudged: Summed = field(default_factory=Summed)
     notes: list[str] = field(default_factory=list)
     stages: list[dict[str, Any]] = field(default_factory=list)
 

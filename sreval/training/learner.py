@@ -14,6 +14,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.nn.parallel import DistributedDataParallel
 
+from sreval.config import CLOSED
 from sreval.devices import convolutions
 from sreval.errors import TrainingError
 from sreval.networks.architecture import OwnArchitecture
@@ -349,6 +351,16 @@ def _divide(optimiser: torch.optim.Optimizer, by: float) -> None:
         torch._foreach_mul_(gradients, 1 / by)
 
 
+@dataclass
+class Summed:
+    """What a checkpoint holds of `Sums`: `terms` by name, the means of all processes' sums."""
+
+    __pydantic_config__ = CLOSED
+
+    count: int = 0
+    terms: dict[str, float] = field(default_factory=dict)
+
+
 class Sums:
     """The terms of some updates, added up on the device. `count` is how many."""
 
@@ -422,14 +434,30 @@ class Updates:
         values = (found if own else mean(found)).tolist()
         return dict(zip(self.names, values, strict=True))
 
+    def summed(self, sums: Sums) -> Summed:
+        """What a checkpoint is to hold of sums; of several processes all ask for it at once."""
+        if sums.total is None or not sums.count:
+            return Summed()
+        return Summed(sums.count, dict(zip(self.names, mean(sums.total).tolist(), strict=True)))
+
+    def go_on(self, window: Summed, unjudged: Summed) -> None:
+        """Add to what a checkpoint holds, before the first update."""
+        names = tuple(window.terms or unjudged.terms)
+        for sums, before in ((self.window, window), (self.unjudged, unjudged)):
+            values = [before.terms.get(name, 0.0) for name in names]
+            sums.total = torch.tensor(values, dtype=torch.float64, device=self.learner.device)
+            sums.count = before.count
+        self.names = names
+
     def _update(self, generator_too: bool) -> None:
         terms = self.learner.update(*self.sampler.batch(), generator_too)
         values = torch.stack([term.double() for term in terms.values()])
+        names = tuple(terms)
         for sums in (self.window, self.unjudged):
-            if sums.total is None:
-                sums.total = torch.zeros_like(values)
+            if sums.total is None or names != self.names:
+                sums.total, sums.count = torch.zeros_like(values), 0
             sums.total += values
-        self.names = tuple(terms)
+        self.names = names
 
     def _before_capture(self, generator_too: bool, stream: torch.cuda.Stream) -> None:
         stream.wait_stream(torch.cuda.current_stream())

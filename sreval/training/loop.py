@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from sreval import __version__
-from sreval.errors import DataError, TrainingError, duration, option
+from sreval.errors import DataError, TrainingError, WriteError, duration, option
 from sreval.metrics.metric import METRICS
 from sreval.networks.architecture import ModelFile
 from sreval.networks.own import running
@@ -85,6 +85,12 @@ def loop(t: Training) -> int | None:
         try:
             with running(*own) if own else nullcontext():
                 return _Loop(t, clock).run()
+        except WriteError as error:
+            again = option("--resume", "resume=True")
+            raise DataError(
+                error.message,
+                f"Nothing written before is lost; free space, then go on with {again}.",
+            ) from error
         except RuntimeError as error:
             compiled = t.recipe.run.compile != "off"
             if not compiled or not isinstance(error, torch._dynamo.exc.TorchDynamoException):
@@ -149,6 +155,7 @@ class _Loop:
         """Calibrate a run that begins, write the weights of one that goes on; and validate."""
         t = self.t
         t.sampler.advance(t.progress.step)
+        self.updates.go_on(t.progress.window, t.progress.unjudged)
         if t.recipe.loss.vgg and t.recipe.loss.content_scale == "calibrated":
             self._calibrate()
         t.learner.content.vgg_factor.fill_(t.progress.vgg_factor)
@@ -210,8 +217,8 @@ class _Loop:
             )
         progress.step += 1
         self.clock.count(progress.step)
-        if math.isinf(progress.best_loss) and self.updates.unjudged.count == 1:
-            self.first_loss = self._content_loss(self.updates.means(self.updates.unjudged))
+        if math.isinf(progress.best_loss) and math.isinf(progress.first_loss):
+            progress.first_loss = self._content_loss(self.updates.means(self.updates.unjudged))
         over = t.seconds is not None and decided(self.clock.over())
         self.finished = progress.step == progress.total or bool(over)
         if self.finished:
@@ -267,7 +274,7 @@ class _Loop:
         bound = _risen(before, DIVERGED)
         if math.isinf(before):
             # a single batch says less than the mean of many
-            before = self.first_loss
+            before = progress.first_loss
             bound = max(_risen(before, DIVERGED**2), _WORST)
         if not loss <= bound:
             raise self._stopped(f"the content loss has risen from {before:.4g} to {loss:.4g}")
@@ -344,6 +351,8 @@ class _Loop:
         t, progress = self.t, self.t.progress
         with self.clock.checkpoint():
             self._judge()
+            progress.window = self.updates.summed(self.updates.window)
+            progress.unjudged = self.updates.summed(self.updates.unjudged)
             progress.seconds = self.clock.seconds()
             try:
                 save_checkpoint(t.out, t.learner, t.sampler.random, progress, t.data_sha256)

@@ -32,13 +32,20 @@ from PIL import Image
 
 from sreval import content
 from sreval.config import validated
-from sreval.errors import DataError, ImageError, option
+from sreval.errors import DataError, ImageError, byte_size, option
 from sreval.files import locked, sha256_bytes, write_atomic, write_error
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.progress import ProgressLog
 from sreval.reading import from_json, read_json
 from sreval.training.leaks import THUMBNAIL, Fingerprint, fingerprint
-from sreval.training.sources import Found, Source, find_photographs, in_order, named
+from sreval.training.sources import (
+    ChangedError,
+    Found,
+    Source,
+    find_photographs,
+    in_order,
+    named,
+)
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -86,7 +93,7 @@ class Photographs(ABC):
     def image(self, place: int) -> UInt8:
         """The image (H, W, 3) at a place of `photographs`, at high resolution.
 
-        Raises DataError or ImageError where it can't be read any more.
+        Raises DataError where it can't be read any more.
         """
 
     @abstractmethod
@@ -154,7 +161,14 @@ class Pack(Photographs):
         return np.cumsum([0, *(p.pixels for p in self.photographs)], dtype=np.int64)
 
     def _map(self, name: str) -> UInt8:
-        return np.memmap(self.folder / name, np.uint8, "r").reshape(-1, 3)
+        try:
+            return np.memmap(self.folder / name, np.uint8, "r").reshape(-1, 3)
+        except (OSError, ValueError) as error:
+            again = option("--resume", "resume=True")
+            raise DataError(
+                f"{self.folder / name} of the pack can't be opened any more ({error}).",
+                f"Remove the folder {self.folder}, then go on with {again}: it is made again.",
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -170,10 +184,15 @@ class Shards(Photographs):
 
     def image(self, place: int) -> UInt8:
         """The image at a place, decoded anew."""
-        photograph = self.photographs[place]
-        read = self.sources[place].read()
-        if read.sha256 != photograph.sha256:
-            raise _changed(self.sources[place])
+        source = self.sources[place]
+        try:
+            read = source.read()
+        except ChangedError:
+            raise DataError(
+                f"{source.label} changed or was damaged since it was indexed.", _put_back(source)
+            ) from None
+        except ImageError as error:  # it could be read when it was indexed
+            raise DataError(error.message, _put_back(source)) from error
         image = np.ascontiguousarray(crop_to_multiple(read.pixels, self.scale))
         # who asks for an image asks for its low resolution next: it isn't decoded twice
         self._last.place, self._last.image = place, image
@@ -446,8 +465,6 @@ def _decode(source: Source, scale: int, downscaled: bool) -> _Decoded | str:
     """A photograph decoded, or why it can't be trained on."""
     try:
         read = source.read()
-        if read.sha256 != source.sha256:
-            raise _changed(source)
         if is_grey(read.pixels):
             return "it is grey"
         image = np.ascontiguousarray(crop_to_multiple(read.pixels, scale))
@@ -459,8 +476,9 @@ def _decode(source: Source, scale: int, downscaled: bool) -> _Decoded | str:
     return _Decoded(image, small, fingerprint(source.name, "", image).thumbnail)
 
 
-def _changed(source: Source) -> DataError:
-    return DataError(f"{source.label} changed while it was used.", "Run the same command again.")
+def _put_back(source: Source) -> str:
+    again = option("--resume", "resume=True")
+    return f"Put {source.path} back as it was, then go on with {again}."
 
 
 def _require_room(sources: Sequence[Source], scale: int, part: Path) -> None:
@@ -470,8 +488,8 @@ def _require_room(sources: Sequence[Source], scale: int, part: Path) -> None:
     free = shutil.disk_usage(part).free
     if needed > free:
         raise DataError(
-            f"The pack of {len(sources)} photographs takes {needed / 1e9:.3g} GB, and "
-            f"{part.parent} has {free / 1e9:.3g} GB left.",
+            f"The pack of {len(sources)} photographs takes {byte_size(needed)}, and "
+            f"{part.parent} has {byte_size(free)} left.",
             "Name a folder on a larger disk in the variable SREVAL_CACHE, or put the photographs "
             "into .tar files, which are read as they are.",
         )

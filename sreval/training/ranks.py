@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sreval.devices import pick_device
-from sreval.errors import Exit, SrevalError, TrainingError, UsageError, option, shown
+from sreval.errors import Exit, SrevalError, TrainingError, UsageError, option, shown, told
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +69,17 @@ def place() -> Place:
             "Start the processes with torchrun, or unset both.",
         )
     return Place(rank, count, local) if count > 1 else Place()
+
+
+def launcher() -> str:
+    """How a command begins that starts as many processes again: by torchrun on one machine.
+
+    Empty where they were started in another way, which nothing tells in full.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("LOCAL_WORLD_SIZE") != count:
+        return ""
+    return f"torchrun --nproc-per-node {count} -m "
 
 
 def own_device(name: str) -> str:
@@ -145,7 +156,12 @@ def _meet_others(here: Place) -> Any:
             "Start the processes with torchrun.",
         )
     # srun leaves these to whoever starts the processes
-    os.environ.setdefault("MASTER_PORT", "29500")
+    port = os.environ.setdefault("MASTER_PORT", "29500")
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16):
+        raise UsageError(
+            f"The environment says MASTER_PORT={shown(port)}, which is no port.",
+            "Set it to a free one from 1024 to 65535, the same for all processes.",
+        )
     os.environ |= {"RANK": str(here.rank), "WORLD_SIZE": str(here.count)}
     os.environ["LOCAL_RANK"] = str(here.local)
     _meetings["tried"] += 1
@@ -153,7 +169,7 @@ def _meet_others(here: Place) -> Any:
         store = next(rendezvous("env://", timeout=_MEET))[0]
     except (ValueError, RuntimeError) as error:
         raise TrainingError(
-            f"Process {here.rank} of {here.count} found no others: {error}",
+            f"Process {here.rank} of {here.count} found no others: {told(error)}.",
             "Start all of them at once, with torchrun.",
         ) from error
     # torchrun's store outlives a run, and another run of the same processes finds it

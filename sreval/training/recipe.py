@@ -77,7 +77,9 @@ def _degradation(given: object) -> object:
     try:
         made = open_degradation(given)
     except UsageError as error:
-        raise FieldError(error.message, remedy=error.remedy) from None
+        # the field's value, which the sentence names already
+        reason = error.message.removeprefix(f"{given}: ")
+        raise FieldError(reason, remedy=error.remedy) from None
     return None if made.sha256 == known_degradation("bicubic").sha256 else made
 
 
@@ -419,8 +421,13 @@ def load_recipe(
     path, text, merged = _given(name, profile, changes)
     if network:
         merged["network"] = _in_place(merged.get("network"), network, path)
+    written = {
+        key: change(key, value)
+        for key, value in (changes or {}).items()
+        if not isinstance(value, Mapping) and not _holds_tables(value)
+    }
     recipe = Recipe.checked(
-        merged, f"{path} (profile {profile})", text, [("profiles", profile), ()]
+        merged, f"{path} (profile {profile})", text, [("profiles", profile), ()], written
     )
     folder = content.name_of(path.parent)
     if recipe.name != folder:
@@ -429,6 +436,10 @@ def load_recipe(
             "Give the recipe and its folder one name: weights are published under it.",
         )
     return recipe
+
+
+def _holds_tables(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
 
 
 def _in_place(table: object, name: str, path: Path) -> dict[str, Any]:

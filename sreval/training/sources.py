@@ -33,7 +33,7 @@ from sreval.files import (
     write_atomic,
 )
 from sreval.images.folders import ImageFolder, is_other_kind
-from sreval.images.io import MAX_BYTES, SUFFIXES, ImageFile, decode_image, read_image
+from sreval.images.io import MAX_BYTES, SUFFIXES, ImageFile, decode_image, image_bytes
 from sreval.progress import ProgressLog
 from sreval.reading import CONFIG_BYTES, from_json, read_json
 
@@ -45,6 +45,7 @@ _SAMPLE = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)
 _BRACES = re.compile(r"\{(?:([0-9]{1,20})\.\.([0-9]{1,20})|([^{}]*,[^{}]*))\}")
 _MOST_SHARDS = 100_000
 _LICENCE_LETTERS = 100
+_LINK = "a link: make the shard again with tar --dereference --hard-dereference"
 _SETTLED_NS = 2 * 10**9
 """A file changed within these nanoseconds may change again without another time: file systems
 count in steps of up to two seconds."""
@@ -53,6 +54,13 @@ _INDEX_BYTES = 2**30
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class ChangedError(DataError):
+    """A photograph whose bytes are others than when it was hashed."""
+
+    def __init__(self, message: str, remedy: str = "Run the same command again.") -> None:
+        super().__init__(message, remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +89,24 @@ class Source:
         return Path(f"{self.path}:{self.member}") if self.member else self.path
 
     def read(self) -> ImageFile:
-        """The image, decoded anew; threads may read at once. Raises ImageError, naming it."""
-        if not self.member:
-            return read_image(self.path)
+        """The image, decoded anew; threads may read at once.
+
+        Raises ImageError, naming it, and ChangedError where its bytes are others than they were.
+        """
         label = self.label
+        data = self._cut_out(label) if self.member else image_bytes(label)
+        try:
+            read = decode_image(data, label)
+        except ImageError:
+            if sha256_bytes(data) != self.sha256:
+                raise ChangedError(f"{label} changed while it was used.") from None
+            raise
+        if read.sha256 != self.sha256:
+            raise ChangedError(f"{label} changed while it was used.")
+        return read
+
+    def _cut_out(self, label: Path) -> bytes:
+        """The bytes of a member."""
         if self.size > MAX_BYTES:
             raise ImageError(
                 f"{label} takes {self.size:,} bytes, more than the limit of {MAX_BYTES:,}.",
@@ -93,10 +115,9 @@ class Source:
         try:
             with self.path.open("rb") as file:  # a place in the file of this thread's own
                 file.seek(self.offset)
-                data = file.read(self.size)
+                return file.read(self.size)
         except OSError as error:
             raise ImageError(f"Can't read {label}: {error.strerror}.", "Check the path.") from None
-        return decode_image(data, label)
 
 
 @dataclass(frozen=True)
@@ -197,7 +218,11 @@ def find_photographs(data: Sequence[Path], say: Callable[[str], None] = lambda _
                 Source(file, m.sha256, m.name, m.offset, m.size, m.licence) for m in members
             ]
     if not sources:
-        raise ImageError(f"{named(data)} holds no images.", "Name folders or shards that do.")
+        but = "; ".join(f"{name}: {why}" for name, why in left_out[:3])
+        raise ImageError(
+            f"{named(data)} holds no images{f' that are read ({but})' if but else ''}.",
+            "Name folders or shards that do.",
+        )
     return Found(tuple(sources), tuple(left_out))
 
 
@@ -228,10 +253,17 @@ def _files_of(given: Path, say: Callable[[str], None]) -> tuple[list[Path], list
         if _COMPRESSED.search(file.name) and file.is_file():
             raise _compressed(file)
         if not _is_shard(file):
-            raise ImageError(*no_folder(file))
+            raise ImageError(*no_folder(file, _check_path(file)))
         if not file.is_file():
-            raise ImageError(f"No such shard: {file}.", "Check the path.")
+            raise ImageError(f"No such shard: {file}.", _check_path(file))
     return [file.resolve() for file in files], []
+
+
+def _check_path(file: Path) -> str:
+    """What to do about a path that isn't there."""
+    if set("*?[") & set(str(file)):
+        return "Write several shards as {000..099} or {a,b}: *, ? and [] are not understood."
+    return "Check the path."
 
 
 def _is_shard(file: Path) -> bool:
@@ -249,6 +281,7 @@ def _compressed(file: Path, how: str = "") -> DataError:
 class Member(NamedTuple):
     """What a shard holds at a place: one image, and the licence that its sample states.
 
+    A `link` holds no bytes: it names another file, which needn't be there.
     A file in a folder is its own only member, without a name.
     """
 
@@ -257,6 +290,7 @@ class Member(NamedTuple):
     size: int
     sha256: str
     licence: str = ""
+    link: bool = False
 
 
 _Mark = tuple[int, int, int, int]
@@ -329,7 +363,7 @@ def _read(file: Path) -> tuple[_Mark | None, tuple[Member, ...]]:
 
 
 def _index(shard: Path) -> list[Member]:
-    """The images of a shard by name, without hidden files and those in hidden folders.
+    """The images of a shard by name, without hidden files and those in hidden folders; and links.
 
     Raises DataError for what isn't a whole, plain tar file.
     """
@@ -350,6 +384,9 @@ def _index(shard: Path) -> list[Member]:
                 # a shard may hold hundreds of thousands
                 tar.members.clear()  # type: ignore[attr-defined]
                 image = _is_image(entry.name)
+                if (entry.issym() or entry.islnk()) and (image or _may_be_a_folder(entry.name)):
+                    require_text(entry.name)
+                    members.append(Member(entry.name, 0, 0, "", link=True))
                 if not entry.isreg() or not (image or entry.name.endswith(".json")):
                     continue
                 if entry.issparse() or not 0 <= entry.size <= size - entry.offset_data:
@@ -371,9 +408,17 @@ def _index(shard: Path) -> list[Member]:
 
 def _is_image(name: str) -> bool:
     """Whether a member's name is that of an image, read here or not, and nothing on it hidden."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") and part != ".." for part in path.parts)
-    return not hidden and (path.suffix.lower() in SUFFIXES or is_other_kind(name))
+    suffix = PurePosixPath(name).suffix.lower()
+    return not _is_hidden(name) and (suffix in SUFFIXES or is_other_kind(name))
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") and part != ".." for part in PurePosixPath(name).parts)
+
+
+def _may_be_a_folder(name: str) -> bool:
+    """Whether a link of that name may lead to a folder of photographs."""
+    return not _is_hidden(name) and not PurePosixPath(name).suffix
 
 
 def _sample(name: str) -> tuple[str, str]:
@@ -391,7 +436,9 @@ def _photographs_of(members: Sequence[Member]) -> tuple[list[Member], list[tuple
     photographs, others = [], []
     for member in members:
         key, ending = _sample(member.name)
-        if is_other_kind(member.name):
+        if member.link:
+            others.append((member.name, _LINK))
+        elif is_other_kind(member.name):
             others.append((member.name, "images of its kind are not read"))
         elif "." in ending and key in plain:
             others.append((member.name, f"another image of the sample {key}"))

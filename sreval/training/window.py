@@ -241,9 +241,9 @@ class Window:
         try:
             made = self.versions.all_made(photograph, number)
         except SrevalError as error:
-            raise DataError(
-                f"{self.versions.name(photograph)}: {error.message}", error.remedy
-            ) from error
+            name = self.versions.name(photograph)
+            prefix = "" if name in error.message else f"{name}: "
+            raise DataError(f"{prefix}{error.message}", error.remedy) from error
         except OSError as error:
             raise DataError(
                 f"{self.versions.name(photograph)} can't be read: {error.strerror or error}.",

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from sreval.errors import DataError, ImageError
-from sreval.images.io import read_image, write_png
+from sreval.images.io import image_bytes, read_image, write_png
 from sreval.images.known import KnownFile
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.training.leaks import (
@@ -107,11 +107,11 @@ def test_a_photograph_that_changes_while_it_is_packed_is_named(
     path.parent.mkdir()
     shutil.copy(photographs / "coffee-a.png", path)
 
-    def read(file: Path) -> Any:
+    def read(file: Path) -> bytes:
         shutil.copy(photographs / "chelsea-a.png", path)
-        return read_image(file)
+        return image_bytes(file)
 
-    monkeypatch.setattr("sreval.training.sources.read_image", read)
+    monkeypatch.setattr("sreval.training.sources.image_bytes", read)
     with pytest.raises(DataError, match=r"a\.png changed while it was used"):
         open_pack([path.parent], 4)
 
@@ -269,7 +269,7 @@ def test_a_disk_without_room_is_named_before_anything_is_packed(
     # 3 of 151x122 and 3 of 131x163, three bytes a pixel and a sixteenth of that; 4 KB a thumbnail
     needed = 3 * 3 * (151 * 122 + 131 * 163) * 17 // 16 + 6 * 4096
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
-    with pytest.raises(DataError, match=r"takes 0\.000405 GB, and .* has 0\.000405 GB left"):
+    with pytest.raises(DataError, match=r"takes 405 kB, and .* has 405 kB left"):
         open_pack([photographs], 4)
     assert [path.name for path in tmp_path.rglob("*.bin") if path.stat().st_size] == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed + 1))
@@ -372,6 +372,18 @@ def test_a_damaged_pack_is_named(pack: Photographs, photographs: Path) -> None:
             open_pack([photographs], 4)
     finally:
         high.write_bytes(whole)
+
+
+def test_a_pack_that_goes_before_it_is_read_says_how_to_go_on(
+    pack: Photographs, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pack"
+    shutil.copytree(pack.folder, folder)
+    pack = read_pack(folder)
+    (folder / "low.bin").unlink()
+    again = r"pack can't be opened any more .*Remove the folder .*, then go on with resume=True"
+    with pytest.raises(DataError, match=again):
+        pack.small(0)
 
 
 def test_copies_of_test_images_are_refused_by_pair(photographs: Path, tmp_path: Path) -> None:

@@ -34,12 +34,14 @@ from sreval.errors import (
     UsageError,
     WeightsError,
 )
+from sreval.files import write_error
 from sreval.networks.weights import load_network
 from sreval.training.checkpoint import list_checkpoints
 from sreval.training.learner import Learner, Terms
 from sreval.training.log import ProgressLine
 from sreval.training.loop import Training
 from sreval.training.packs import Pack, Photographs, open_pack
+from sreval.training.ranks import launcher
 from sreval.training.recipe import parse_changes
 from sreval.training.run import Outcome, Request, train
 from sreval.training.validation import Validator
@@ -134,6 +136,15 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def losses(out: Path) -> list[dict[str, str]]:
+    """The rows of losses.csv without what a clock says."""
+    timed = {"rate", "seconds", "waited"}
+    return [
+        {key: value for key, value in row.items() if key not in timed}
+        for row in rows(out / "losses.csv")
+    ]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -148,6 +159,7 @@ def rows(path: Path) -> list[dict[str, str]]:
             "data.degrade": "dn:sigma=9",
             "run.dataset": "kept_aside",
             "run.validate_every": 4,
+            "run.log_every": 5,
         },
     ],
     ids=["adam", "muon"],
@@ -179,8 +191,7 @@ def test_killed_at_any_moment_and_resumed_it_gives_the_same_weights(
         assert all(torch.equal(a[key], b[key]) for key in a), name
     steps = [int(row["step"]) for row in rows(broken / "losses.csv")]
     assert steps == sorted(set(steps))
-    last = [rows(folder / "losses.csv")[-1] for folder in (whole, broken)]
-    assert last[0]["mse"] == last[1]["mse"]
+    assert losses(whole) == losses(broken)
     assert (whole / "validation.csv").read_bytes() == (broken / "validation.csv").read_bytes()
 
 
@@ -315,6 +326,20 @@ def test_a_photograph_that_cannot_be_read_costs_no_update(
     a, b = load_file(whole.weights), load_file(again.weights)
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert float(rows(out / "losses.csv")[-1]["waited"]) >= 0
+
+
+def test_a_full_disk_says_that_the_run_is_resumed(
+    model: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> Path:
+        path = tmp_path / "run" / "step"
+        raise write_error(path, OSError(28, "No space left on device")) from OSError(28)
+
+    with monkeypatch.context() as m:
+        m.setattr("sreval.training.loop.save_checkpoint", full)
+        with pytest.raises(DataError, match=r"No space left.*then go on with resume=True\."):
+            run(model, photographs, tmp_path / "run", steps=2)
+    assert run(model, photographs, tmp_path / "run", steps=2, resume=True).step == 2
 
 
 def test_nan_stops_and_names_the_last_good_checkpoint(
@@ -668,6 +693,19 @@ def test_the_resume_command_keeps_what_was_asked() -> None:
         "m --out out --profile cpu --data 'a b' --steps 7 --precision bf16 "
         "--set data.batch=2 --resume"
     )
+
+
+def test_the_command_starts_as_many_processes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert launcher() == ""
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert launcher() == ""  # srun, or a launcher of somebody's own
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert launcher() == ""  # on several machines
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert launcher() == "torchrun --nproc-per-node 4 -m "
 
 
 def test_the_resume_command_says_tables_and_lists_as_toml() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sreval.errors import UsageError
+from sreval.training import ranks
 from sreval.training.slurm import requeue
 
 
@@ -66,3 +68,13 @@ def test_outside_slurm_nothing_is_asked(
     assert not requeue(said.append)
     assert not asked.exists()
     assert said == []
+
+
+@pytest.mark.parametrize("port", ["abc", "99999", "0", "-1", "", "²", "9" * 10_000])
+def test_a_port_of_a_job_s_script_is_named(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    given = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in (given | {"MASTER_PORT": port}).items():
+        monkeypatch.setenv(name, value)
+    said = rf"MASTER_PORT='{port[:3]}.*, which is no port\. Set it to a free one from 1024"
+    with pytest.raises(UsageError, match=said), ranks.joined("cpu"):
+        pass

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from sreval.errors import DataError, ImageError, SrevalError, UsageError
+from sreval.errors import DataError, ImageError, UsageError
 from sreval.images.io import encode_png, read_image
 from sreval.images.resize import crop_to_multiple, downscale
 from sreval.training.licences import count_licences
@@ -242,6 +242,7 @@ def test_what_is_no_folder_and_no_shard(tmp_path: Path, files: dict[str, bytes])
         "b.tar": "No such shard",
         "none.tar": "none.tar holds no images",
         "{0..3}.tar": r"No such shard: .*0\.tar",
+        "sh-?.tar": r"No such shard: .*Write several shards as \{000\.\.099\} or \{a,b\}",
     }.items():
         with pytest.raises(ImageError, match=says):
             open_pack([tmp_path / name], 4)
@@ -289,13 +290,51 @@ def test_what_changes_in_a_shard_is_seen(tmp_path: Path, files: dict[str, bytes]
     shard = write_shard(tmp_path / "a.tar", {"a.png": one})
     pack = open_pack([shard], 4)
     data = bytearray(shard.read_bytes())
-    data[512 : 512 + len(two)] = two
-    shard.write_bytes(data)
-    with pytest.raises(SrevalError, match=r"a\.tar:a\.png"):
-        pack.image(0)
+    whole = bytes(data)
+    again = rf"Put {shard} back as it was, then go on with resume=True"
+    # another photograph; no photograph at all; the file cut off; and none
+    for other in (two, bytes(len(one)), b""):
+        data = bytearray(whole[: 512 + len(one)] if other else whole[:600])
+        data[512 : 512 + len(other)] = other
+        shard.write_bytes(data)
+        said = rf"^{shard}:a\.png changed or was damaged since it was indexed\. {again}"
+        with pytest.raises(DataError, match=said):
+            pack.image(0)
+    shard.write_bytes(whole)
+    assert pack.image(0).size
     shard.unlink()
-    with pytest.raises(ImageError, match=r"Can't read .*a\.tar:a\.png"):
+    with pytest.raises(DataError, match=rf"^Can't read {shard}:a\.png: .*{again}"):
         pack.image(0)
+
+
+def test_links_in_a_shard_are_named(
+    photographs: Path, tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    folder = tmp_path / "links"
+    (folder / "in").mkdir(parents=True)
+    first, second, *_ = sorted(photographs.iterdir())
+    shutil.copy(first, folder / "in" / "a.png")
+    os.link(folder / "in" / "a.png", folder / "in" / "b.png")
+    (folder / "in" / "c.png").symlink_to(second)
+    (folder / "in" / "d").symlink_to(photographs)
+
+    def made(name: str, *how: str) -> Path:
+        path = tmp_path / name
+        command = ["tar", "--sort=name", *how, "-cf", str(path), "-C", str(folder), "in"]
+        subprocess.run(command, check=True)
+        return path
+
+    pack = open_pack([made("links.tar")], 4)
+    assert [p.file for p in pack.photographs] == ["a.png"]
+    why = "a link: make the shard again with tar --dereference --hard-dereference"
+    assert pack.skipped == (("in/b.png", why), ("in/c.png", why), ("in/d", why))
+    # the remedy works
+    again = open_pack([made("files.tar", "--dereference", "--hard-dereference")], 4)
+    assert len(again.photographs) == len(files)
+    (folder / "in" / "a.png").unlink()
+    (folder / "in" / "b.png").unlink()
+    with pytest.raises(ImageError, match=r"holds no images that are read \(in/c\.png: a link"):
+        open_pack([made("alone.tar")], 4)
 
 
 def test_threads_read_one_shard_at_once(tmp_path: Path, files: dict[str, bytes]) -> None:
