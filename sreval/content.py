@@ -59,6 +59,11 @@ def find(kind: Kind, name: str) -> Path:
     """
     explicit = user_path(name)
     if "/" in name or "\\" in name or name.startswith("."):
+        if explicit.is_file():
+            raise UsageError(
+                f"{name} is a file, not a {_ONE[kind]}.",
+                f"Name a {_ONE[kind]}, or its folder, which holds {_MAIN_FILE[kind]}.",
+            )
         if explicit.exists():
             return explicit
         raise UsageError(f"No such folder: {name}.", f"{kind}/ names need no path.")

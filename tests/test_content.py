@@ -49,6 +49,9 @@ def test_a_folder_without_a_recipe_hides_none_that_has_one(places: dict[str, Pat
 def test_a_path_is_taken_as_it_is(places: dict[str, Path]) -> None:
     assert content.find("models", str(places["package"])) == places["package"]
     assert content.find("models", "./models/net") == Path("models/net")
+    Path("models/file").touch()
+    with pytest.raises(UsageError, match=r"\./models/file is a file, not a model"):
+        content.find("models", "./models/file")
     with pytest.raises(UsageError, match=r"No such folder: \./models/nut"):
         content.find("models", "./models/nut")
 

@@ -32,6 +32,8 @@ from sreval.reading import from_json, read_bytes
 
 FORMAT = "sreval-weights-1"
 _MOST_BYTES = 4 * 2**30
+GIVEN = "the network was given in Python"
+"""How the note begins that says where a run's network came from, if not from its recipe."""
 _SEAL = "content_sha256"
 """The field of the metadata that holds the SHA-256 of everything else in the file."""
 
@@ -171,8 +173,16 @@ def _network(
         fill(network, tensors, path)
     except (UsageError, WeightsError) as error:
         name, before = architecture.name, provenance.stages[-1].code if provenance.stages else {}
-        if not (architecture.own and code_changes(before, {name: code_sha256(name)})):
+        if not architecture.own:
             raise
+        if not code_changes(before, {name: code_sha256(name)}):
+            if not any(note.startswith(GIVEN) for note in provenance.notes):
+                raise
+            raise WeightsError(
+                f"{error.message} {GIVEN[0].upper()}{GIVEN[1:]}, and its arguments aren't known.",
+                "Make it in a module of yours, as in net = Net(...), and name that: "
+                f"python:module:net,weights={path}.",
+            ) from error
         raise WeightsError(
             f"{error.message} The code of {name} has changed since these weights were trained.",
             "Restore the code as it was then, or train anew.",

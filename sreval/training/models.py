@@ -65,11 +65,6 @@ class Model:
         that can't be read.
         """
         folder = content.find("models", name)
-        if folder.is_file():
-            raise UsageError(
-                f"{name} is a file, not a model.",
-                f"Name a model, or a folder that holds {ModelFile.RECIPE} and the weights.",
-            )
         profiles = profile_names(name)
         if not profiles:
             raise UsageError(

@@ -25,7 +25,7 @@ from sreval.files import claim, sha256_bytes, write_atomic, write_error
 from sreval.images.known import KNOWN
 from sreval.networks.architecture import ModelFile, OwnArchitecture
 from sreval.networks.own import Term, printed, unlike_recipe
-from sreval.networks.weights import Stage, load_model, read_provenance
+from sreval.networks.weights import GIVEN, Stage, load_model, read_provenance
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
 from sreval.training import ranks
@@ -440,7 +440,7 @@ def _note_given(
         return
     if out is None:
         first = "" if progress.stages else ", with the weights that it began with"
-        progress.notes.append(f"the network was given in Python{first}")
+        progress.notes.append(f"{GIVEN}{first}")
     elif before and before["layers_sha256"] != given["layers_sha256"]:
         note = f"the network given in Python has other layers after {progress.step} updates"
         progress.notes.append(note)

@@ -45,11 +45,12 @@ def test_the_page_leads_from_a_class_to_a_row(
                 ran += 1
         else:
             exec(compile(text, str(PAGE), "exec"), {"__name__": "__main__"})
-    assert ran == 4
+    assert ran == 5
     card = (tmp_path / "models/my-net/card.md").read_text()
     assert "| Code of `python:my_net:edges` | SHA-256 " in card
     rows = (tmp_path / "results/results.csv").read_text()
     assert rows.count("my-net,") >= 12
+    assert rows.count("mine,") >= 12
     assert (tmp_path / "runs/given/weights.safetensors").is_file()
     sys.modules.pop("my_net", None)
     listed = sreval("models", "show", "srresnet-x2")

@@ -235,6 +235,14 @@ def test_a_given_network_is_published_only_where_it_is_the_recipes(
         sreval.Model.publish(unlike, replace=True)
     assert "arguments in [network]" in refused.value.remedy
 
+    train(photographs, "wide", steps=1, network=net(channels=5))
+    with pytest.raises(WeightsError, match="given in Python, and its arguments") as unknown:
+        make_upscaler("python:mine.net-code:Net,weights=wide/weights.safetensors")
+    assert "python:module:net,weights=" in unknown.value.remedy
+    made = "import importlib\nnet = importlib.import_module('mine.net-code').Net(channels=5)\n"
+    (mine / "mine/wide.py").write_text(made)
+    assert make_upscaler("python:mine.wide:net,weights=wide/weights.safetensors").scale == 3
+
     # resumed with another of the class: one that fits, one that doesn't
     again = train(photographs, "unlike", steps=3, network=net(drop=0.1), resume=True)
     assert read_provenance(again.weights).notes[-1] == (
