@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,9 @@ def _of_object(
     own = name or getattr(method, "__name__", type(method).__name__)
     if torch and isinstance(method, type) and issubclass(method, torch.nn.Module):
         try:
-            method = method()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of lines of others' code
+                method = method()
         except Exception as error:
             raise UsageError(
                 f"{own}() failed: {told(error)}.",
