@@ -46,7 +46,7 @@ def main() -> int:
 def measured(name: str, form: Form, folder: Path) -> dict[str, Any]:
     """One model in one form."""
     began = time.process_time()
-    made = sreval.Model(name).export(folder / f"{name}.{form}")
+    made = sreval.Model(name).export(folder / f"{name}.{form}", progress=False)
     row = {
         "model": name,
         "form": form,

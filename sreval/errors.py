@@ -182,9 +182,17 @@ def unforeseen(error: Exception) -> str:
 
 
 def told(error: BaseException) -> str:
-    """The error of somebody else's code as part of a sentence: its type, and its text if any."""
-    text = str(error).strip().rstrip(".")
+    """The error of somebody else's code in a sentence, on a line: its type, and its text if any."""
+    text = str(error)
+    if isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
+        text = repr(" ".join(error.args[0].split()))  # its own text writes a line's end as \\n
+    text = " ".join(text.split()).rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def briefly_told(error: BaseException) -> str:
+    """As `told`, its first sentence alone."""
+    return re.split(r"(?<=\w)\.\s", told(error))[0]
 
 
 def is_out_of_memory(error: Exception) -> bool:

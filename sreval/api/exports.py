@@ -40,6 +40,7 @@ def export_model(
     *,
     format: Literal["onnx", "pt2"] | None = None,
     replace: bool = False,
+    progress: bool = True,
 ) -> ExportedModel:
     """Write a network as ONNX, or as PyTorch's pt2, for other programs.
 
@@ -55,6 +56,7 @@ def export_model(
         out: the file; by default NAME.onnx or NAME.pt2 in the current folder.
         format: ``onnx`` or ``pt2``; by default what the ending of ``out`` says.
         replace: write over a file that is there already.
+        progress: whether to say on stderr what is done, as it takes up to some minutes.
 
     Returns:
         An ExportedModel: the ``path``, the ``metadata`` and the ``differences``.
@@ -70,6 +72,8 @@ def export_model(
         >>> made.metadata["colour"], made.metadata["output_range"]
         ('luma', '-0.5..0.5')
     """
+    import click
+
     from sreval.content import user_path
     from sreval.files import sha256_bytes, write_atomic
     from sreval.methods import method_of
@@ -87,6 +91,12 @@ def export_model(
     method = method_of(model)
     path = path or Path(f"{Path(method.name).name}.{chosen}")
     _require_new(path, replace)
+    if progress:
+        click.echo(
+            f"Exporting {method.name} as {chosen} and checking the file; a deep network may take "
+            "minutes.",
+            err=True,
+        )
     made = method.exported("onnx" if chosen == "onnx" else "pt2")
     write_atomic(path, made.data)
     return ExportedModel(path, sha256_bytes(made.data), made.metadata, made.differences)

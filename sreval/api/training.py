@@ -243,11 +243,14 @@ class Model:
         *,
         format: Literal["onnx", "pt2"] | None = None,
         replace: bool = False,
+        progress: bool = True,
     ) -> ExportedModel:
         """Write its network as ONNX or pt2; see ``export_model``."""
         from sreval.api.exports import export_model
 
-        return export_model(str(self.folder), out, format=format, replace=replace)
+        return export_model(
+            str(self.folder), out, format=format, replace=replace, progress=progress
+        )
 
     @classmethod
     def publish(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def _of_object(
         if weights and (made := network_of_class(weights, running, f"python:{name}", given)):
             return made
         try:
-            method = method()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of lines of others' code
+                method = method()
         except Exception as error:
             raise UsageError(
                 f"{own}() failed: {told(error)}.",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sreval.networks.export import Checked, Form
-    from sreval.networks.inference import Inference
+    from sreval.networks.inference import Check, Inference
     from sreval.networks.inference import Pixels as Kind
 
 NOT_STATED = "not stated in the file"
@@ -141,7 +141,7 @@ class NetworkUpscaler(Upscaler):
             cause = "a wrong range" if inference.declarable else "damaged weights"
             said.append(
                 "in brightness or colour its images are far from what they were made of, by up to "
-                f"{255 * inference.shift:.0f} of 255 levels: that is what {cause} would do"
+                f"{255 * min(inference.shift, 1):.0f} of 255 levels: that is what {cause} would do"
             )
         return "; ".join(said)
 
@@ -209,9 +209,11 @@ def ready(
     declared: Declarations,
     running: Running,
     fixed: tuple[int, int] | None = None,
+    stated: bool = False,
 ) -> Inference:
     """A network that isn't sreval's own, made ready; what isn't declared is found by a trial.
 
+    Its range is guessed at where nothing is declared; one that the file states is right.
     Raises UsageError where the trial fails, or finds another scale than the declared one.
     """
     from sreval.networks.inference import OVERLAP, Interface
@@ -245,13 +247,22 @@ def ready(
         least=declared.least,
         fixed=fixed,
     )
-    return foreign(network, interface, running, declarable=True)
+    check: Check = "range"
+    if stated:
+        check = "finite"
+    elif declared.model_fields_set & {"range", "output_range"}:
+        check = "shift"
+    return foreign(network, interface, running, check, declarable=True)
 
 
 def foreign(
-    network: nn.Module, interface: Any, running: Running, declarable: bool = False
+    network: nn.Module,
+    interface: Any,
+    running: Running,
+    check: Check = "range",
+    declarable: bool = False,
 ) -> Inference:
-    """How a network that isn't sreval's own is run: one image at a time, its range checked."""
+    """How a network that isn't sreval's own is run: one image at a time, its output checked."""
     from sreval.networks.inference import Inference
 
     return Inference(
@@ -261,7 +272,7 @@ def foreign(
         precision=running.precision,
         tile=running.tile,
         batch=1,
-        check_range=running.check_range,
+        check=check if running.check_range else "nothing",
         declarable=declarable,
     )
 

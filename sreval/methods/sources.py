@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sreval import content
 from sreval.content import user_path
-from sreval.errors import SrevalError, UsageError, WeightsError, install, told
+from sreval.errors import SrevalError, UsageError, WeightsError, briefly_told, install
 from sreval.files import sha256_bytes
 from sreval.methods.base import IN_PYTHON, Running
 from sreval.methods.declarations import NETWORK, Declarations, split_file, written_ends
@@ -269,7 +269,8 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
     data = read_file(path)
     network = OnnxNetwork(data, path, running.device)
     parameters = initializer_count(data)
-    declared = declared.beside(stated(network.metadata), path)
+    said = stated(network.metadata)
+    declared = declared.beside(said, path)
     return _exported(
         network,
         "onnx",
@@ -281,6 +282,7 @@ def onnx_network(text: str, running: Running) -> NetworkUpscaler:
         parameters,
         network.fixed,
         network.metadata.get("licence", NOT_STATED),
+        stated="output_range" in said,
     )
 
 
@@ -295,9 +297,10 @@ def _exported(
     parameters: int | None,
     fixed: tuple[int, int] | None = None,
     licence: str = NOT_STATED,
+    stated: bool = False,
 ) -> NetworkUpscaler:
     """A network that lies whole in one file."""
-    inference = ready(network, f"{kind}:{path.name}", declared, running, fixed)
+    inference = ready(network, f"{kind}:{path.name}", declared, running, fixed, stated)
     sha256 = sha256_bytes(data)
     return NetworkUpscaler(
         inference,
@@ -341,7 +344,7 @@ def module_network(
         network = copy.deepcopy(module).eval()
     except Exception as error:
         raise UsageError(
-            f"{name} can't be copied: {told(error)}.",
+            f"{name} can't be copied: {briefly_told(error)}.",
             "Give a function that calls it.",
         ) from error
     taken: dict[str, str] = {}

@@ -85,6 +85,13 @@ def exported(
             program = _program(plain, interface)
             data = (_as_onnx if form == "onnx" else _as_pt2)(program, metadata)
         except Exception as error:  # torch and the network's own code may raise anything
+            if _asks_for_values(error):
+                torchs, _, _ = _reason(error).partition(" (unhinted")
+                raise UsageError(
+                    f"{name} can't be exported as {form}: its forward depends on the values of the "
+                    f"image, which an export can't hold ({cut(torchs, 120)}).",
+                    "Compute what doesn't depend on them, or both ways and choose by torch.where.",
+                ) from error
             raise UsageError(
                 f"{name} can't be exported as {form}: {_reason(error)}.",
                 "Its forward must be made of torch's operations, and must not choose its way by "
@@ -251,11 +258,26 @@ def _compared(
     return rows
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised from, the first cause last."""
+    yield error
+    while error.__cause__ is not None:
+        error = error.__cause__
+        yield error
+
+
+def _asks_for_values(error: Exception) -> bool:
+    """Whether torch failed as a network needs a number out of a tensor, which has none yet."""
+    return any(
+        "DataDependent" in type(one).__name__ or "data-dependent" in str(one)
+        for one in _causes(error)
+    )
+
+
 def _reason(error: Exception) -> str:
     """The first line that says something of what torch reports on a page."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines()]
+    *_, cause = (one for one in _causes(error) if isinstance(one, Exception))
+    lines = [line.strip() for line in str(cause).splitlines()]
     said = next((line for line in lines if line), "")
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = f"{type(cause).__name__}: {said}" if said else type(cause).__name__
     return cut(text, 300).rstrip(".: ")

@@ -32,6 +32,10 @@ from sreval.networks.srresnet import packed
 Pixels = TypeVar("Pixels", npt.NDArray[np.uint8], npt.NDArray[np.uint16])
 Range = tuple[float, float]
 
+Check = Literal["nothing", "finite", "shift", "range"]
+"""Each asks for more: an output may be anything; NaN and infinite values are an ImageError; how far
+an output is from its image is measured; one that can't be meant in the range is an ImageError."""
+
 OVERLAP = 32
 """Of the tiles of a network that declares none, in low-resolution pixels. A multiple of the windows
 of 4, 8, 16 and 32 pixels that attention is computed in."""
@@ -111,11 +115,11 @@ class Inference:
 
     `tile` bounds the memory: the side, in low-resolution pixels, of what is computed at once
     (without its overlap); None takes whole images. `batch` is how many equal images, or tiles, go
-    together at most. With `check_range`, an output that can't be meant in the declared range is an
-    ImageError; `declarable` says whether its user can declare another. `tiled` says whether any
-    image was computed in several tiles, `padded` whether any was smaller than the fixed size.
-    `shift` is how far a checked output was from its image at most: the root mean square, in 0..1,
-    over the means of squares of 8 low-resolution pixels. `measured` is False once `reach` failed.
+    together at most. `check` is what an output must be, see `Check`; `declarable` says whether its
+    user can declare another range. `tiled` says whether any image was computed in several tiles,
+    `padded` whether any was smaller than the fixed size. `shift` is how far an output was from its
+    image at most, where that is measured: the root mean square, in 0..1, over the means of squares
+    of 8 low-resolution pixels. `measured` is False once `reach` failed.
     `defined` is the network before it was made faster. `own` says whether a recipe names its code.
     """
 
@@ -128,7 +132,7 @@ class Inference:
         precision: Precision = "fp32",
         tile: int | None = None,
         batch: int = 8,
-        check_range: bool = False,
+        check: Check = "finite",
         declarable: bool = False,
     ) -> None:
         if tile is not None and tile < 1:
@@ -143,7 +147,7 @@ class Inference:
         self.measured = True
         self.declarable = declarable
         self.own = False
-        self._check_range = check_range
+        self._check: Check = check
 
     @classmethod
     def of(cls, network: nn.Module, architecture: Architecture, **settings: Any) -> Self:
@@ -277,15 +281,18 @@ class Inference:
         told(0, len(tiles))
         for done, (rows, columns) in enumerate(tiles, 1):
             part = self._part(low, rows, columns)
-            if self._check_range:
+            if self._check != "nothing":
                 ends += map(float, torch.aminmax(part))
                 _require_finite(ends)
+            if self._check in ("shift", "range"):
                 shifts.append(_shifts(part, low[:, :, rows.kept, columns.kept], scale))
             large = (part * peak).add_(0.5).floor_().clamp_(0, peak)
-            array[:, rows.large, columns.large] = large.permute(0, 2, 3, 1).cpu().numpy()
+            with np.errstate(invalid="ignore"):  # where anything is allowed, so is NaN
+                array[:, rows.large, columns.large] = large.permute(0, 2, 3, 1).cpu().numpy()
             told(done, len(tiles))
-        if ends:
+        if self._check == "range":
             self._require_range(min(ends), max(ends), low)
+        if shifts:
             self.shift = max(self.shift, float(torch.cat(shifts).mean().sqrt()))
         fixed = self.interface.fixed
         self.tiled |= len(tiles) > 1
@@ -366,7 +373,7 @@ class Inference:
         )
         remedy = "Check the weights."
         if self.declarable:
-            remedy = _range_remedy(low, high, self.interface.output_range)
+            remedy = _range_remedy(low, high)
         raise ImageError(
             f"The network returned values of {low:.3g}..{high:.3g} for an image of {darkest:.3g}.."
             f"{brightest:.3g}, which can't be meant as {black:g}..{white:g}.",
@@ -390,20 +397,27 @@ class _Span:
 
 def _require_finite(values: Sequence[float]) -> None:
     if not all(map(math.isfinite, values)):
-        raise ImageError("The network returned NaN or infinite values.", "Check its weights.")
+        raise ImageError(
+            "The network returned NaN or infinite values.",
+            "Check its weights; in training, try a smaller learning rate.",
+        )
 
 
-def _range_remedy(low: float, high: float, declared: Range) -> str:
-    """What to declare of a network that returned `low` to `high`, which isn't as `declared`."""
-    for black, white in ((0, 1), (-1, 1), (0, 255)):
+def _range_remedy(low: float, high: float) -> str:
+    """What to declare of a network that returned `low` to `high`, and of which nothing says so."""
+    right = "If 0..1 is right, declare range=0..1: a declared range isn't doubted."
+    for black, white in ((-1, 1), (0, 255)):
         beyond = (white - black) / 4
-        if black - beyond <= low and high <= white + beyond and declared != (black, white):
+        if black - beyond <= low and high <= white + beyond:
             likely = f"range={black}..{white}"
             return (
                 f"Declare the range that it was trained on, perhaps {likely}, or output_{likely} "
-                "for its output alone."
+                f"for its output alone. {right}"
             )
-    return "Declare the range that it was trained on, as in range=MIN..MAX, or check its weights."
+    return (
+        "Declare the range that it was trained on, as in range=MIN..MAX, or check its weights. "
+        f"{right}"
+    )
 
 
 def _shifts(large: Tensor, low: Tensor, scale: int) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, cast
@@ -21,6 +22,7 @@ from sreval.errors import (
     SrevalError,
     TrainingError,
     UsageError,
+    briefly_told,
     is_out_of_memory,
     listed,
     told,
@@ -79,7 +81,7 @@ def _kind(found: object) -> str:
 
 def _made(kind: type[nn.Module], name: str, arguments: Mapping[str, Any], fix: str) -> nn.Module:
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _unwarned():
             made: object = kind(**copy.deepcopy(dict(arguments)))
     except (Exception, SystemExit) as error:
         written = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
@@ -97,6 +99,14 @@ def require_storable(network: nn.Module, name: str) -> None:
             f"{name} has lazy layers, whose weights are made at the first call.",
             "Give the layers their numbers of channels.",
         )
+    for key, parameter in network.named_parameters():
+        if not parameter.is_floating_point():
+            raise UsageError(
+                f"{name}: the parameter {key!r} is of {parameter.dtype}; parameters must be "
+                "floating-point numbers.",
+                "Keep the real and the imaginary part of a complex one as two; register what "
+                "isn't trained as a buffer.",
+            )
     for key, value in network.state_dict().items():
         if not isinstance(value, Tensor):
             raise UsageError(
@@ -196,10 +206,11 @@ def whole(architecture: OwnArchitecture) -> tuple[int, int]:
 def copied(network: nn.Module, name: str) -> nn.Module:
     """A copy of it. Raises UsageError where it can't be copied."""
     try:
-        return copy.deepcopy(network)
+        with _unwarned():
+            return copy.deepcopy(network)
     except Exception as error:
         raise UsageError(
-            f"{name} can't be copied: {told(error)}.",
+            f"{name} can't be copied: {briefly_told(error)}.",
             "Validation runs on a copy: keep no tensors made in forward() on the module, and take "
             "torch.nn.utils.parametrizations.weight_norm for weight_norm.",
         ) from error
@@ -215,7 +226,8 @@ def _image(
     black, white = architecture.input_range
     low = torch.rand(shape, device=device) * (white - black) + black
     try:
-        made: object = network(low)
+        with _unwarned():
+            made: object = network(low)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -235,7 +247,21 @@ def _image(
             f"scale {scale} and colour {architecture.colour!r} ask for floats of {wanted}.",
             "Fix it, or network.scale and network.colour.",
         )
+    if not bool(made.isfinite().all()):
+        raise UsageError(
+            f"{name} returned NaN or infinite values on a trial of {_size(shape)}, random values "
+            f"in {black:g}..{white:g}.",
+            "Fix its forward(), or how its weights begin.",
+        )
     return made
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without what others' code warns of: lines of a source that isn't the user's to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _size(shape: tuple[int, ...]) -> str:

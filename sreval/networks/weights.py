@@ -3,8 +3,8 @@
 A file that sreval writes carries the SHA-256 of its own content, and a published model's card that
 of the file; both are checked whenever it is read. A file without either loads unchecked.
 
-Matrices and kernels may be kept in half precision; vectors (biases, batch norm) stay in single
-precision, because the variances of batch norm leave the range of fp16.
+Matrices and kernels that are trained may be kept in half precision. Vectors (biases, batch norm),
+buffers, and what leaves the range of fp16, as the variances of batch norm do, stay as they are.
 """
 
 from __future__ import annotations
@@ -88,12 +88,17 @@ def write_weights(
 ) -> None:
     """Write a network and its provenance to `path`, whole or not at all.
 
-    Raises WeightsError when a value is not finite in that dtype, DataError when the disk is full.
+    fp16 is that of trained matrices and kernels in its range alone. Raises WeightsError when a
+    value is not finite, DataError when the disk is full.
     """
-    tensors = {name: _packed(t, dtype) for name, t in network.state_dict().items()}
+    tensors = dict(network.state_dict())
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
-            raise WeightsError(f"{path}: tensor {name!r} is not finite in {dtype}; not written.")
+            raise WeightsError(f"{path}: tensor {name!r} is not finite; not written.")
+    if dtype == "fp16":
+        for name, parameter in network.named_parameters(remove_duplicate=False):
+            if parameter.requires_grad and name in tensors and _fits_fp16(tensors[name]):
+                tensors[name] = tensors[name].half()
     low, high = provenance.architecture.output_range
     metadata = {
         "format": FORMAT,
@@ -327,9 +332,12 @@ def _unreadable(path: Path, error: Exception) -> WeightsError:
     return WeightsError(f"{path} isn't a readable safetensors file: {error}.", "Get it again.")
 
 
-def _packed(tensor: Tensor, dtype: str) -> Tensor:
-    wide = tensor.ndim > 1 and tensor.is_floating_point()
-    return tensor.half() if dtype == "fp16" and wide else tensor
+def _fits_fp16(tensor: Tensor) -> bool:
+    """Whether it is a matrix or a kernel that fp16 rounds by little: neither huge nor all tiny."""
+    if tensor.ndim < 2 or not tensor.is_floating_point() or not tensor.numel():
+        return False
+    fp16, largest = torch.finfo(torch.float16), float(tensor.abs().max())
+    return largest == 0 or fp16.tiny <= largest <= fp16.max
 
 
 def _provenance(path: Path, metadata: dict[str, str]) -> Provenance:

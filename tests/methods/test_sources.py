@@ -21,6 +21,7 @@ import sreval
 from sreval.errors import ImageError, SrevalError, UsageError, WeightsError, install
 from sreval.images.datasets import Dataset, Item
 from sreval.methods import Running, Upscaler, make_upscaler, method_of
+from sreval.networks.export import FORMAT
 
 UInt8 = npt.NDArray[np.uint8]
 ITEM = Item("photos", "cat", "cat", "photos/cat", Path("cat.png"), None)
@@ -194,8 +195,9 @@ def test_a_declared_range_is_used_and_a_wrong_one_found(
     assert np.abs(made.astype(int) - expected(low)).max() <= 1
     wrong = traced(Writes(ENDS[ends]), tmp_path / "wrong.pt")
     other = "-1..1" if ends == "0..255" else "0..255"
-    with pytest.raises(ImageError, match=r"which can't be meant as"):
-        make_upscaler(f"torchscript:{wrong},output_range={other}").upscale(low, 2, ITEM)
+    method = make_upscaler(f"torchscript:{wrong},output_range={other}")
+    method.upscale(low, 2, ITEM)
+    assert "of 255 levels: that is what a wrong range would do" in method.note
 
 
 class Writes(nn.Module):
@@ -222,6 +224,52 @@ def test_another_range_than_0_to_1_is_found_without_any_declaration(
 def test_the_declared_output_range_alone(low: UInt8) -> None:
     declared = sreval.declare(Writes((-1.0, 1.0)), output_range=(-1, 1))
     assert np.array_equal(method_of(declared).upscale(low, 2, ITEM), low.repeat(2, 0).repeat(2, 1))
+
+
+class Enlarges(nn.Module):
+    """Overshoots so far that a range of -1..1 would be guessed."""
+
+    def forward(self, low: Tensor) -> Tensor:
+        return 2.4 * low.repeat_interleave(2, 2).repeat_interleave(2, 3) - 0.9
+
+
+@pytest.mark.parametrize("key", ["range", "output_range"])
+def test_a_range_that_is_declared_is_not_guessed_at(key: str, low: UInt8) -> None:
+    low[0, 0], low[0, 1] = 0, 255
+    with pytest.raises(ImageError, match=r"declare range=0\.\.1: a declared range isn't doubted"):
+        method_of(Enlarges()).upscale(low, 2, ITEM)
+    declared: Any = {key: (0, 1)}
+    made = method_of(sreval.declare(Enlarges(), **declared)).upscale(low, 2, ITEM)
+    wanted = np.clip(np.floor(2.4 * low.astype(float) - 0.9 * 255 + 0.5), 0, 255)
+    assert np.abs(made - wanted.repeat(2, 0).repeat(2, 1)).max() <= 1
+
+
+def test_a_range_that_sreval_wrote_into_a_file_is_not_guessed_at(
+    low: UInt8, tmp_path: Path
+) -> None:
+    net = Net()
+    nn.init.constant_(net.conv.bias, -0.6)  # type: ignore[arg-type]
+    path = exported(net, tmp_path / "net.onnx")
+    with pytest.raises(ImageError, match="can't be meant as"):
+        make_upscaler(f"onnx:{path}").upscale(low, 2, ITEM)
+    model = onnx.load(path)
+    said = {"format": FORMAT, "input_range": "0..1", "output_range": "0..1"}
+    helper.set_model_props(model, said)
+    onnx.save(model, path)
+    method = make_upscaler(f"onnx:{path}")
+    method.upscale(low, 2, ITEM)
+    assert method.note == ""
+
+
+def test_nan_is_refused_and_no_warning_shown(low: UInt8) -> None:
+    class Broken(nn.Module):
+        def forward(self, low: Tensor) -> Tensor:
+            return low.repeat_interleave(2, 2).repeat_interleave(2, 3) * torch.nan
+
+    declared = sreval.declare(Broken(), range=(0, 1))
+    with pytest.raises(ImageError, match="NaN"):
+        method_of(declared).upscale(low, 2, ITEM)
+    method_of(declared, Running(check_range=False)).upscale(low, 2, ITEM)
 
 
 @pytest.mark.parametrize("colour", ["luma", "grey"])
@@ -325,12 +373,6 @@ def test_a_wrong_range_that_a_network_hides_is_told(tile: int | None, low: UInt8
             method = method_of(network, Running(tile=tile))
             method.upscale(low, 2, ITEM)
             assert ("that is what a wrong range would do" in method.note) == told
-
-
-def test_the_range_that_was_declared_is_not_recommended(low: UInt8) -> None:
-    with pytest.raises(ImageError, match=r"Declare the .*, perhaps range=0\.\.1, ") as refused:
-        method_of(sreval.declare(Clamps(0, 1), range=(0, 255))).upscale(low, 2, ITEM)
-    assert "0..255" not in refused.value.remedy
 
 
 class Bgr(nn.Module):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from sreval import content
 from sreval.errors import WeightsError
@@ -80,10 +82,31 @@ def test_values_that_are_not_finite_are_never_written(
     tmp_path: Path, provenance: Provenance
 ) -> None:
     network = provenance.architecture.build()
-    network.output.weight.data[0, 0, 0, 0] = 1e6  # type: ignore[union-attr,operator]
+    network.output.weight.data[0, 0, 0, 0] = torch.nan  # type: ignore[union-attr,operator]
     with pytest.raises(WeightsError, match=r"output\.weight"):
         write_weights(tmp_path / "w.safetensors", network, provenance, "fp16")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_half_precision_is_for_what_is_trained_and_fits(
+    tmp_path: Path, provenance: Provenance
+) -> None:
+    network: Any = provenance.architecture.build()
+    for kernel, value in ((network.output.weight, 1e5), (network.tail[0].weight, 3e-8)):
+        nn.init.constant_(kernel, value)
+    network.head[0].weight.requires_grad_(False)
+    network.register_buffer("mask", torch.full((2, 2), 1e5))
+    network.register_buffer("third", torch.full((2, 2), 1 / 3))
+    path = tmp_path / "weights.safetensors"
+    write_weights(path, network, provenance, "fp16")
+    tensors, _ = read_tensors(path)
+    halves = {name for name, tensor in tensors.items() if tensor.dtype == torch.float16}
+    kernels = {name for name, tensor in tensors.items() if tensor.ndim > 1}
+    whole = {"output.weight", "tail.0.weight", "head.0.weight", "mask", "third"}
+    assert whole < kernels
+    assert halves == kernels - whole
+    for name in whole:
+        assert torch.equal(tensors[name], network.state_dict()[name])
 
 
 @pytest.mark.parametrize(
