@@ -78,7 +78,7 @@ class Trackers:
             yield
         except Exception as error:  # of a program of others, and of its network
             self.open.pop(name, None)
-            reason = cut(told(error).partition("\n")[0].rstrip("."), 300)
+            reason = cut(told(error), 300)
             self._say(f"{name} gets nothing more of this run, which goes on: {reason}.")
 
 

@@ -132,10 +132,12 @@ def test_a_member_s_path_is_only_a_name(form: int, tmp_path: Path, files: dict[s
         "x.json": b"[" * 2000,
         "big.json": b" " * (2**20 + 1),
     }
-    before = sorted(tmp_path.parent.rglob("*"))
-    pack = open_pack([write_shard(tmp_path / "a.tar", names | other, form)], 4)
-    made = {path for path in tmp_path.parent.rglob("*") if path not in before}
-    assert {path.relative_to(tmp_path).parts[0] for path in made} == {"a.tar", "cache"}
+    deep = tmp_path / "here" / "deep"
+    deep.mkdir(parents=True)
+    pack = open_pack([write_shard(deep / "a.tar", names | other, form)], 4)
+    made = {path.relative_to(tmp_path).parts[:3] for path in tmp_path.rglob("*") if path.is_file()}
+    assert {parts for parts in made if parts[0] != "cache"} == {("here", "deep", "a.tar")}
+    assert not Path("/etc/one.png").exists()
     found = {p.file: p.sha256 for p in pack.photographs}
     assert found == {Path(n).name: sha256(data).hexdigest() for n, data in names.items()}
     assert dict(pack.skipped) == {

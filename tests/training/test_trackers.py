@@ -123,7 +123,7 @@ def test_one_that_fails_is_told_once_and_training_goes_on(
     log.close()
     assert [line for line in said if "MLflow" in line] == [
         "MLflow gets nothing more of this run, which goes on: ConnectionError: no route to "
-        "/secret/place."
+        "/secret/place second line."
     ]
     assert len((tmp_path / "losses.csv").read_text().splitlines()) == 4
     open_trackers(recipe, tmp_path, 3, False, said.append).scalars(4, {"mse": 0.1})
