@@ -11,6 +11,7 @@ Example: python -m benchmarks.shards --data photographs --files 2000 --updates 5
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -255,15 +256,22 @@ def serve(pipe: Connection, data: Path, changes: Mapping[str, object], updates: 
     recipe = recipe_of(changes)
     learner = Learner(recipe, torch.device("cpu"))
     sampler = sampler_of(recipe, open_pack([data], 4))
-    for _ in range(2):
+    steps = itertools.count()
+
+    def update() -> None:
+        sampler.advance(next(steps))
         learner.update(*sampler.batch())
+
+    for _ in range(2):
+        update()
     pipe.send("ready")
     while pipe.recv() is not None:
         start = time.perf_counter()
         for _ in range(updates):
-            learner.update(*sampler.batch())
+            update()
         spent = time.perf_counter() - start
         pipe.send((spent, {"peak": resident("VmHWM"), "anonymous": resident("RssAnon")}))
+    sampler.close()
 
 
 def reached(row: Mapping[str, Any]) -> bool:

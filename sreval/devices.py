@@ -21,9 +21,6 @@ _lock = threading.Lock()
 _inside = 0
 _restore: list[Callable[[], Any]] = []
 
-_threads_lock = threading.Lock()
-_single = 0
-_before = 1
 
 # malloc.h of glibc
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -123,24 +120,20 @@ def one_thread() -> Iterator[int]:
 
     Operations of some microseconds lose more at torch's barriers than a second core gains, and
     where another program holds that core they wait for it every time. The setting is the whole
-    process's, so the last of several threads to leave restores it.
+    process's, and setting it throws away what torch has prepared for its convolutions. So the main
+    thread alone sets it: in others, beside which a network may be trained, nothing changes.
     """
-    global _single, _before
     import torch
 
-    with _threads_lock:
-        if not _single:
-            _before = torch.get_num_threads()
-            torch.set_num_threads(1)
-        _single += 1
-        usual = _before
+    usual = torch.get_num_threads()
+    if threading.current_thread() is not threading.main_thread():
+        yield usual
+        return
+    torch.set_num_threads(1)
     try:
         yield usual
     finally:
-        with _threads_lock:
-            _single -= 1
-            if not _single:
-                torch.set_num_threads(_before)
+        torch.set_num_threads(usual)
 
 
 def keep_freed_memory() -> bool:
