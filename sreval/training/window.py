@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sreval.devices import one_thread
 from sreval.errors import DataError, SrevalError
 from sreval.training.versions import Versions
 
@@ -30,8 +31,15 @@ _MOST_AHEAD = 32
 
 
 def threads() -> ThreadPoolExecutor:
-    """Threads that read, decode and downscale photographs."""
-    return ThreadPoolExecutor(min(16, os.cpu_count() or 1), thread_name_prefix="photographs")
+    """Threads that read, decode and downscale photographs, each on one core."""
+    workers = min(16, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers, "photographs", initializer=torch.get_num_threads)
+    born = threading.Barrier(workers + 1)
+    with one_thread():  # a thread keeps torch's number of threads of the moment it was born
+        for _ in range(workers):
+            pool.submit(born.wait)
+        born.wait()
+    return pool
 
 
 def how_many_ahead(sizes: Sequence[int], room: int) -> int:
