@@ -32,7 +32,6 @@ from PIL import Image
 
 from sreval import content
 from sreval.config import validated
-from sreval.devices import one_thread
 from sreval.errors import DataError, ImageError, byte_size, option
 from sreval.files import locked, sha256_bytes, write_atomic, write_error
 from sreval.images.resize import crop_to_multiple, downscale
@@ -292,8 +291,7 @@ def _make(found: Found, scale: int, folder: Path, say: Callable[[str], None]) ->
                 part = part.with_name(f".{folder.name}.{os.getpid()}.part")
                 part.mkdir(exist_ok=True)
             if not (part / _MANIFEST).is_file():
-                with one_thread():  # those that decode are enough for all cores
-                    _fill(found, scale, part, say)
+                _fill(found, scale, part, say)
             try:
                 part.replace(folder)
             except OSError:

@@ -24,8 +24,9 @@ from sreval.networks.layers import luma
 from sreval.training.packs import Photographs
 from sreval.training.ranks import count, rank
 from sreval.training.recipe import Data, change
+from sreval.training.sources import threads
 from sreval.training.versions import Version, Versions
-from sreval.training.window import Schedule, Window, how_many_ahead, least_room, threads
+from sreval.training.window import Schedule, Window, how_many_ahead, least_room
 
 UInt8 = npt.NDArray[np.uint8]
 Made = TypeVar("Made")

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tarfile
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -21,8 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
+import torch
+
 from sreval import content
 from sreval.config import validated
+from sreval.devices import one_thread
 from sreval.errors import DataError, ImageError, UsageError, option
 from sreval.files import (
     no_folder,
@@ -50,6 +54,7 @@ _SETTLED_NS = 2 * 10**9
 """A file changed within these nanoseconds may change again without another time: file systems
 count in steps of up to two seconds."""
 _SAVE_SECONDS = 30.0
+_WORKERS = min(16, os.cpu_count() or 1)
 _INDEX_BYTES = 2**30
 
 Item = TypeVar("Item")
@@ -136,6 +141,17 @@ class Found:
         return any(source.member for source in self.sources)
 
 
+def threads() -> ThreadPoolExecutor:
+    """Threads that read, decode and downscale photographs, each on one core."""
+    pool = ThreadPoolExecutor(_WORKERS, "photographs", initializer=torch.get_num_threads)
+    born = threading.Barrier(_WORKERS + 1)
+    with one_thread():  # a thread keeps torch's number of threads of the moment it was born
+        for _ in range(_WORKERS):
+            pool.submit(born.wait)
+        born.wait()
+    return pool
+
+
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item]
 ) -> Generator[Result, None, None]:
@@ -143,13 +159,12 @@ def in_order(
 
     Who may leave it early closes it: threads are then through, and nothing more is begun.
     """
-    workers = min(16, os.cpu_count() or 1)
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    with threads() as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * workers:
+                if len(waiting) > 2 * _WORKERS:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

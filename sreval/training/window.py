@@ -8,7 +8,6 @@ Threads bring photographs in ahead of their time (`Window`); an update waits for
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -20,26 +19,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sreval.devices import one_thread
 from sreval.errors import DataError, SrevalError
+from sreval.training.sources import threads
 from sreval.training.versions import Versions
 
 UInt8 = npt.NDArray[np.uint8]
 Int64 = npt.NDArray[np.int64]
 
 _MOST_AHEAD = 32
-
-
-def threads() -> ThreadPoolExecutor:
-    """Threads that read, decode and downscale photographs, each on one core."""
-    workers = min(16, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(workers, "photographs", initializer=torch.get_num_threads)
-    born = threading.Barrier(workers + 1)
-    with one_thread():  # a thread keeps torch's number of threads of the moment it was born
-        for _ in range(workers):
-            pool.submit(born.wait)
-        born.wait()
-    return pool
 
 
 def how_many_ahead(sizes: Sequence[int], room: int) -> int:

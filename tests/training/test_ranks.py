@@ -361,20 +361,15 @@ def test_killed_in_one_process_or_both_and_resumed_it_gives_the_same_weights(
     assert (whole / "validation.csv").read_bytes() == (broken / "validation.csv").read_bytes()
 
 
+ENDLESS = ("--steps=100000", "--set=run.checkpoint_minutes=60", "--set=run.keep_at=[3]")
+
+
 @pytest.mark.evidence
 def test_a_signal_to_any_process_ends_all_with_a_checkpoint(
     model: str, photographs: Path, tmp_path: Path
 ) -> None:
     out, said = tmp_path / "run", tmp_path / "said"
-    endless = (
-        "--steps",
-        "100000",
-        "--set",
-        "run.checkpoint_minutes=60",
-        "--set",
-        "run.keep_at=[3]",
-    )
-    with started(2, words(model, photographs, out, *endless), said) as processes:
+    with started(2, words(model, photographs, out, *ENDLESS), said) as processes:
         wait_for_step(out, 3)
         for _ in range(2):  # a launcher may hand on what the system has sent already
             assert processes[1].pid
@@ -409,16 +404,8 @@ def test_sigusr1_puts_a_job_of_slurm_back_into_the_queue(
     (tools / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     (tools / "scontrol").chmod(0o755)
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    endless = (
-        "--steps",
-        "100000",
-        "--set",
-        "run.checkpoint_minutes=60",
-        "--set",
-        "run.keep_at=[3]",
-    )
     with started(
-        1, words(model, photographs, out, *endless), said, PATH=path, SLURM_JOB_ID="77"
+        1, words(model, photographs, out, *ENDLESS), said, PATH=path, SLURM_JOB_ID="77"
     ) as processes:
         wait_for_step(out, 3)
         assert processes[0].pid
