@@ -13,7 +13,17 @@ from pathlib import Path
 import sreval
 
 _ROOMS = ("benchmarking", "images", "metrics", "networks", "methods")
-_PACKAGES = ("numpy", "scipy", "torch", "torchvision", "lpips", "pillow", "scikit-image", "pandas")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "torchvision",
+    "lpips",
+    "pillow",
+    "kornia-rs",
+    "scikit-image",
+    "pandas",
+)
 
 
 @cache

@@ -32,6 +32,8 @@ from sreval.images.resize import round_half_away
 UInt8 = npt.NDArray[np.uint8]
 UInt64 = npt.NDArray[np.uint64]
 Int64 = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 Offsets = npt.NDArray[np.int16]
 
 CHUNK = 1 << 16
@@ -40,8 +42,19 @@ CHUNK = 1 << 16
 MAX_BLOCKS = 64 * CHUNK
 """Longest table: images of up to 16.7 million pixels. Beyond it the table isn't made."""
 
-_STRIP = 4096
+_STRIP = 8192
 """2x2 blocks converted at once, few enough for the processor's cache."""
+
+_TO_CHROMA = np.array(
+    [
+        np.array([-29764, -100128, 129892]) / 304016865,
+        np.array([110236, -100128, -10108]) / 258011295,
+    ]
+)
+_TO_LUMA = (np.array(WEIGHTS) * 219 / (5000 * 65535)).astype(np.float32)
+_OF_CHROMA = np.array([[0, CR_TO_RED], [CB_TO_GREEN, CR_TO_GREEN], [CB_TO_BLUE, 0]]) / (2 * ONE)
+_HALF_STEP = np.float32(STEP / (2 * ONE))
+_HALF_WHITE = np.float32(65535 / 2)
 
 _U32 = np.uint64(0xFFFFFFFF)
 _DRAWS = 24
@@ -53,55 +66,115 @@ _tables: list[Offsets] = []
 
 
 def luma(image: UInt8) -> UInt8:
-    """As `daala.png2y4m_pixel_by_pixel`, of up to 4 * MAX_BLOCKS pixels; ValueError beyond."""
+    """As `daala.png2y4m_pixel_by_pixel`, of up to 4 * MAX_BLOCKS pixels; ValueError beyond.
+
+    Whether a pixel's luma is the lower or the higher of two is asked in float32 first. It is told
+    by the sign of a difference of errors, and all that float32 leaves out of that is bounded: the
+    bounds stand where they are used. What lies within them, about one pixel in a hundred, is
+    computed anew in whole numbers.
+    """
     height, width = image.shape[:2]
     rows, columns = -(-height // 2), -(-width // 2)
-    offsets = dither_offsets(rows * columns).reshape(3, 4, rows, columns)
-    result = np.empty((height, width), np.uint8)
-    step = max(1, _STRIP // columns)
+    offsets = dither_offsets(rows * columns)
+    if height % 2 or width % 2:
+        image = np.pad(image, [(0, height % 2), (0, width % 2), (0, 0)][: image.ndim])
+    # channel by pixel of the block by block
+    blocks = image.reshape(rows, 2, columns, 2, -1).transpose(4, 1, 3, 0, 2)
+    result = np.empty((4, rows * columns), np.uint8)
+    step = min(rows, max(1, _STRIP // columns))
+    space = np.empty((5, 3 * 4 * step * columns), np.float32)
+    left = []
     for top in range(0, rows, step):
-        strip = slice(2 * top, 2 * (top + step))
-        result[strip] = _strip_luma(image[strip], offsets[:, :, top : top + step])
-    return result
-
-
-def _strip_luma(image: UInt8, offsets: Offsets) -> UInt8:
-    rows, columns = offsets.shape[2:]
-    colours = _dithered_blocks(image, offsets)
-    cb, cr = _chroma(*(colour.sum(axis=0) for colour in colours))
-    blocks = 16 + _block_luma(colours, cb, cr)
-    # (pixel of the block, block row, block column) back to (row, column)
-    plane = blocks.reshape(2, 2, rows, columns).transpose(2, 0, 3, 1).astype(np.uint8)
-    return plane.reshape(2 * rows, 2 * columns)[: image.shape[0], : image.shape[1]]
-
-
-def _dithered_blocks(image: UInt8, offsets: Offsets) -> list[Int64]:
-    """Each channel as (4, rows, columns): the block's pixels, dithered, in raster order."""
-    height, width = image.shape[:2]
-    colour = np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image
-    rows, columns = offsets.shape[2:]
-    channels = []
-    for channel in range(3):
-        wide = colour[..., channel].astype(np.int64) * 257
-        padded = np.pad(wide, ((0, 2 * rows - height), (0, 2 * columns - width)))
-        blocks = padded.reshape(rows, 2, columns, 2).transpose(1, 3, 0, 2).reshape(4, rows, columns)
-        out = blocks + offsets[channel]
+        strip = blocks[..., top : top + step, :]
+        taken = slice(top * columns, top * columns + strip[0, 0, 0].size)
+        samples, *scratch = space[:, : strip[0].size * 3].reshape(5, 3, 4, -1)
+        samples[...] = strip.reshape(len(strip), 4, -1)
+        samples *= 257
+        samples += offsets[..., taken]
         # an odd edge repeats the last dithered pixel
+        placed = samples.reshape(3, 4, -1, columns)
         if width % 2:
-            out[1::2, :, -1] = out[0::2, :, -1]
-        if height % 2:
-            out[2:, -1] = out[:2, -1]
-        channels.append(out)
-    return channels
+            placed[:, 1::2, :, -1] = placed[:, 0::2, :, -1]
+        if height % 2 and top + step >= rows:
+            placed[:, 2:, -1] = placed[:, :2, -1]
+        chroma = _chroma(samples)
+        pixels = np.flatnonzero(_strip_luma(samples, chroma, result[:, taken], scratch))
+        place, block = np.divmod(pixels, samples.shape[2])
+        left.append((place, block + taken.start, samples[:, place, block], chroma[:, block]))
+    place, block, colours, chroma = (
+        np.concatenate(parts, axis=-1) for parts in zip(*left, strict=True)
+    )
+    result[place, block] = 16 + _block_luma(colours.astype(np.int64), *chroma.astype(np.int64))
+    plane = np.empty((rows, 2, columns, 2), np.uint8)
+    for index, luma in enumerate(result.reshape(4, rows, columns)):
+        plane[:, index // 2, :, index % 2] = luma
+    return plane.reshape(2 * rows, 2 * columns)[:height, :width]
 
 
-def _chroma(red: Int64, green: Int64, blue: Int64) -> tuple[Int64, Int64]:
-    cb = _divide(-29764 * red - 100128 * green + 129892 * blue, 304016865)
-    cr = _divide(110236 * red - 100128 * green - 10108 * blue, 258011295)
-    return np.clip(cb, -128, 127), np.clip(cr, -128, 127)
+def _chroma(samples: Float32) -> Float64:
+    """Cb and Cr of blocks, without their 128: whole numbers, (2, blocks).
+
+    Sums of four samples are exact in float32. The divisors are odd, so a quotient lies at least
+    1/(2 * 304016865) from a half, and float64 errs by less than 1e-12.
+    """
+    chroma: Float64 = _TO_CHROMA @ samples.sum(axis=1)
+    return np.rint(chroma, out=chroma).clip(-128, 127, out=chroma)
 
 
-def _block_luma(colours: list[Int64], cb: Int64, cr: Int64) -> Int64:
+def _strip_luma(
+    samples: Float32, chroma: Float64, luma: UInt8, scratch: list[Float32]
+) -> npt.NDArray[np.bool_]:
+    """Write the luma of blocks, (4, blocks), and tell which pixels are left to be computed.
+
+    `samples` are (3, 4, blocks), and so is each part of `scratch`, which is overwritten.
+    """
+    low_shown, high_shown, half, (estimate, low, total) = scratch
+    # BT.709's luma, 16 added. The tool's estimate lies within 2e-6 of it, since chroma adds nothing
+    # but what its four constants were cut off by; float32 adds 6 roundings of at most 239 / 2^24.
+    np.matmul(_TO_LUMA, samples.reshape(3, -1), out=estimate.reshape(-1))
+    estimate += 16
+    np.floor(estimate, out=low)
+    luma[...] = low
+    estimate -= low
+    estimate -= 0.5
+    unsure: npt.NDArray[np.bool_] = np.abs(estimate, out=estimate) > 0.5 - 1e-4
+
+    # What is shown with the lower luma and the next one, halved: clipped, yet not rounded.
+    of_chroma = (_OF_CHROMA @ chroma).astype(np.float32)
+    of_chroma -= 16 * _HALF_STEP
+    low *= _HALF_STEP
+    np.add(low, of_chroma[:, None], out=low_shown)
+    np.add(low_shown, _HALF_STEP, out=high_shown)
+    low_shown.clip(0, _HALF_WHITE, out=low_shown)
+    high_shown.clip(0, _HALF_WHITE, out=high_shown)
+    # A fourth of the difference of the squared errors is the sum over the channels of h (m - v),
+    # h half the distance of the two and m the middle between them.
+    np.subtract(high_shown, low_shown, out=half)
+    middle = np.add(low_shown, high_shown, out=low_shown)
+    middle -= samples
+    np.add.reduce(np.multiply(half, middle, out=high_shown), axis=0, out=total)
+    luma += total < 0
+
+    # Rounding, the tool's to whole numbers and float32's, moves h by at most 0.531 and m - v by
+    # 0.541: the sum by 0.531 |m - v| + 0.541 * 149.7 + 0.288 a channel. Below 2^31 = 46340^2 the
+    # tool's errors, at most (|m - v| + 151)^2 a channel, don't leave their 32 bits.
+    off = np.add.reduce(np.abs(middle, out=middle), axis=0, out=estimate)
+    if off.max() > 45000:
+        unsure |= off > 45000
+    off *= 0.55
+    off += 255
+    sure = np.abs(total, out=total) > off
+    if not total.all():
+        # Where both are clipped alike in every channel, nothing is rounded: of two, the even.
+        alike = ~half.any(axis=0)
+        luma += alike.view(np.uint8) & luma
+        sure |= alike
+    unsure |= ~sure
+    return unsure
+
+
+def _block_luma(colours: Int64, cb: Int64, cr: Int64) -> Int64:
+    """The luma less 16 of pixels, exactly: `colours` (3, pixels), the chroma of their blocks."""
     of_chroma = [CR_TO_RED * cr, CB_TO_GREEN * cb + CR_TO_GREEN * cr, CB_TO_BLUE * cb]
     weighted = sum(
         weight * ((colour * ONE - offset + 4096) >> 13)
@@ -111,12 +184,11 @@ def _block_luma(colours: list[Int64], cb: Int64, cr: Int64) -> Int64:
     high = low + 1
     error_low, error_high = (_squared_error(y, colours, of_chroma) for y in (low, high))
     take_high = (error_high < error_low) | ((error_high == error_low) & (high % 2 == 0))
-    return np.where(take_high, high, low)
+    luma: Int64 = np.where(take_high, high, low)
+    return luma
 
 
-def _squared_error(
-    luma: Int64, colours: list[Int64], of_chroma: list[Int64]
-) -> npt.NDArray[np.int32]:
+def _squared_error(luma: Int64, colours: Int64, of_chroma: list[Int64]) -> npt.NDArray[np.int32]:
     total = np.zeros(luma.shape, np.int32)
     scaled = STEP * luma
     for seen, offset in zip(colours, of_chroma, strict=True):

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,17 @@ def lpips(
     for array, what in ((reference, "reference"), (image, "image")):
         require_image(array, what)
     require_pair(reference, image)
+    seen = [features(one, net, device, low=low) for one in (reference, image)]
+    return distance(seen[0], seen[1], net, device)
+
+
+def features(
+    image: UInt8, net: Net = "alex", device: str = "cpu", *, low: float = -1
+) -> list[torch.Tensor]:
+    """What the trunk's five layers see in an image (H, W[, 3]), each place of length 1.
+
+    Raises ImageError and DataError as ``lpips`` does.
+    """
     least = TRUNKS[net].least_side
     if min(image.shape[:2]) < least:
         raise ImageError(
@@ -82,10 +93,26 @@ def lpips(
             f"{least}x{least}.",
             "Score larger images.",
         )
-    model = TRUNKS[net].load(device)
+    import lpips as package
+
+    model: Any = TRUNKS[net].load(device)
     with exact_fp32(), torch.inference_mode():
-        value: torch.Tensor = model(*(_to_tensor(one, low, device) for one in (reference, image)))
-    return float(value)
+        layers = model.net(model.scaling_layer(_to_tensor(image, low, device)))
+        return [package.normalize_tensor(layer) for layer in layers]
+
+
+def distance(
+    reference: list[torch.Tensor], image: list[torch.Tensor], net: Net = "alex", device: str = "cpu"
+) -> float:
+    """LPIPS from the ``features`` of two images of one shape: equation 1 of the paper."""
+    model: Any = TRUNKS[net].load(device)
+    with exact_fp32(), torch.inference_mode():
+        return float(
+            sum(
+                weights((a - b) ** 2).mean([2, 3])
+                for weights, a, b in zip(model.lins, reference, image, strict=True)
+            )
+        )
 
 
 @cache

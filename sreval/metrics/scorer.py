@@ -24,12 +24,17 @@ from sreval.metrics.metric import (
 from sreval.metrics.protocol import Protocol, crop
 
 if TYPE_CHECKING:
+    import torch
+
     from sreval.metrics.lpips import Net
 
 UInt8 = npt.NDArray[np.uint8]
 
 GREY_AS_COLOUR = "Grey is repeated to RGB, whose luma is 16..235 (that of two grey images 0..255)"
 """The note of a score that can't be compared with one of two grey images."""
+
+_KEPT = 2**28
+"""Bytes of LPIPS's features of HR that are kept from one SR image to the next."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class Reference:
             require_image(hr, "hr")
         self._hr, self._scale, self._device = hr, scale, device
         self._planes = cache(self._planes_of)
+        self._features: dict[Net, list[torch.Tensor]] = {}
 
     def score(
         self,
@@ -134,10 +140,13 @@ class Reference:
         return protocol.planes(as_colour(self._hr) if colour else self._hr, self._scale)
 
     def _lpips(self, images: Images, net: Net) -> float:
-        from sreval.metrics.lpips import lpips
+        from sreval.metrics.lpips import distance, features
 
         hr, sr = (crop(image, self._scale) for image in images)
-        return lpips(hr, sr, net, self._device)
+        reference = self._features.get(net) or features(hr, net, self._device)
+        if sum(layer.nbytes for layer in reference) <= _KEPT:
+            self._features[net] = reference
+        return distance(reference, features(sr, net, self._device), net, self._device)
 
 
 def _attempt(compute: Callable[[], float]) -> tuple[float, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sreval.images import _daala, daala
 from sreval.images._daala import DitherStream, Kiss99, dither_offsets
 from sreval.images.daala import dither, kiss99, png2y4m_pixel_by_pixel
+from sreval.images.io import read_image
 from sreval.images.luma import png2y4m_luma
 
 UInt8 = npt.NDArray[np.uint8]
@@ -125,3 +127,60 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
 def test_beyond_its_end_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="ends at"):
         dither_offsets(_daala.MAX_BLOCKS + 1)
+
+
+def in_whole_numbers(image: UInt8, monkeypatch: pytest.MonkeyPatch) -> UInt8:
+    """The luma of an image of which float32 decides no pixel."""
+
+    def unsure(samples: npt.NDArray[np.float32], *_: object) -> npt.NDArray[np.bool_]:
+        return np.ones(samples.shape[1:], bool)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_daala, "_strip_luma", unsure)
+        return png2y4m_luma(image)
+
+
+def test_flat_patches_of_every_saturated_colour_equal_pixel_by_pixel() -> None:
+    levels = np.array([0, 1, 127, 254, 255], np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(5, 25, 3)
+    image = colours.repeat(4, axis=0).repeat(4, axis=1)
+    assert np.array_equal(png2y4m_luma(image), png2y4m_pixel_by_pixel(image))
+
+
+@pytest.mark.parametrize("levels", [range(256), (0, 255), (0, 1, 254, 255), (250, 255), (0,)])
+def test_float32_decides_as_whole_numbers_do(
+    levels: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    image = rng.choice(np.array(levels, np.uint8), (301, 402, 3))
+    # blocks of one colour, beside noise whose errors leave 32 bits
+    image[:150] = image[:150:6, ::6].repeat(6, axis=0).repeat(6, axis=1)
+    np.testing.assert_array_equal(png2y4m_luma(image), in_whole_numbers(image, monkeypatch))
+
+
+@pytest.mark.data
+def test_float32_decides_as_whole_numbers_do_on_photographs(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in sorted((shared_data / "eval" / "Set5" / "HR").glob("*.png")):
+        image = read_image(path).pixels
+        np.testing.assert_array_equal(png2y4m_luma(image), in_whole_numbers(image, monkeypatch))
+
+
+def test_whole_numbers_are_asked_for_few_pixels(
+    photograph: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    exactly = _daala._block_luma
+
+    def counted(
+        colours: npt.NDArray[np.int64], *chroma: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        asked.append(colours.shape[1])
+        return exactly(colours, *chroma)
+
+    monkeypatch.setattr(_daala, "_block_luma", counted)
+    white = np.full(photograph.shape, 255, np.uint8)
+    for image in (photograph, white):
+        png2y4m_luma(image)
+        assert asked.pop() < 0.03 * image[..., 0].size

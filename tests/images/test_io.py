@@ -16,7 +16,8 @@ import tifffile
 from PIL import ExifTags, Image
 
 from sreval.errors import DataError, ImageError
-from sreval.images.io import read_image, write_png
+from sreval.images import io as images_io
+from sreval.images.io import decode_image, read_image, write_png
 
 Array = npt.NDArray[Any]
 
@@ -394,3 +395,95 @@ def test_without_imagecodecs_a_compressed_16_bit_tiff_names_it(
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(ImageError, match="needs the package imagecodecs"):
         read_image(tmp_path / "deep.tif")
+
+
+def plain(path: Path) -> bool:
+    """Whether a file is decoded without Pillow."""
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as image:
+        return images_io._plain_png(image, data) is not None
+
+
+@pytest.mark.parametrize(
+    "pixels", [RGB8, GREY8, GREY8[:1, :1]], ids=["colour", "grey", "one pixel"]
+)
+def test_a_plain_png_is_read_without_pillow_to_the_same_pixels(
+    tmp_path: Path, pixels: Array
+) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path, icc_profile=b"a profile")
+    assert plain(path)
+    assert_reads(path, pixels)
+    assert read_image(path).profile == b"a profile"
+
+
+def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
+    found, place = [], 8
+    while place < len(png):
+        end = place + 8 + int.from_bytes(png[place : place + 4])
+        found.append((png[place + 4 : place + 8], png[place + 8 : end]))
+        place = end + 4
+    return found
+
+
+def png_of(*parts: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+
+
+def test_a_png_with_more_than_its_samples_is_left_to_pillow(tmp_path: Path) -> None:
+    head, idat, end = chunks(saved(COLOUR, "PNG"))
+    path = tmp_path / "a.png"
+    block = exif(6).tobytes().removeprefix(b"Exif\0\0")
+    keyed = b"".join(int(level).to_bytes(2) for level in RGB8[0, 0])
+    for before, after in (
+        ([(b"eXIf", block)], []),
+        ([], [(b"eXIf", block)]),
+        ([(b"tRNS", keyed)], []),
+        ([(b"tEXt", b"Raw profile type exif\0")], []),
+    ):
+        path.write_bytes(png_of(head, *before, idat, *after, end))
+        assert not plain(path)
+        turns = any(kind == b"eXIf" for kind, _ in (*before, *after))
+        assert_reads(path, turned(RGB8, 6) if turns else RGB8)
+    path.write_bytes(png_of(head, (b"gAMA", bytes(4)), idat, end))
+    assert plain(path)
+    path.write_bytes(png_of(head, idat, end)[:-12])
+    assert not plain(path)
+
+
+@pytest.mark.parametrize("pixels", [RGB8, GREY8], ids=["colour", "grey"])
+def test_a_damaged_plain_png_is_what_pillow_alone_makes_of_it(
+    pixels: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = saved(Image.fromarray(pixels), "PNG")
+    head, (_, idat), end = chunks(whole)
+    samples = zlib.decompress(idat)
+    damaged = [whole[:place] for place in range(0, len(whole), 4)]
+    damaged += [
+        whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :]
+        for place in range(0, len(whole), 3)
+    ]
+    damaged += [
+        png_of(head, (b"IDAT", zlib.compress(stream)), end)
+        for stream in (samples[:-1], samples + b"more", b"\x07" + samples[1:])
+    ]
+    damaged += [png_of(head, (b"IDAT", idat[:30]), (b"IDAT", idat[30:]), end), whole + b"more"]
+
+    def outcome(data: bytes) -> str | bytes:
+        try:
+            return decode_image(data, Path("a.png")).samples.tobytes()
+        except ImageError as error:
+            return error.message
+
+    ours = [outcome(data) for data in damaged]
+    monkeypatch.setattr(images_io, "_PLAIN_PNG", {})
+    assert ours == [outcome(data) for data in damaged]
+
+
+def test_without_kornia_rs_pillow_reads_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kornia_rs.io", None)
+    write_png(tmp_path / "a.png", RGB8)
+    assert not plain(tmp_path / "a.png")
+    assert_reads(tmp_path / "a.png", RGB8)

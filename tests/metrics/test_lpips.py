@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from sreval.errors import DataError, ImageError
 from sreval.images.io import read_image
+from sreval.metrics import scorer
 from sreval.metrics.lpips import TRUNKS, lpips
 from sreval.metrics.protocol import PROTOCOLS
 from sreval.metrics.scorer import Reference
@@ -53,6 +54,28 @@ def test_one_value_under_every_protocol(
     )
     assert len(scores) == 3
     assert len({one.value for one in scores}) == 1
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("kept", [2**28, 0])
+def test_values_are_the_packages_own_to_the_bit_whichever_image_came_first(
+    photograph: npt.NDArray[np.uint8],
+    shared_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: int,
+) -> None:
+    monkeypatch.setattr(scorer, "_KEPT", kept)
+    reference = Reference(photograph, 4)
+    model = TRUNKS["alex"].load()
+    for shift in (1, 2, 1):
+        image = np.roll(photograph, shift)
+        (score,) = reference.score(image, [PROTOCOLS["rgb"]], ["lpips"])
+        with torch.inference_mode():
+            pair = [
+                torch.from_numpy(one[4:-4, 4:-4].copy()).permute(2, 0, 1)[None] / 127.5 - 1
+                for one in (photograph, image)
+            ]
+            assert score.value == float(model(*pair))
 
 
 @pytest.mark.data
