@@ -180,11 +180,12 @@ def start_seconds(*modules: str) -> float:
 
 
 @cache
-def product_rate() -> float:
-    """Floating-point operations a second of large float32 matrix products, with torch's threads."""
+def product_rate(kind: str = "float32") -> float:
+    """Floating-point operations a second of large matrix products of a torch type on the CPU, with
+    torch's threads."""
     import torch
 
-    a, b = (torch.rand(2048, 2048) for _ in range(2))
+    a, b = (torch.rand(2048, 2048).to(getattr(torch, kind)) for _ in range(2))
     with torch.inference_mode():
         return float(2 * 2048**3 / best(lambda: a @ b, 6))
 
