@@ -66,7 +66,6 @@ IMAGES = (20, 40, 80, 119, 238)
 MEGAPIXELS = (0.15, 0.6, 1.5, 4.0, 12.0)
 METHODS = (1, 2, 4, 8)
 VOTES = (25_000, 50_000, 100_000, 200_000, 400_000)
-ANALYSES = ("mos", "compare", "screening", "recovery", "reliability")
 RATERS = (10, 100, 300, 1_000, 3_000)
 ROUNDS = 2
 LEVEL = 0.95
@@ -112,7 +111,8 @@ def line_through(x: Floats, y: Floats, weights: Floats | None = None) -> Line:
     spread = ((y * scale - design @ found) ** 2).sum() / free
     errors = np.sqrt(spread * np.diag(np.linalg.inv(design.T @ design)))
     half = stats.t.ppf((1 + LEVEL) / 2, free) * errors
-    start, slope = found
+    start, slope = found.tolist()
+    half = half.tolist()
     return Line(
         slope, slope - half[1], slope + half[1], start, start - half[0], start + half[0]
     )  # fmt: skip
@@ -171,7 +171,7 @@ def judged(series: Series) -> dict[str, Any]:
     law, line = power_law(series.points), straight(series.points)
     return {
         **asdict(series), "exponent": asdict(law), "line": asdict(line),
-        "linear": law.slope_low <= 1,
+        "linear": bool(law.slope_low <= 1),
     }  # fmt: skip
 
 
@@ -245,12 +245,16 @@ def of_votes(folder: Path, sizes: Sequence[int]) -> Series:
         frame = simulated_study(votes)
         files[len(frame)] = folder / f"votes{votes}.csv"
         frame.to_csv(files[len(frame)], index=False)
-    sreval.read_votes(next(iter(files.values()))).analyse(ANALYSES)  # what is loaded first
+    _analyse(next(iter(files.values())))  # what is loaded first
     for _, (votes, path) in itertools.product(range(ROUNDS), files.items()):
         with spent() as seconds:
-            sreval.read_votes(path).analyse(ANALYSES)
+            _analyse(path)
             series.add(votes, seconds())
     return series
+
+
+def _analyse(path: Path) -> None:
+    sreval.read_votes(path).analyse(["mos", "compare", "screening", "recovery", "reliability"])
 
 
 def of_raters(folder: Path, sizes: Sequence[int]) -> list[Series]:
