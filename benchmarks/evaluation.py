@@ -305,8 +305,9 @@ def lines(content: dict[str, Any]) -> list[str]:
         "## Agreement",
         "",
         "The largest difference over the images. Our protocol `matlab` rounds luma to 8 bits, as "
-        "MATLAB's rgb2ycbcr does; basicsr and pyiqa don't. pyiqa adds 1e-8 to the mean squared "
-        "error, computes PSNR in float32, and takes a negative contrast term of SSIM for 0.",
+        "MATLAB's rgb2ycbcr does; basicsr doesn't, pyiqa does for SSIM alone. pyiqa adds 1e-8 to "
+        "the mean squared error, computes PSNR and luma in float32, and takes a negative contrast "
+        "term of SSIM for 0.",
         "",
         "| loop | from ours: PSNR, dB | SSIM | from ours of unrounded luma: PSNR, dB | SSIM |",
         "| --- | ---: | ---: | ---: | ---: |",

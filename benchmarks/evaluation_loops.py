@@ -29,9 +29,12 @@ def sreval_loop() -> Callable[[Sequence[Pair]], Values]:
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
+    import torch
     from PIL import Image
 
     import sreval
+
+    torch.set_num_threads(1)  # the two threads share the cores
 
     def one(pair: Pair) -> Any:
         hr, sr = (np.asarray(Image.open(path).convert("RGB")) for path in pair)
