@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from benchmarks.limits import beside, distances, product_rate
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.images.datasets import open_dataset
 from sreval.images.io import read_image
 from sreval.networks.architecture import SRResNetArchitecture
+from sreval.networks.cost import MultiplyAdds
 from sreval.networks.inference import Inference
 from sreval.networks.srresnet import SRResNet
 
@@ -52,10 +54,22 @@ def main() -> int:
     paths = [item.lr for item in open_dataset("BSD100", 4).items[: options.images]]
     images: list[UInt8] = [read_image(path).pixels for path in paths if path]
     rows = time_sides(sides(network), images)
-    content = {**origin, "images": len(images), "rows": rows, "threads": torch.get_num_threads()}
+    least = operations(network, images) / product_rate()
+    by = "the network's multiply-adds at the rate of large fp32 matrix products"
+    content = {
+        **origin, "images": len(images), "rows": rows, "threads": torch.get_num_threads(),
+        "limits": [beside(row["side"], row["seconds"], least, "s", by) for row in rows],
+    }  # fmt: skip
     write_results(options.out, "inference", content, "Inference over BSD100", lines(content))
     print(options.out / "inference.md")
     return 1 if any(row["faster"] < row["goal"] for row in rows if row["goal"]) else 0
+
+
+def operations(network: nn.Module, images: Sequence[UInt8]) -> float:
+    """Floating-point operations of all images, by those of the first one."""
+    with MultiplyAdds() as counter:
+        eager(network, images[0])
+    return float(2 * counter.total * sum(image.size for image in images) / images[0].size)
 
 
 def trained_like() -> SRResNet:
@@ -164,7 +178,7 @@ def lines(content: dict[str, Any]) -> list[str]:
             f"| {row['side']} | {row['seconds']:.1f} | {row['megapixels_per_second']:.2f} | "
             f"{row['faster']:.2f}x | {goal} | {row['grey_levels_apart']} |"
         )
-    return table
+    return table + distances(content["limits"])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.limits import beside, copy_rate, distances
 from benchmarks.timing import ROOT, compare, progress, provenance, write_results
 from sreval.opinions.arrays import Floats, Ratings
 from sreval.opinions.reading import read_ratings
@@ -61,6 +62,7 @@ def main() -> int:
     if not options.quick:
         studies.append(whole_study(1_000_000))
     content = {**origin, "rivals": rivals, "linearity": growth, "studies": studies}
+    content["limits"] = limits(growth, studies)
     write_results(options.out, "opinions", content, "The statistics of opinions", lines(content))
     missed = [row for row in rivals if row["ratio"] < GOAL_RATIO or row["difference"] > 1e-6]
     missed += [row for row in studies if row["votes"] == PAPER_VOTES and row["seconds"] > 60]
@@ -185,6 +187,7 @@ def whole_study(votes: int) -> dict[str, Any]:
                 drawn += 1
         parts["figures"] = time.perf_counter() - begin
         seconds = time.perf_counter() - start
+        _, parser = timed_once(lambda: pd.read_csv(path))
     progress(f"{len(frame)} votes: {seconds:.1f} s")
     return {
         "votes": len(frame),
@@ -193,6 +196,7 @@ def whole_study(votes: int) -> dict[str, Any]:
         "figures": drawn,
         "seconds": seconds,
         "parts": parts,
+        "parser_seconds": parser,
     }
 
 
@@ -219,6 +223,23 @@ def benchmark_rows(votes: pd.DataFrame) -> pd.DataFrame:
             value = np.where(stimuli["method"] == "hr", np.inf, value)
         rows.append(stimuli.assign(metric=metric, value=value))
     return pd.concat(rows, ignore_index=True)
+
+
+def limits(growth: dict[str, Any], studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Recovery beside one look at each vote, and reading a file beside its parser."""
+    largest = growth["rows"][-1]
+    look = 3 * 8 * largest["votes"] / copy_rate()
+    found = [
+        beside(
+            f"an iteration of recovery, {largest['votes']:,} votes",
+            largest["seconds"] / largest["iterations"], look, "s",
+            "memory: score, rater and stimulus of each vote, 8 bytes each, read once",
+        )
+    ]  # fmt: skip
+    for study in studies:
+        what, by = f"reading {study['votes']:,} votes", "pandas.read_csv of the same file"
+        found.append(beside(what, study["parts"]["read"], study["parser_seconds"], "s", by))
+    return found
 
 
 def lines(content: dict[str, Any]) -> list[str]:
@@ -260,7 +281,7 @@ def lines(content: dict[str, Any]) -> list[str]:
             f"**{study['votes']} votes** of {study['raters']} raters on {study['stimuli']} "
             f"stimuli, {study['figures']} figures: **{study['seconds']:.1f} s** ({parts} s).",
         ]
-    return text
+    return text + distances(content["limits"])
 
 
 if __name__ == "__main__":

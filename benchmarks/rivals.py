@@ -1,12 +1,16 @@
-"""How the benchmarks get basicsr: the released package, or a checkout."""
+"""How the benchmarks get their rivals: basicsr as released or a checkout, pyiqa by itself."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 import types
+import venv
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +41,7 @@ class Basicsr:
     calculate_psnr: Callable[..., float]
     calculate_ssim: Callable[..., float]
     imresize: Callable[..., Any]
+    bgr2ycbcr: Callable[..., Any]
     origin: str
 
 
@@ -61,12 +66,14 @@ def load_basicsr() -> Basicsr:
             warnings.simplefilter("ignore")
             metrics = importlib.import_module("basicsr.metrics.psnr_ssim")
             resize = importlib.import_module("basicsr.utils.matlab_functions")
+            colour = importlib.import_module("basicsr.utils.color_util")
     except ImportError as error:
         raise MissingRivalError(INSTALL.format(reason=error)) from None
     return Basicsr(
         metrics.calculate_psnr,
         metrics.calculate_ssim,
         resize.imresize,
+        colour.bgr2ycbcr,
         "; ".join([_origin(bool(folder)), *notes]),
     )
 
@@ -84,3 +91,26 @@ def _origin(checkout: bool) -> str:
         return f"basicsr {version('basicsr')} as released, installed with --no-deps"
     except PackageNotFoundError:
         return "basicsr from the import path"
+
+
+def install_pyiqa(folder: Path) -> Path:
+    """An environment of pyiqa's own in ``folder``, and its folder of programs.
+
+    pyiqa is non-commercial: nothing of sreval depends on it. The environment has this one's
+    packages, torch among them, and beside these only what importing pyiqa for PSNR and SSIM needs;
+    pip would bring transformers and bitsandbytes too. Raises MissingRivalError without a network.
+    """
+    programs = folder / "bin"
+    if not (programs / "pyiqa").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        (own,) = folder.glob("lib/python*/site-packages")
+        (own / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet"]
+        try:
+            subprocess.run([*pip, "huggingface_hub"], check=True, capture_output=True, text=True)
+            subprocess.run([*pip, "--no-deps", "pyiqa"], check=True, capture_output=True, text=True)
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.strip().splitlines()[-1:] or ["pip failed"]
+            raise MissingRivalError(f"pyiqa, a rival, is left out ({reason[0]}).") from None
+    return programs

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from benchmarks.limits import beside, decode_seconds, distances, sha256_rate
 from benchmarks.timing import ROOT, cores, progress, provenance, write_results
 from sreval.files import sha256_bytes
 from sreval.training.leaks import THUMBNAIL, fingerprint, refuse_leaks
@@ -140,6 +141,7 @@ def reading(data: Path, folder: Path, files: int) -> dict[str, Any]:
             "again": again,
             "decoding": decoding,
         },
+        "read_seconds": decode_seconds(tuple(sizes)),
         "files": files,
         "files_first": first,
         "files_again": second,
@@ -280,6 +282,16 @@ def reached(row: Mapping[str, Any]) -> bool:
     return bool(row["ratio"] >= GOAL and memory["shards"]["peak"] <= memory["pack"]["peak"])
 
 
+def limits(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Hashing beside SHA-256 in memory; what decodes beside reading the images and no more."""
+    spent, decoder = content["seconds"], "reading and hashing the images in one thread, no more"
+    rate = content["megabytes"] * 1e6 / spent["hashing"].cores
+    rows = [beside("hashing files", rate, sha256_rate(), "bytes/s", "SHA-256 of 16 MiB in memory")]
+    for name in ("packing", "indexing", "decoding"):
+        rows.append(beside(name, spent[name].cores, content["read_seconds"], "s", decoder))
+    return rows
+
+
 def lines(content: dict[str, Any]) -> list[str]:
     """The Markdown page below its title."""
     count, pixels = content["photographs"], content["megapixels"]
@@ -334,8 +346,9 @@ def lines(content: dict[str, Any]) -> list[str]:
         "",
         f"Memory after that, its files not counted: {large['anonymous_megabytes']:,.0f} MB.",
     ]
+    near = distances(limits(content))
     if not content["updates"]:
-        return page
+        return page + near
     return [
         *page,
         "",
@@ -352,6 +365,7 @@ def lines(content: dict[str, Any]) -> list[str]:
             f"{'reached' if reached(row) else '**missed**'} |"
             for row in content["updates"]
         ),
+        *near,
     ]
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import sqlalchemy
 
+from benchmarks.limits import beside, distances
 from benchmarks.site import noise_study, postgresql
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.site.app import create_app
@@ -71,10 +72,18 @@ def start_together(folder: Path, url: str, times: int, servers: int) -> dict[str
     try:
         for process in workers + burners:
             process.start()
+        connecting = []
         for number in range(times):
             name = f"new{number}"
             with admin.connect() as connection:
                 connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0")
+            begun = time.perf_counter()
+            with sqlalchemy.create_engine(
+                sqlalchemy.make_url(url).set(drivername="postgresql+psycopg", database=name),
+                poolclass=sqlalchemy.NullPool,
+            ).connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            connecting.append(time.perf_counter() - begun)
             fresh = sqlalchemy.make_url(url).set(database=name)
             for ours, _ in pipes:
                 ours.send(fresh.render_as_string(hide_password=False))
@@ -99,6 +108,7 @@ def start_together(folder: Path, url: str, times: int, servers: int) -> dict[str
         "open": still_open,
         "median_seconds": statistics.median(seconds),
         "most_seconds": max(seconds),
+        "connecting_seconds": statistics.median(connecting),
     }
 
 
@@ -149,7 +159,15 @@ def lines(row: dict[str, Any]) -> list[str]:
         f"| {row['servers']} | {row['times']} | {row['started']} | {row['open']} | "
         f"{row['median_seconds']:.2f} s | {row['most_seconds']:.2f} s |",
         *(["", *(f"- {failure}" for failure in row["failures"])] if row["failures"] else []),
-    ]
+        *distances(
+            [
+                beside(
+                    "the median start", row["median_seconds"], row["connecting_seconds"], "s",
+                    "a connection to the new database and one statement, as busy a machine",
+                )
+            ]
+        ),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

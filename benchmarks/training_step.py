@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,10 +30,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.limits import beside, distances, product_rate
 from benchmarks.rivals import MissingRivalError, load_basicsr
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.devices import keep_freed_memory
 from sreval.images.io import write_png
+from sreval.networks.cost import MultiplyAdds
 from sreval.networks.discriminator import Discriminator
 from sreval.networks.srresnet import SRResNet
 from sreval.networks.vgg import FILES, VGGFeatures
@@ -89,17 +91,18 @@ def main() -> int:
         save_random_vgg()
         write_pairs(pack, 64)
         for name in given.model or LOSSES:
+            work = operations(name, pack) if device.type == "cpu" else None
             for words in given.loader or LOADERS:
                 loader = LOADERS[words]
                 progress(f"{name}, loader {words}")
-                facts = {"model": name, "loader": loader}
+                facts = {"model": name, "loader": loader, "operations": work}
                 goals = GOALS[device.type, name] if theirs else {}
                 with side_processes(name, loader, device, data, theirs) as runs:
                     rows += measured(runs, given.updates, facts, goals)
                 # each time, for a machine that is taken away
                 threads = torch.get_num_threads()
                 about = {"rival": rival, "device": name_of(device), "threads": threads}
-                content = {**origin, **about, "rows": rows}
+                content = {**origin, **about, "rows": rows, "limits": limits(rows)}
                 write_results(out, kind, content, "One training update", lines(content))
     print(out / f"{kind}.md")
     return 1 if any(row["goal"] and row["faster"] < row["goal"] for row in rows) else 0
@@ -131,6 +134,30 @@ def measured(
     ]
 
 
+def limits(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """On a CPU each side's update beside its operations at the rate of large matrix products."""
+    kinds = {"fp32": "float32", "bf16": "bfloat16"}
+    found = []
+    for row in (row for row in rows if row["operations"]):
+        precision = row["side"].rpartition(" ")[2]
+        loader = "included" if row["loader"] else "left out"
+        by = f"the update's multiply-adds at the rate of large {precision} matrix products"
+        least = row["operations"] / product_rate(kinds[precision])
+        what = f"{row['model']}, loader {loader}, {row['side']}"
+        found.append(beside(what, row["seconds"], least, "s", by))
+    return found
+
+
+def operations(name: str, pack: Photographs) -> float:
+    """Floating-point operations of one update."""
+    recipe = our_recipe(name, "fp32")
+    device = torch.device("cpu")
+    sampler = Sampler(pack, Data(crop=CROP, batch=BATCH), recipe.network, device, 0)
+    with MultiplyAdds() as counter:
+        Learner(recipe, device).update(*sampler.batch())
+    return float(2 * counter.total)
+
+
 def lines(content: dict[str, Any]) -> list[str]:
     """The table."""
     table = [
@@ -148,7 +175,7 @@ def lines(content: dict[str, Any]) -> list[str]:
             f"| {row['model']} | {loader} | {row['side']} | {row['seconds']:.3f} | "
             f"{faster} | {goal} |"
         )
-    return table
+    return table + distances(content["limits"])
 
 
 def alternate(sides: dict[str, Step], updates: int) -> dict[str, list[float]]:
@@ -212,6 +239,19 @@ def our_step(
 ) -> Callable[[], object]:
     if device.type == "cpu":
         keep_freed_memory()  # as `sreval train` does
+    recipe = our_recipe(name, precision)
+    sampler = Sampler(pack, Data(crop=CROP, batch=BATCH), recipe.network, device, 0)
+    if not loader:
+        batch = sampler.batch()
+        sampler.batch = lambda: batch  # type: ignore[method-assign]
+    updates = Updates(Learner(recipe, device), sampler, progress)
+    for _ in range(4 if updates.captures else 0):
+        updates()  # the captured one begins here
+    return updates
+
+
+def our_recipe(name: str, precision: str) -> Recipe:
+    """What `sreval train` would be asked for."""
     # of minutes, where cuDNN may take its fastest algorithm, as it may in basicsr's training
     options: dict[str, Any] = {"minutes": 1, "precision": precision}
     raw = {
@@ -221,15 +261,7 @@ def our_step(
         "data": {"crop": CROP, "batch": BATCH},
         "optimisation": options,
     }
-    recipe = Recipe.model_validate(raw)
-    sampler = Sampler(pack, Data(crop=CROP, batch=BATCH), recipe.network, device, 0)
-    if not loader:
-        batch = sampler.batch()
-        sampler.batch = lambda: batch  # type: ignore[method-assign]
-    updates = Updates(Learner(recipe, device), sampler, progress)
-    for _ in range(4 if updates.captures else 0):
-        updates()  # the captured one begins here
-    return updates
+    return Recipe.model_validate(raw)
 
 
 def basicsr_step(

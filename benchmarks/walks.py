@@ -31,6 +31,7 @@ from typing import Any
 import httpx
 import pandas as pd
 
+from benchmarks.limits import beside, distances, start_seconds
 from benchmarks.repeated import repeated, repeated_lines
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from sreval.report import paper
@@ -238,6 +239,7 @@ def main() -> int:
         content["orders"] = orders(Path(name) / "walk-paper" / "report")
         content["not_marked"] = unmarked(Path(name) / "walk-paper")
     content["repeated"] = repeated(options.raters, options.studies)
+    content["limits"] = limits(content["walks"])
     write_results(options.out, "walks", content, "The walks of docs/tutorials/", lines(content))
     print(options.out / "walks.md")
     far = [pair for one in content["orders"] for pair in one["turned"] if pair["paper"] > FAR_APART]
@@ -254,7 +256,19 @@ def lines(content: Mapping[str, Any]) -> list[str]:
         for step in steps:
             text.append(f"| {in_cell(step['commands'])} | {step['seconds']:.1f} |")
         text.append("")
+    text += [*distances(content["limits"])[1:], ""]
     return [*text, *_order_lines(content), *repeated_lines(content["repeated"])]
+
+
+def limits(walks: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each walk beside as many starts of the command line as it has commands of sreval."""
+    found = []
+    for page, steps in walks.items():
+        count = sum(len(re.findall(r"^sreval ", step["commands"], re.M)) for step in steps)
+        seconds = sum(step["seconds"] for step in steps)
+        by = f"{count} starts of Python that import the command line"
+        found.append(beside(page, seconds, count * start_seconds("sreval.cli"), "s", by))
+    return found
 
 
 def in_cell(commands: str) -> str:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.limits import beside, copy_rate, distances
 from benchmarks.timing import ROOT, progress, provenance, write_results
 from benchmarks.training_step import BATCH, CROP, Step, alternate
 from sreval.devices import keep_freed_memory
@@ -79,6 +80,12 @@ def main() -> int:
         "rows": rows,
         "degradations": [per_second(name, pack) for name in DEGRADATIONS],
     }
+    by = "memory: three bytes a pixel read, a sixteenth of that written"
+    least = copy_rate() / (3 * 17 / 16) / 1e6
+    content["limits"] = [
+        beside(f"LR images, {one['name']}", one["megapixels_per_second"], least, "MP/s", by)
+        for one in content["degradations"]
+    ]
     write_results(given.out, "window", content, "A window of photographs", lines(content))
     print(given.out / "window.md")
     return 1 if any(row["slower"] > SLOWER or row["more"] > 1 for row in rows) else 0
@@ -230,7 +237,7 @@ def lines(content: dict[str, Any]) -> list[str]:
         f"megapixels | {one['megapixels_per_second']:.2f} |"
         for one in content["degradations"]
     ]
-    return table
+    return table + distances(content["limits"])
 
 
 if __name__ == "__main__":

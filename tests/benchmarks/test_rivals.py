@@ -43,6 +43,7 @@ def test_an_update_s_time_without_it_is_compared_with_nothing() -> None:
     assert [(row["side"], row["seconds"]) for row in rows] == list(seconds.items())
     assert {(row["faster"], row["goal"]) for row in rows} == {(None, None)}
     content = {"device": "cpu", "threads": 1, "rival": "basicsr is left out", "rows": rows}
+    content["limits"] = []
     page = "\n".join(lines(content))
     assert "basicsr is left out" in page
     assert "| m | included | sreval bf16 | 0.100 |  |  |" in page
