@@ -28,17 +28,14 @@ def sreval_loop() -> Callable[[Sequence[Pair]], Values]:
     """``sreval.score`` for each pair, in two threads."""
     from concurrent.futures import ThreadPoolExecutor
 
-    import numpy as np
     import torch
-    from PIL import Image
 
     import sreval
 
     torch.set_num_threads(1)  # the two threads share the cores
 
     def one(pair: Pair) -> Any:
-        hr, sr = (np.asarray(Image.open(path).convert("RGB")) for path in pair)
-        return sreval.score(hr, sr, "matlab")["value"]
+        return sreval.score(*pair, "matlab")["value"]
 
     def run(pairs: Sequence[Pair]) -> Values:
         with ThreadPoolExecutor(2) as pool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sreval.metrics.scorer import Score
 
     UInt8 = npt.NDArray[np.uint8]
+    Picture = UInt8 | str | Path
 
 
 def downscale(hr: UInt8, scale: float = 4, *, border: Border = "replicate") -> UInt8:
@@ -101,7 +102,9 @@ def degrade(
         return carry_out(hr, open_degradation(recipe, seed), scale)[0]
 
 
-def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: float = 4) -> float:
+def psnr(
+    hr: Picture, sr: Picture, protocol: str | Protocol = "ledig2017", scale: float = 4
+) -> float:
     """Peak signal-to-noise ratio in dB, as a benchmark scores it.
 
     10 log10(255^2 / MSE) of what the protocol compares. The default protocol is that of
@@ -109,9 +112,9 @@ def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: fl
     Name ``matlab`` for the figure that most papers print.
 
     Args:
-        hr: the original, uint8 (H, W, 3) or (H, W).
-        sr: what is scored, of the same height and width. Where one of the two is grey, it is
-            repeated to RGB.
+        hr: the original, uint8 (H, W, 3) or (H, W), or the path of an image file.
+        sr: what is scored, of the same height and width, in either form. Where one of the two is
+            grey, it is repeated to RGB.
         protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol. It fixes luma and border.
         scale: the upscaling factor, by which, rounded up, ``matlab`` and ``rgb`` crop.
 
@@ -120,7 +123,8 @@ def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: fl
 
     Raises:
         SrevalError: a ValueError, for arrays that are no images, differ in size or are smaller
-            than the border, and for an unknown protocol.
+            than the border, and for an unknown protocol; an ImageError for a file that can't be
+            read.
 
     Example:
         >>> import numpy as np, sreval
@@ -132,8 +136,8 @@ def psnr(hr: UInt8, sr: UInt8, protocol: str | Protocol = "ledig2017", scale: fl
 
 
 def ssim(
-    hr: UInt8,
-    sr: UInt8,
+    hr: Picture,
+    sr: Picture,
     protocol: str | Protocol = "ledig2017",
     scale: float = 4,
     *,
@@ -145,8 +149,8 @@ def ssim(
     daala's ``dump_ssim``, which grows with the image.
 
     Args:
-        hr: the original, uint8 (H, W, 3) or (H, W).
-        sr: what is scored, of the same height and width.
+        hr: the original, uint8 (H, W, 3) or (H, W), or the path of an image file.
+        sr: what is scored, of the same height and width, in either form.
         protocol: ``ledig2017``, ``matlab``, ``rgb``, or a Protocol; see ``psnr``.
         scale: the upscaling factor, by which, rounded up, ``matlab`` and ``rgb`` crop.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
@@ -167,8 +171,8 @@ def ssim(
 
 
 def lpips(
-    hr: UInt8,
-    sr: UInt8,
+    hr: Picture,
+    sr: Picture,
     net: Literal["alex", "vgg"] = "alex",
     scale: float = 4,
     *,
@@ -179,8 +183,8 @@ def lpips(
     ``scale`` pixels are cropped on each side, then the whole image is compared in colour.
 
     Args:
-        hr: the original, uint8 (H, W, 3) or (H, W).
-        sr: what is scored, of the same height and width.
+        hr: the original, uint8 (H, W, 3) or (H, W), or the path of an image file.
+        sr: what is scored, of the same height and width, in either form.
         net: the trunk, ``alex`` or ``vgg``. ``sreval data fetch lpips-alex`` brings its weights.
         scale: the upscaling factor, and, rounded up, the pixels that are cropped.
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
@@ -276,8 +280,8 @@ def metric(
 
 
 def score(
-    hr: UInt8 | None,
-    sr: UInt8,
+    hr: Picture | None,
+    sr: Picture,
     protocols: Sequence[str | Protocol] | str | Protocol = ("ledig2017",),
     metrics: Mapping[str, object] | Sequence[object] | str | Callable[..., Any] | OwnMetric = (
         "psnr",
@@ -290,9 +294,9 @@ def score(
     """All metrics of one image under all protocols: the values that a benchmark would write.
 
     Args:
-        hr: the original, uint8 (H, W, 3) or (H, W); None where there is none, for metrics without
-            a reference.
-        sr: what is scored, of the same height and width.
+        hr: the original, uint8 (H, W, 3) or (H, W), or the path of an image file; None where there
+            is none, for metrics without a reference.
+        sr: what is scored, of the same height and width, in either form.
         protocols: any of ``ledig2017``, ``matlab``, ``rgb``, or Protocols.
         metrics: as in ``benchmark``, those of whole data sets left out.
         scale: the upscaling factor.
@@ -305,7 +309,8 @@ def score(
     Raises:
         SrevalError: a ValueError, for arrays that are no images or differ in size, for an unknown
             protocol or metric, and for a metric that needs an original where there is none; a
-            DataError where the weights of LPIPS's trunk are missing.
+            DataError where the weights of LPIPS's trunk are missing; an ImageError for a file that
+            can't be read.
 
     Example:
         >>> import numpy as np, sreval
@@ -327,7 +332,12 @@ def score(
 
 
 def _value(
-    hr: UInt8, sr: UInt8, protocol: str | Protocol, metric: str, scale: float, device: str = "cpu"
+    hr: Picture,
+    sr: Picture,
+    protocol: str | Protocol,
+    metric: str,
+    scale: float,
+    device: str = "cpu",
 ) -> float:
     """One score of one pair. Raises ArrayError with the reason where there is none."""
     (one,) = _scores(hr, sr, [protocol], [metric], scale, device)
@@ -337,8 +347,8 @@ def _value(
 
 
 def _scores(
-    hr: UInt8 | None,
-    sr: UInt8,
+    hr: Picture | None,
+    sr: Picture,
     protocols: Sequence[str | Protocol],
     metrics: object,
     scale: float,
@@ -363,8 +373,19 @@ def _scores(
 
         asked = metrics_of(keys, on, own)
     _check_per_image([one for one in asked if not isinstance(one, str)])
+    original, scored = None if hr is None else _pixels(hr), _pixels(sr)
     with _arrays():
-        return scorer.Reference(hr, checked_scale(scale), on).score(sr, under, asked)
+        return scorer.Reference(original, checked_scale(scale), on).score(scored, under, asked)
+
+
+def _pixels(picture: Picture) -> UInt8:
+    """An array as it is, a file as a benchmark reads it. Raises UsageError or ImageError."""
+    if not isinstance(picture, str | Path):
+        return picture
+    from sreval.content import user_path
+    from sreval.images.io import read_image
+
+    return read_image(user_path(picture)).pixels
 
 
 def _check_per_image(metrics: Sequence[Metric]) -> None:

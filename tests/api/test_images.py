@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 import pytest
 import skimage.data
 import torch
@@ -21,6 +22,7 @@ import torch
 import sreval
 from sreval import api
 from sreval.benchmarking.plan import BenchmarkPlan
+from sreval.errors import SrevalError
 from sreval.images.io import read_image
 from sreval.images.resize import upscale
 from sreval.metrics.protocol import PROTOCOLS
@@ -98,6 +100,17 @@ def test_a_score_is_each_single_value(hr: UInt8, sr: UInt8) -> None:
     single: Any = {"psnr": sreval.psnr, "ssim": sreval.ssim}
     for row in frame.itertuples():
         assert single[row.metric](hr, sr, row.protocol) == pytest.approx(row.value, abs=1e-12)
+
+
+def test_files_are_scored_as_the_pixels_they_hold(hr: UInt8, sr: UInt8, tmp_path: Path) -> None:
+    paths = tmp_path / "hr é.png", tmp_path / "sr.png"
+    for image, path in zip((hr, sr), paths, strict=True):
+        PIL.Image.fromarray(image).save(path)
+    assert sreval.psnr(paths[0], str(paths[1])) == sreval.psnr(hr, sr)
+    assert sreval.score(*paths, device="cpu").equals(sreval.score(hr, sr, device="cpu"))
+    assert sreval.score(hr, paths[1], metrics="psnr").equals(sreval.score(hr, sr, metrics="psnr"))
+    with pytest.raises(SrevalError, match=r"no\.png"):
+        sreval.score(paths[0], tmp_path / "no.png")
 
 
 def test_without_a_protocol_the_value_is_the_benchmarks(hr: UInt8, sr: UInt8) -> None:
