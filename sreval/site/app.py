@@ -37,8 +37,8 @@ from sreval.site.current import Site, Stimuli, StudyView, design_as_read, own, s
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.identity import Cookies, refuse_foreign
 from sreval.site.logs import LOG, where
-from sreval.site.operator_actions import operator
 from sreval.site.metrics import METRICS, Metrics
+from sreval.site.operator_actions import operator
 from sreval.site.probes import PROBES, probes
 from sreval.site.rater import page_of_error, rater
 from sreval.store.database import open_store

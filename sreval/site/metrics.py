@@ -50,11 +50,18 @@ class Metrics:
 
     def __init__(self, app: Flask, here: Site) -> None:
         try:
-            from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+            from prometheus_client import (
+                CollectorRegistry,
+                Counter,
+                Gauge,
+                Histogram,
+                disable_created_metrics,
+            )
         except ImportError:
             raise UsageError(
                 "SREVAL_METRICS needs the package prometheus_client.", install("prometheus")
             ) from None
+        disable_created_metrics()  # several processes don't tell when a count began
         self._here = here
         self._own = own = CollectorRegistry()
         self._requests = Counter(

@@ -12,7 +12,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from benchmarks.durability import compare
@@ -55,7 +53,9 @@ CREATEDB = """\
 #!/bin/sh -e
 [ "$*" = "--owner=sreval votes" ] && exec touch {made}
 """
-NEWER = "from pathlib import Path\nfrom sreval.store import schema\nschema.MIGRATIONS = Path({!r})\n"
+NEWER = (
+    "from pathlib import Path\nfrom sreval.store import schema\nschema.MIGRATIONS = Path({!r})\n"
+)
 
 
 class Host:
