@@ -26,7 +26,11 @@ from benchmarks.site import links, noise_study
 from benchmarks.timing import ROOT
 from benchmarks.walks import WalkError, shell
 from sreval.store import schema
-from sreval.store.database import Store
+from sreval.store.database import Store, open_store
+from sreval.store.operators import LoginError, Operators
+from sreval.store.studies import Studies
+from sreval.study.design import load_design
+from sreval.study.manifest import load_manifest
 from sreval.study.respondent import Response
 from tests.load.visitor import Visit, Visitor
 
@@ -206,3 +210,68 @@ def test_update_in_mid_study_loses_no_vote(
     assert (host.home / "backups" / "before-update.backup.zip").stat().st_mode & 0o77 == 0
     with pytest.raises(WalkError, match="exit code 5"):
         host.type("sudo systemctl stop another")
+
+
+@pytest.mark.evidence
+@pytest.mark.slow
+def test_every_command_of_the_page_does_what_it_says(
+    make_host: Callable[..., Host], new_database: Callable[..., str]
+) -> None:
+    host = make_host(2)
+    page = blocks()
+    database = str(host.study / "votes.sqlite")
+    Studies(store := open_store(database, create=True)).register(
+        load_design(host.study), load_manifest(host.study)
+    )
+    Operators(store).add("ada", "owner", "a password of hers")
+    store.dispose()
+    host.type("sudo systemctl start sreval")
+    visits = Raters(host, database, 2).all_votes()
+    votes = sum(visit.of for visit in visits)
+    update, back = page.pop("Update in mid-study")
+    host.type(update)
+    host.type(back)
+    assert stored(database) == votes
+    host.type('sreval study backup "$SREVAL_STUDY" --out backups/nightly.backup.zip')
+
+    (restore,) = page.pop("Restore from a backup")
+    said = host.type(restore)
+    assert "overwrite" in said
+    assert stored(database) == votes
+
+    away, here = page.pop("Move to another host")
+    host.type(away)
+    for left in [*host.home.iterdir()]:
+        if left.name != "move.tar":
+            shutil.rmtree(left)
+    host.type(here)
+    assert stored(database) == votes
+
+    (rotate, password) = page.pop("Rotate secrets")
+    secret = (host.study / "site.secret").read_text()
+    host.type(password)
+    with open_store(database) as store, pytest.raises(LoginError):
+        Operators(store).log_in("ada", "a password of hers")
+
+    (to_postgresql,) = page.pop("From SQLite to PostgreSQL")
+    url = new_database("postgresql", tables=False)
+    host.replaced["postgresql://sreval:PASSWORD@127.0.0.1/votes"] = url
+    host.type(to_postgresql)
+    found = compare(url, visits)
+    assert found["acknowledged"] == found["stored"] == votes
+    assert (found["lost"], found["changed"], found["doubled"], found["gaps"]) == (0, 0, 0, 0)
+
+    host.type(rotate)
+    assert (host.study / "site.secret").read_text() != secret
+    old = host.home / "backups" / "old.backup.zip"
+    old.write_bytes(b"")
+    os.utime(old, (0, 0))
+    host.type(page.pop("The disk is full")[0])
+    assert not old.exists()
+    assert "SIMULATED" in host.type(page.pop("Somebody says that it doesn't work")[0]).upper()
+    assert [name for name, of in page.items() if of] == [""]
+
+
+def stored(database: str) -> int:
+    with open_store(database) as store:
+        return Studies(store).votes_and_newest()[0]
