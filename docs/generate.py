@@ -1,4 +1,5 @@
-"""Write docs/reference/{api,command-line,configuration}.md from the code they describe.
+"""Write docs/reference/{api,command-line,configuration}.md from the code they describe, and the
+figures of docs/scale.md from the results.
 
 `python -m docs.generate`, or `make reference`. The API's pages come from what `import sreval`
 offers and its docstrings, the commands' from click, the files' keys from the models that read
@@ -20,6 +21,7 @@ import click
 from pydantic import BaseModel
 
 import sreval
+from docs import figures
 from sreval.benchmarking.plan import BenchmarkPlan
 from sreval.cli import cli
 from sreval.images.datasets import UserSet
@@ -348,6 +350,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "api.md": api,
     "command-line.md": command_line,
     "configuration.md": configuration,
+    "../scale.md": figures.page,
 }
 
 

@@ -482,11 +482,12 @@ class Study:
 
         from sreval.site.app import create_app, personal_link
         from sreval.site.logs import log_to_stderr
+        from sreval.site.metrics import metrics_at
         from sreval.site.server import Server
 
         config = self._site(base_url, trusted_proxies)
         app = create_app(config)
-        with Server(host, port) as server:
+        with Server(host, port) as server, metrics_at(config, app):
             address = config.base_url or server.address
             log_to_stderr()
 
@@ -864,17 +865,24 @@ class Study:
 
         return restore(user_path(file), self.url, self.name, overwrite=overwrite)
 
-    def upgrade(self) -> tuple[str, bool]:
+    def upgrade(self, *, dry: bool = False) -> tuple[str, list[str]]:
         """Bring the database's tables to those of this version; `backup` it before.
 
-        Returns the database's name, and whether there was anything to do.
+        An empty database gets its tables, and SQLite its file. Of several that begin at once, one
+        does it and the others wait. With ``dry`` nothing is changed.
+
+        Returns the database's name, and the migrations that ran or, with ``dry``, would run.
+        Raises SchemaError for a database of a newer version.
         """
-        from sreval.store.database import Store
+        from sreval.store.database import Store, make_file
+        from sreval.store.schema import migrations
 
         with Store(self.url) as store:
-            before = store.check_schema()
-            store.upgrade()
-        return store.name, before != "current"
+            if store.file is not None and not store.file.exists():
+                if dry:
+                    return store.name, migrations()
+                make_file(store.file)
+            return store.name, store.upgrade(dry=dry)
 
     # A notebook's view
 

@@ -16,7 +16,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli.shared import PATH, json_option, on_study, print_json, warn
-from sreval.errors import UsageError, counted, cut
+from sreval.errors import Exit, UsageError, counted, cut, listed
 from sreval.report.text import columns
 
 if TYPE_CHECKING:
@@ -410,7 +410,16 @@ def restore(study: Study, file: Path, overwrite: bool) -> None:
 
 @click.command(epilog="Example: sreval study upgrade ledig2017")
 @on_study
-def upgrade(study: Study) -> None:
-    """Bring the database's tables to those of this version. Back it up before: study backup."""
-    name, changed = study.upgrade()
-    click.echo(f"{name}: {'upgraded' if changed else 'nothing to do'}.")
+@click.option("--check", is_flag=True, help="Change nothing: say what would be done.")
+def upgrade(study: Study, check: bool) -> None:
+    """Bring the database's tables to those of this version. Back it up before: study backup.
+
+    An empty database gets its tables. The command may be run again, and by several machines at
+    once: one does it, the others wait. With --check the exit code is 1 where there is anything to
+    do.
+    """
+    name, steps = study.upgrade(dry=check)
+    done = "to be upgraded" if check else "upgraded"
+    click.echo(f"{name}: {f'{done}, by {listed(steps)}' if steps else 'nothing to do'}.")
+    if check and steps:
+        raise SystemExit(Exit.FAILED)

@@ -6,10 +6,9 @@ import datetime as dt
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Blueprint, Response, make_response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sreval.site.checks import check_storable
 from sreval.site.current import as_told, open_state, rater_session, refuse_unless_open, site
 from sreval.site.errors import PageError, StimulusError, respond, told
 from sreval.site.identity import HERE
@@ -189,10 +188,3 @@ def image(study: str, place: str, address: str) -> Response:
     response = make_response(data)
     response.mimetype = "image/png"
     return response
-
-
-@api.get("/health")
-def health() -> Response:
-    """Whether the site answers and a vote could be stored."""
-    check_storable(site().store, site().design.name)
-    return jsonify({"status": "ok"})

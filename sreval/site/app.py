@@ -37,7 +37,9 @@ from sreval.site.current import Site, Stimuli, StudyView, design_as_read, own, s
 from sreval.site.errors import PageError, answer_errors
 from sreval.site.identity import Cookies, refuse_foreign
 from sreval.site.logs import LOG, where
+from sreval.site.metrics import METRICS, Metrics
 from sreval.site.operator_actions import operator
+from sreval.site.probes import PROBES, probes
 from sreval.site.rater import page_of_error, rater
 from sreval.store.database import open_store
 from sreval.store.invitations import Links
@@ -111,12 +113,15 @@ def create_app(config: SiteConfig) -> Flask:
     app = application()
     _log_requests(app)
     _guard(app, config, design)
-    store = open_store(config.database, create=True)
+    store = open_store(config.database, create=config.create_tables)
     Studies(store).register(design, manifest)
     found = all_catalogues()
     languages = offered(design, found)
     raters_pages(app, Site(config, store, design, manifest, stimuli, languages), found)
     app.register_blueprint(operator)
+    app.register_blueprint(probes(store, design.name))
+    if config.metrics:
+        app.extensions[METRICS] = Metrics(app, app.extensions["sreval"])
     return app
 
 
@@ -362,8 +367,10 @@ def _log_requests(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.get("request_id", "-")
+        if request.blueprint == PROBES and response.status_code == 200:
+            return response  # supervisors ask every few seconds
         milliseconds = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1e3, 1)
         fields = {**where(), "status": response.status_code, "ms": milliseconds}
         LOG.info("request", extra={"fields": fields})
-        response.headers["X-Request-ID"] = g.get("request_id", "-")
         return response

@@ -20,6 +20,7 @@ from sreval.site.errors import StimulusError
 from sreval.store.database import Store, database_file
 from sreval.store.errors import StateError
 from sreval.store.models import Study
+from sreval.store.schema import revision_of
 from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign, load_design
 from sreval.study.manifest import Manifest, load_manifest
@@ -71,11 +72,11 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
     yield _disk(config)
 
 
-def check_storable(store: Store, study: str) -> None:
-    """Raise StoreError unless a vote could be stored now. Nothing is left of the attempt.
+def check_storable(store: Store, study: str, revision: str) -> None:
+    """Raise StoreError unless a vote could be stored now, in tables of this revision.
 
-    It takes well under a millisecond: whoever likes may ask, and nothing waits for the disk. That
-    PostgreSQL's disk is full isn't seen by it.
+    Nothing is left of the attempt, and nothing waits for the disk. That PostgreSQL's disk is full
+    isn't seen by it.
     """
     if store.file is not None:
         try:
@@ -94,7 +95,10 @@ def check_storable(store: Store, study: str) -> None:
         else:  # a read-only server refuses the lock, and nobody waits for it
             locked = select(Study.id).where(own).with_for_update(key_share=True, skip_locked=True)
             tx.execute(locked)
+        found = revision_of(tx.connection())
         tx.rollback()
+    if found != revision:
+        raise store.schema_error("newer" if found and found > revision else "older")
 
 
 def _stimuli(config: SiteConfig, manifest: Manifest, progress: Callable[[int, int], None]) -> Check:

@@ -38,6 +38,11 @@ def body_limit(questions: Iterable[Question]) -> int:
     return _PLAIN_BODY + longest(questions) * _ENCODED
 
 
+_FROM_ENVIRONMENT = (
+    *("secret", "secret_file", "base_url"),
+    *("trusted_proxies", "create_tables", "metrics"),
+)
+_MOST_PORTS = 65535
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 
@@ -64,6 +69,17 @@ def origin(url: str) -> str:
     return f"{scheme}://{host}" + (f":{port}" if port not in (None, _PORTS[scheme]) else "")
 
 
+def listening_address(text: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, [IPV6]:PORT or PORT, which is one of this machine alone.
+
+    Raises ValueError for anything else.
+    """
+    host, _, port = text.strip().rpartition(":")
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= _MOST_PORTS):
+        raise ValueError(f"not of the form 127.0.0.1:9100, with a port from 1 to {_MOST_PORTS}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 class Rates(Config):
     """How many requests a minute are answered, in each process.
 
@@ -84,8 +100,10 @@ class SiteConfig(Config):
 
     `base_url` is the address raters know, as `origin` has it; https:// there turns on what only
     makes sense behind TLS. `trusted_proxies` is how many proxies are in front and set
-    X-Forwarded-*; 0 ignores such headers. `rates` None turns rate limits off, for simulated raters
-    and tests.
+    X-Forwarded-*; 0 ignores such headers. `create_tables` says whether an empty database gets its
+    tables when the site starts; older tables never change by that. `metrics` is a private address
+    for Prometheus, HOST:PORT or a port of this machine alone; empty, there is none. `rates` None
+    turns rate limits off, for simulated raters and tests.
     """
 
     study: UserPath
@@ -94,6 +112,8 @@ class SiteConfig(Config):
     secret_file: UserPath | None = None
     base_url: str = ""
     trusted_proxies: NonNegativeInt = 0
+    create_tables: bool = True
+    metrics: str = ""
     rates: Rates | None = Rates()
 
     @field_validator("base_url")
@@ -101,14 +121,22 @@ class SiteConfig(Config):
     def _is_origin(cls, url: str) -> str:
         return origin(url) if url else ""
 
+    @field_validator("metrics")
+    @classmethod
+    def _is_address(cls, text: str) -> str:
+        if text:
+            listening_address(text)
+        return text
+
     @classmethod
     def given(cls, **fields: object) -> Self:
         """A checked configuration; what `fields` lack is taken from the environment, if it is
-        there: SREVAL_SECRET, SREVAL_SECRET_FILE, SREVAL_BASE_URL, SREVAL_TRUSTED_PROXIES.
+        there: SREVAL_SECRET, SREVAL_SECRET_FILE, SREVAL_BASE_URL, SREVAL_TRUSTED_PROXIES,
+        SREVAL_CREATE_TABLES, SREVAL_METRICS.
 
         Raises UsageError naming the field, the bad value and the remedy.
         """
-        for field in ("secret", "secret_file", "base_url", "trusted_proxies"):
+        for field in _FROM_ENVIRONMENT:
             value = os.environ.get(f"SREVAL_{field.upper()}")
             if value and field not in fields:
                 fields[field] = value

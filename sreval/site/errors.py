@@ -219,7 +219,7 @@ def _way_back() -> str:
 def respond(kind: str, page: str | Answer | None = None, **more: Any) -> Response:
     """The answer: JSON for scripts, a page for people, which says it itself where not given."""
     message = MESSAGES[kind]
-    if request.blueprint == "api":
+    if request.blueprint in ("api", "probes"):
         response = told(error=f"{message.title}. {message.text}", kind=kind, **more)
     elif page is not None:
         response = make_response(page)

@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session as Transaction
 from sreval import content
 from sreval.errors import StoreError, UsageError, install, option
 from sreval.store.errors import BusyError, SchemaError
-from sreval.store.schema import SchemaState, schema_state, to_head
+from sreval.store.schema import SchemaState, pending, schema_state, to_head
 
 BUSY_SECONDS = 10
 """How long a transaction waits for another one before it fails with BusyError."""
@@ -51,6 +51,7 @@ _ERASE_AGAIN = 1.0
 """Seconds from an attempt in vain to the next one, which a later write makes."""
 
 _POOL = 10
+_BEGIN = "Serve the study, invite raters or run: sreval study upgrade STUDY."
 _URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 _BROKEN = (
     sqlite3.SQLITE_READONLY,
@@ -226,15 +227,19 @@ class Store:
         with self._translated(), self.engine.connect() as connection:
             return schema_state(connection)
 
-    def upgrade(self) -> None:
+    def upgrade(self, *, dry: bool = False) -> list[str]:
         """Bring an empty or older database to this code's tables, at once or not at all.
 
-        Raises SchemaError for a newer one.
+        Of several that begin at once, one does it and the others wait. Returns the names of the
+        migrations that ran, with ``dry`` of those that would. Raises SchemaError for a newer one.
         """
         with self.schema_change() as connection:
             if schema_state(connection) == "newer":
                 raise self.schema_error("newer")
-            to_head(connection)
+            lacking = pending(connection)
+            if lacking and not dry:
+                to_head(connection)
+        return lacking
 
     def schema_error(self, state: SchemaState) -> SchemaError:
         """The error for tables that aren't this code's."""
@@ -245,7 +250,7 @@ class Store:
         if state == "empty":
             return SchemaError(
                 f"{self.name} is empty: it holds no study and no vote.",
-                "Serve the study or invite raters first. If it held votes, restore a backup.",
+                f"{_BEGIN} If it held votes, restore a backup.",
             )
         return SchemaError(
             f"{self.name} has older tables.",
@@ -283,8 +288,7 @@ def open_store(url: str, create: bool = False, *, older: bool = False) -> Store:
         elif store.file is not None and not store.file.exists():
             raise StoreError(
                 f"There is no database {store.file}.",
-                "Serve the study or invite raters first. If its votes are elsewhere, name them: "
-                f"{option('--database')}.",
+                f"{_BEGIN} If its votes are elsewhere, name them: {option('--database')}.",
             )
         state = store.check_schema()
         if state == "empty" and create:

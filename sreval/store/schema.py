@@ -34,9 +34,18 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+def migrations() -> list[str]:
+    """The names of all migrations, oldest first: 0006_raters."""
+    return sorted(path.stem for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+
+
+def _revision(name: str) -> str:
+    return name.partition("_")[0]
+
+
 def revisions() -> list[str]:
-    """Every revision, oldest first: what the files of the migrations begin with."""
-    return sorted(path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+    """Every revision, oldest first: what the names of the migrations begin with."""
+    return [_revision(name) for name in migrations()]
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -60,6 +69,12 @@ def schema_state(connection: Connection) -> SchemaState:
     if found == known[-1]:
         return "current"
     return "older" if found in known else "newer"
+
+
+def pending(connection: Connection) -> list[str]:
+    """The migrations that an empty or older database lacks, oldest first."""
+    found = revision_of(connection) or ""
+    return [name for name in migrations() if _revision(name) > found]
 
 
 def to_head(connection: Connection) -> None:

@@ -183,7 +183,7 @@ def test_from_rehearsal_to_report(sreval: Sreval, here: Path, small: api.Study) 
     third = api.Study("small", "third.sqlite")
     third.restore(copy)
     assert third.status() == status
-    assert third.upgrade()[1] is False
+    assert third.upgrade()[1] == []
 
     gone = cast["rater"].iloc[0]
     third.delete_rater(gone)

@@ -141,12 +141,14 @@ def problem(words: list[str]) -> str:
     """
     found: click.Command = cli
     rest = [word for word in words if word not in ("...", "…")]
-    context = click.Context(cli, info_name="sreval")
+    # click keeps a command's option for help as the first context names it
+    context = click.Context(cli, info_name="sreval", **cli.context_settings)
     try:
         while isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
             _, chosen, rest = found.resolve_command(context, rest)
             assert chosen is not None
-            found, context = chosen, click.Context(chosen, info_name=chosen.name)
+            context = click.Context(chosen, info_name=chosen.name, parent=context)
+            found = chosen
         if rest and rest[-1].startswith("-"):
             rest = [*rest, "VALUE"]  # prose names an option without its value
         given, _, _ = found.make_parser(context).parse_args(list(rest))

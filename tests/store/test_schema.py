@@ -132,6 +132,23 @@ def test_newer_tables_are_refused_by_opening_and_by_upgrade(store: Store) -> Non
         store.upgrade()
 
 
+def test_of_upgrades_at_once_one_does_the_work(
+    study: Study, later_version: Callable[[], None], race: Callable[..., list[object]]
+) -> None:
+    session = study.rating()
+    study.vote(session, 1)
+    later_version()
+    url = study.store.url.render_as_string(hide_password=False)
+
+    def upgrade(_: int) -> list[str]:
+        with Store(url) as store:
+            return store.upgrade()
+
+    assert sorted(race(upgrade, 4), key=repr) == [["9998_later"], [], [], []]
+    assert study.store.upgrade(dry=True) == []
+    study.vote(session, 2)
+
+
 @pytest.mark.parametrize("time", range(5))
 def test_servers_that_start_at_once_make_the_tables_once(
     database_kind: str, new_database: NewDatabase, race: Callable[..., list[object]], time: int
