@@ -115,20 +115,26 @@ class Hashes:
         write_atomic(file, json.dumps(said, ensure_ascii=True) + "\n")
 
 
-_known: list[Hashes] = []
+_known: list[tuple[Path, Hashes]] = []
 
 
 @contextmanager
 def known_from(file: Path) -> Iterator[Hashes]:
-    """Within, ``sha256_of`` knows what ``file`` says of files that haven't changed."""
+    """Within, ``sha256_of`` knows what ``file`` says of files that haven't changed.
+
+    Within another block of the same file it is the same.
+    """
+    if _known and _known[-1][0] == file:
+        yield _known[-1][1]
+        return
     hashes = Hashes(file)
-    _known.append(hashes)
+    _known.append((file, hashes))
     try:
         yield hashes
     finally:
-        _known.remove(hashes)
+        _known.remove((file, hashes))
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, read only where nothing tells that it is as it was. Raises OSError."""
-    return _known[-1].sha256(path) if _known else sha256_file(path)
+    return _known[-1][1].sha256(path) if _known else sha256_file(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -82,6 +83,8 @@ def dask_executor(address: str) -> Iterator[Executor]:
             "Give what `dask scheduler` prints, such as tcp://10.0.0.1:8786, or the file that it "
             "writes with --scheduler-file.",
         )
+    # what it logs of a lost connection is told in one sentence
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     settings = {"distributed.comm.timeouts.tcp": "20s", "distributed.comm.retry.count": 0}
     with dask.config.set(settings):
         try:

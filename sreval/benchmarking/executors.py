@@ -128,29 +128,20 @@ class Here(Workers):
 # Processes of this machine
 
 
-class _Started:
-    """The worker processes that were started, and how."""
+_METHODS = multiprocessing.get_all_start_methods()
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in _METHODS else "spawn")
 
-    def __init__(self) -> None:
-        methods = multiprocessing.get_all_start_methods()
-        self.context: Any = multiprocessing.get_context(
-            "forkserver" if "forkserver" in methods else "spawn"
-        )
-        self.processes: list[Any] = []
-        started = self.processes
 
-        class Process(self.context.Process):  # type: ignore[misc, name-defined]
-            def start(self) -> None:
-                # a worker must not run the program that called for it a second time
-                program = sys.modules["__main__"]
-                sys.modules["__main__"] = types.ModuleType("__main__")
-                try:
-                    super().start()
-                finally:
-                    sys.modules["__main__"] = program
-                started.append(self)
+class _Process(_CONTEXT.Process):  # type: ignore[misc]
+    """A worker process; it doesn't run the program that called for it a second time."""
 
-        self.own = type("_Own", (type(self.context),), {"Process": Process})()
+    def start(self) -> None:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = program
 
 
 _PRELOAD = ["sreval.benchmarking.preload"]
@@ -159,19 +150,30 @@ _ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THRE
 
 def warm_up() -> None:
     """Let what worker processes have in common be loaded, while this process does other things."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if "forkserver" not in _METHODS:
         return
     from multiprocessing import forkserver
 
-    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
-    before = {name: os.environ.get(name) for name in _ALONE}
-    os.environ.update({name: value for name, value in _ALONE.items() if before[name] is None})
+    _CONTEXT.set_forkserver_preload(_PRELOAD)
+    # it looks for modules where this process does
+    wanted = {**_ALONE, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         forkserver.ensure_running()
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def warm_up_for(resolved: Resolved, folder: ResultsFolder) -> None:
+    """``warm_up`` where a run will hardly do without processes."""
+    many = resolved.images >= LEAST and not folder.is_one
+    if many and resolved.workers > 1 and resolved.device == "cpu":
+        warm_up()
 
 
 def _begin(run: bytes, folder: Path, environ: Mapping[str, str]) -> None:
@@ -212,13 +214,29 @@ class Processes(Workers):
         self._start()
 
     def _start(self) -> None:
-        self._started = _Started()
+        self._started: list[_Process] = []
+        context = type(_CONTEXT)()
+        context.Process = self._new
         self._pool = ProcessPoolExecutor(
             self._processes,
-            self._started.own,
+            context,
             _begin,
             (self._run, self._folder.path.resolve(), dict(os.environ)),
         )
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenExecutor:
+            raise DataError(
+                "The processes that are to compute images end as they begin.",
+                f"Compute in one process: {option('--workers 1', 'workers=1')}.",
+            ) from None
+        except BaseException:
+            self.stop()
+            raise
+
+    def _new(self, *given: Any, **named: Any) -> _Process:
+        self._started.append(_Process(*given, **named))
+        return self._started[-1]
 
     def submit(self, task: Task) -> Future[Any]:
         """See ``Workers``."""
@@ -249,10 +267,10 @@ class Processes(Workers):
 
     def stop(self) -> None:
         """End the processes at once, and remove what they left half written."""
-        for process in self._started.processes:
+        for process in self._started:
             process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for process in self._started.processes:
+        for process in self._started:
             process.join()
             for left in self._folder.path.rglob(f".*.{process.pid}-*.part"):
                 left.unlink(missing_ok=True)
