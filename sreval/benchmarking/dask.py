@@ -18,7 +18,7 @@ CONNECT = 10.0
 WORKER = 60.0
 """Seconds in which a worker must be there, at the beginning and after the last one was lost."""
 
-_PAUSE = 5.0
+PAUSE = 5.0
 """Seconds between two questions to a scheduler from which no result comes."""
 
 
@@ -33,10 +33,13 @@ class DaskLink:
         """How many tasks its workers compute at once."""
         return int(sum(self._client.nthreads().values()) or 1)
 
-    def check(self) -> None:
-        """Raises DataError where the scheduler doesn't answer, or has no worker any more."""
+    def check(self, at_once: bool = False) -> None:
+        """Raises DataError where the scheduler doesn't answer, or has no worker any more.
+
+        It is asked now and then, or ``at_once``.
+        """
         now = time.monotonic()
-        if now - self._asked < _PAUSE:
+        if now - self._asked < PAUSE and not at_once:
             return
         self._asked = now
         try:
@@ -84,7 +87,9 @@ def dask_executor(address: str) -> Iterator[Executor]:
             "writes with --scheduler-file.",
         )
     # what it logs of a lost connection is told in one sentence
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {"distributed.comm.timeouts.tcp": "20s", "distributed.comm.retry.count": 0}
     with dask.config.set(settings):
         try:

@@ -370,6 +370,8 @@ class Elsewhere(Workers):
         try:
             found: Returned | Lacking | SrevalError = future.result()
         except (BrokenExecutor, CancelledError, OSError) as error:
+            if self._link:
+                self._link.check(at_once=True)
             raise _ended(error) from None
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "sreval":
@@ -412,8 +414,8 @@ class Link(Protocol):
     def threads(self) -> int:
         """How many tasks it computes at once."""
 
-    def check(self) -> None:
-        """Raises DataError where it can't be reached any more."""
+    def check(self, at_once: bool = False) -> None:
+        """Raises DataError where it can't be reached any more; asked now and then, or now."""
 
 
 def _ended(error: BaseException) -> DataError:
