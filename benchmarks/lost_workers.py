@@ -50,12 +50,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fault", choices=list(FAULTS), help="all, if absent")
+    parser.add_argument(
+        "--fault", dest="faults", action="append", choices=list(FAULTS), help="all, if absent"
+    )
     parser.add_argument("--times", type=int, default=20, help="how often each strikes")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
     origin, out = provenance(), options.out.resolve()
-    faults = {options.fault: FAULTS[options.fault]} if options.fault else FAULTS
+    faults = {name: FAULTS[name] for name in options.faults or FAULTS}
     if not importlib.util.find_spec("distributed"):
         faults = {name: fault for name, fault in faults.items() if "Dask" not in name}
     executors.LEAST = 1
@@ -67,7 +69,11 @@ def main() -> int:
             row = struck(Path(place), fault, options.times, wanted)
             rows.append({"fault": name, **row})
             progress(f"{name}: {row}")
-    content = {**origin, "rows": rows, "left_out": [name for name in FAULTS if name not in faults]}
+    content = {
+        **origin,
+        "rows": rows,
+        "left_out": [name for name in options.faults or FAULTS if name not in faults],
+    }
     write_results(out, "lost_workers", content, "Workers lost in a benchmark", lines(content))
     print(out / "lost_workers.md")
     return 1 if any(row["different"] or row["computed_again"] for row in rows) else 0

@@ -25,8 +25,8 @@ FORMAT = 1
 GRANULARITY = 2_000_000_000
 """Nanoseconds: the coarsest clock of a file system in use, that of FAT."""
 
-State = tuple[int, ...]
-"""Device, inode, size, and the times of the last write and the last change in nanoseconds."""
+State = tuple[int, int, int, int]
+"""Size, the times of the last write and the last change in nanoseconds, inode."""
 
 
 def state_of(path: Path) -> State | None:
@@ -41,7 +41,13 @@ def state_of(path: Path) -> State | None:
     # Windows has the time of creation in its place
     if os.name == "nt":
         return None
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def settled_state(path: Path) -> State | None:
+    """The state of a file that is to be read now; None where a later write might leave the same."""
+    now, state = time.time_ns(), state_of(path)
+    return state if state and max(state[1:3]) + GRANULARITY < now else None
 
 
 class Hashes:
@@ -59,33 +65,28 @@ class Hashes:
             said = from_json(read_bytes(file, TEXT_BYTES)) if file else {}
             if (said["format"], said["machine"]) == (FORMAT, platform.node()):
                 self._files = {
-                    path: (tuple(map(int, state)), str(sha256))
-                    for path, (state, sha256) in said["files"].items()
+                    path: ((int(size), int(written), int(changed), int(inode)), str(sha256))
+                    for path, ((size, written, changed, inode), sha256) in said["files"].items()
                 }
                 self._pairs = {place: list(pair) for place, pair in said["pairs"].items()}
 
     def sha256(self, path: Path) -> str:
         """That of a file, read where it may have changed. Raises OSError where it can't be read."""
         name = str(path.absolute())
-        state = state_of(path)
         with self._lock:
             known = self._files.get(name)
-        if known and known[0] == state:
+        if known and known[0] == state_of(path):
             return known[1]
-        begun = time.time_ns()
+        state = settled_state(path)
         sha256 = sha256_file(path)
-        self.note(path, state, begun, sha256)
+        self.note(path, state, sha256)
         return sha256
 
-    def note(self, path: Path, state: State | None, begun: int, sha256: str) -> None:
-        """Keep the hash of what was read from ``begun`` (ns since 1970) on, ``state`` before that.
-
-        It is kept only where a later write can't have left the file in the same state.
-        """
+    def note(self, path: Path, state: State | None, sha256: str) -> None:
+        """Keep the hash of what was read, if it had this ``settled_state`` before and still has."""
         name = str(path.absolute())
-        safe = state and max(state[3:]) + GRANULARITY < begun and state_of(path) == state
         with self._lock:
-            if state and safe:
+            if state and state_of(path) == state:
                 self._files[name] = (state, sha256)
             else:
                 self._files.pop(name, None)

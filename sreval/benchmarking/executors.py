@@ -268,10 +268,12 @@ class Processes(Workers):
     def stop(self) -> None:
         """End the processes at once, and remove what they left half written."""
         for process in self._started:
-            process.kill()
+            if process.pid:  # it may not have begun yet
+                process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
         for process in self._started:
-            process.join()
+            if process.pid:
+                process.join()
             for left in self._folder.path.rglob(f".*.{process.pid}-*.part"):
                 left.unlink(missing_ok=True)
 

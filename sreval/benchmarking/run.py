@@ -315,7 +315,6 @@ class Course:
         suspects: deque[tuple[_Job, Task]] = deque()
         tries: Counter[int] = Counter()
         while lacking or suspects or waiting:
-            lost = False
             try:
                 # which image ended its worker shows when each is computed alone
                 while len(waiting) < (1 if suspects or tries else workers.ahead):
@@ -328,26 +327,8 @@ class Course:
                     else:
                         self._through(job, progress)
                     queue.popleft()
+                self._take_ended(waiting, tries, workers, progress)
             except LostError:
-                lost = True
-            ended = wait(waiting, _LOOK, FIRST_COMPLETED).done if waiting and not lost else set()
-            if waiting and not ended and not lost:
-                workers.check()
-            for future in ended:
-                job, task = waiting[future]
-                try:
-                    found = workers.result(future)
-                except LostError:
-                    lost = True
-                    continue
-                del waiting[future]
-                if isinstance(found, Future):
-                    waiting[found] = job, task
-                    continue
-                tries.pop(job.number, None)
-                self._take(job, task, found)
-                self._through(job, progress)
-            if lost:
                 for job, task in sorted(waiting.values(), key=lambda one: one[0].number):
                     tries[job.number] += 1
                     if tries[job.number] < TRIES:
@@ -358,6 +339,34 @@ class Course:
                         self._through(job, progress)
                 waiting.clear()
                 workers.again()
+
+    def _take_ended(
+        self,
+        waiting: dict[Future[Any], tuple[_Job, Task]],
+        tries: Counter[int],
+        workers: Workers,
+        progress: Progress,
+    ) -> None:
+        """Wait for tasks to end, and keep what came of them. Raises LostError, these kept first."""
+        ended = wait(waiting, _LOOK, FIRST_COMPLETED).done if waiting else set()
+        if waiting and not ended:
+            workers.check()
+        lost: LostError | None = None
+        for future in ended:
+            try:
+                found = workers.result(future)
+            except LostError as error:
+                lost = error
+                continue
+            job, task = waiting.pop(future)
+            if isinstance(found, Future):
+                waiting[found] = job, task
+                continue
+            tries.pop(job.number, None)
+            self._take(job, task, found)
+            self._through(job, progress)
+        if lost:
+            raise lost
 
     def _is_known(self, job: _Job, task: Task) -> bool:
         """Whether it is certain which methods are asked for an image."""
@@ -518,7 +527,7 @@ class Course:
                 self._fail(job, asked.method, error)
             return
         for read in result.read:
-            self._hashes.note(read.path, read.state, read.begun, read.sha256)
+            self._hashes.note(read.path, read.state, read.sha256)
         self._hashes.keep_pair(
             self._pair_name(dataset, item),
             [

@@ -7,7 +7,6 @@ process, in another one, or on another machine; what a run knows of itself is th
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, write_atomic
-from sreval.hashes import State, state_of
+from sreval.hashes import State, settled_state
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
@@ -95,11 +94,10 @@ class Made:
 
 @dataclass(frozen=True)
 class Read:
-    """A file that was read: its state before, when that was in ns, and the hash of its bytes."""
+    """A file that was read: its ``settled_state`` before, and the hash of its bytes."""
 
     path: Path
     state: State | None
-    begun: int
     sha256: str
 
 
@@ -137,7 +135,7 @@ def compute(task: Task, resolved: Resolved, folder: ResultsFolder) -> Result:
     dataset = resolved.datasets[task.dataset]
     item = dataset.items[task.item]
     keep = folder.inputs(dataset.name, dataset.scale)
-    given = [(path, state_of(path), time.time_ns()) for path in (item.hr, item.lr) if path]
+    given = [(path, settled_state(path)) for path in (item.hr, item.lr) if path]
     try:
         pair = dataset.pair(item, keep, task.before)
         if task.taken_over not in (None, (pair.hr_sha256, pair.lr_sha256)):
@@ -149,7 +147,7 @@ def compute(task: Task, resolved: Resolved, folder: ResultsFolder) -> Result:
     return Result(
         Found(pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256, pair.cropped, pair.files),
         made=tuple(map(one.made, task.asked)),
-        read=tuple(Read(path, state, begun, of_file[path]) for path, state, begun in given),
+        read=tuple(Read(path, state, of_file[path]) for path, state in given),
     )
 
 

@@ -22,7 +22,7 @@ from sreval import api
 from sreval.benchmarking import executors
 from sreval.benchmarking.elsewhere import Lacking, computed
 from sreval.benchmarking.results import HASHES, RESULTS
-from sreval.errors import DataError, UsageError
+from sreval.errors import DataError, SrevalError, UsageError
 from sreval.images.io import write_png
 
 UInt8 = npt.NDArray[np.uint8]
@@ -98,7 +98,7 @@ HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def content(folder: Path) -> dict[str, bytes | str]:
-    """Every file but the times in it, how it was called, and the hashes of what has none of its own.
+    """Every file but its times, how it was called, and the hashes of what has none of its own.
 
     That is a function of the user's own that names no file: of each run it is another one.
     """
@@ -211,9 +211,7 @@ def test_a_worker_of_another_version_is_refused(
         go(photos, tmp_path / "a", executor=pool)
 
 
-def test_an_executor_that_ends_is_told_and_what_is_done_stays(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_an_executor_that_ends_is_told_and_what_is_done_stays(photos: Path, tmp_path: Path) -> None:
     class Ending(ThreadPoolExecutor):
         count = 0
 
@@ -294,3 +292,41 @@ def test_errors_cross_processes_with_their_remedy() -> None:
     error = pickle.loads(pickle.dumps(DataError("It is gone.", "Bring it back.")))
     assert (error.message, error.remedy) == ("It is gone.", "Bring it back.")
     assert computed.__module__ == "sreval.benchmarking.elsewhere"
+
+
+def test_dask_gives_the_same_folder(photos: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    go(photos, tmp_path / "a", workers=1)
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        go(photos, tmp_path / "b", executor=client.get_executor())
+        go(photos, tmp_path / "c", executor=cluster.scheduler_address)
+    for name in "bc":
+        assert content(tmp_path / name) == content(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("cluster", "cluster is neither an address nor a scheduler's file"),
+        ("tcp://127.0.0.1:1", "No Dask scheduler answers at tcp://127.0.0.1:1"),
+        ("nonsense://x", "No Dask scheduler answers at nonsense://x"),
+    ],
+)
+def test_an_address_at_which_nobody_answers_is_told(
+    photos: Path, tmp_path: Path, address: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("sreval.benchmarking.dask.CONNECT", 0.2)
+    with pytest.raises(SrevalError, match=re.escape(said)):
+        go(photos, tmp_path / "a", executor=address)
+
+
+def test_dask_that_isnt_installed_is_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"sreval\[dask\]"):
+        go(photos, tmp_path / "a", executor="tcp://127.0.0.1:1")
