@@ -29,6 +29,7 @@ from sreval.benchmarking.results import (
     Row,
     Store,
     Subject,
+    as_json,
     noted,
     place,
     set_pair,
@@ -36,6 +37,7 @@ from sreval.benchmarking.results import (
 )
 from sreval.benchmarking.task import Asked, Failed, Found, Made, Result, Task
 from sreval.errors import ImageError, listed
+from sreval.files import sha256_bytes
 from sreval.hashes import Hashes, known_from
 from sreval.images.datasets import Dataset, Item
 from sreval.images.degraded import versions
@@ -242,6 +244,12 @@ class Course:
         self.held = _asked(resolved)
         self.preparations: dict[str, dict[str, list[str]]] = {key: {} for key in self.held}
         self._made_alike = self._with_lr_images_made_alike()
+        self._pairings = {
+            dataset.name: sha256_bytes(
+                as_json([dataset.pairing, self._code, _recipe(dataset)]).encode()
+            )
+            for dataset in resolved.datasets
+        }
         self._jobs = [
             _Job(number, dataset, item)
             for number, (dataset, item) in enumerate(
@@ -472,7 +480,7 @@ class Course:
     def _pair_name(self, dataset: Dataset, item: Item) -> str:
         """An item, and all that beside its files decides its pair."""
         key = place(dataset.name, dataset.scale)
-        return f"{key}/{item.image} {dataset.pairing} {self._code}"
+        return f"{key}/{item.image} {self._pairings[dataset.name]}"
 
     def _kept(self, dataset: Dataset, item: Item, method: Upscaler) -> tuple[list[Row], str]:
         """The rows of an SR image that hold if its pair does, and the hash of its source."""

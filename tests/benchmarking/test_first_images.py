@@ -44,7 +44,8 @@ def test_any_number_of_workers_asks_for_the_same_images(seed: int) -> None:
             del refused[number]
         first.through(["m"], number)
 
-    abreast, waiting, number = random_.choice([1, 2, 3, 8]), [], 0
+    abreast, number = random_.choice([1, 2, 3, 8]), 0
+    waiting: list[int] = []
     while number < len(outcomes) or waiting:
         begins = number < len(outcomes) and len(waiting) < abreast and first.is_known("m", number)
         if begins and (not waiting or random_.random() < 0.7):

@@ -1,4 +1,4 @@
-"""A benchmark of which something ends midway gives what an undisturbed one gives: one trial each."""
+"""A benchmark of which something ends midway gives what an undisturbed one gives."""
 
 from __future__ import annotations
 
