@@ -104,7 +104,7 @@ def local_cluster(place: Path) -> Iterator[str]:
     """The file of a scheduler with two workers of one thread each."""
     file = place / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
-    own = {"cwd": place, "env": environment(ROOT), "stderr": subprocess.DEVNULL}
+    own: dict[str, Any] = {"cwd": place, "env": environment(ROOT), "stderr": subprocess.DEVNULL}
     started = [
         subprocess.Popen(
             [*dask, "scheduler", "--port", "0", "--scheduler-file", str(file), "--no-dashboard"],
@@ -211,7 +211,7 @@ def rows_of(out: Path) -> list[dict[str, str]]:
 def ratio(content: Mapping[str, Any], one: str, other: str, kind: str = "first") -> float:
     """The median over the rounds of one rival's wall time over another's."""
     wall = content["wall"][kind]
-    return statistics.median(a / b for a, b in zip(wall[one], wall[other], strict=True))
+    return float(statistics.median(a / b for a, b in zip(wall[one], wall[other], strict=True)))
 
 
 def goals(content: Mapping[str, Any]) -> list[dict[str, Any]]:

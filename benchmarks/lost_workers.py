@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -303,15 +304,16 @@ def cluster() -> Iterator[Cluster]:
         ) as worker:
             await worker.finished()
 
+    def serve(way: int) -> None:
+        asyncio.run(work(way))
+
     port = free_port()
     started = [forked(quiet(lambda: asyncio.run(schedule(port))))]
     try:
         until_open(port)
         client, first = Proxy(port), Proxy(port)
         started += [client.process, first.process]
-        workers = [
-            forked(quiet(lambda way=way: asyncio.run(work(way)))) for way in (first.port, port)
-        ]
+        workers = [forked(quiet(partial(serve, way))) for way in (first.port, port)]
         started += workers
         yield Cluster(started[0], workers, client, first)
     finally:

@@ -39,7 +39,8 @@ sys.addaudithook(_audit)
 def opened() -> Iterator[list[str]]:
     """The files that are opened within, by whomever in this process."""
     global _opened
-    _opened = found = []
+    found: list[str] = []
+    _opened = found
     try:
         yield found
     finally:

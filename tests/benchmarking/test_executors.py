@@ -233,7 +233,7 @@ def test_an_image_whose_worker_is_killed_is_computed_again(
     photos: Path, tmp_path: Path, processes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go(photos, tmp_path / "a", workers=1)
-    killed = []
+    killed: list[Any] = []
     through = executors.Processes.result
 
     def kill(self: executors.Processes, future: Future[Any]) -> Any:
