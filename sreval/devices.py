@@ -22,6 +22,12 @@ _inside = 0
 _restore: list[Callable[[], Any]] = []
 
 
+_LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Where a container's limit of memory stands, and what is used of it: cgroup 2 and cgroup 1."""
+
 # malloc.h of glibc
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
@@ -183,14 +189,21 @@ def peak_memory(device: str) -> Iterator[list[int]]:
 
 
 def free_memory(device: str) -> int | None:
-    """Bytes that a device, or this machine for ``cpu``, can still give; None where nobody says."""
-    import torch
+    """Bytes that a device, or this machine for ``cpu``, can still give; None where nobody says.
 
+    A container's limit counts, as a machine's memory does.
+    """
     if device.startswith("cuda"):
+        import torch
+
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
     with suppress(OSError, ValueError):
-        return _bytes("/proc/meminfo", "MemAvailable")
+        room = [_bytes("/proc/meminfo", "MemAvailable")]
+        for limit, used in _LIMITS:
+            with suppress(OSError, ValueError):  # "max" is no number
+                room.append(_number(limit) - _number(used))
+        return max(0, min(room))
     return None
 
 
@@ -204,6 +217,10 @@ def _give_back() -> None:
 def _resident(field: str) -> int:
     """Bytes of a field of /proc/self/status. Raises OSError or ValueError where there is none."""
     return _bytes("/proc/self/status", field)
+
+
+def _number(path: str) -> int:
+    return int(Path(path).read_text(encoding="ascii"))
 
 
 def _bytes(path: str, field: str) -> int:

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ import sreval
 from sreval.errors import UsageError, told
 from sreval.files import sha256_bytes
 
+_BEGUN = time.time()
 _INSTALLED = {"site-packages", "dist-packages"}
 _NOT_OWN = (Path(sysconfig.get_path("stdlib")).resolve(), Path(sreval.__file__).resolve().parent)
 
@@ -105,6 +107,21 @@ def apart() -> Iterator[None]:
     finally:
         _left.clear()
         _left.update(sys.modules)
+
+
+def is_edited() -> str:
+    """A file of the user's own that was loaded and has been written to since; "" if there is none.
+
+    As far as that can be told: a file that was written to after this process imported sreval.
+    """
+    here = Path.cwd()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        path = _own_path(file, here, False) if isinstance(file, str) else None
+        with suppress(OSError):
+            if path and path.stat().st_mtime > _BEGUN:
+                return str(path)
+    return ""
 
 
 def is_installed(name: str) -> bool:

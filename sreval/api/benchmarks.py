@@ -12,6 +12,8 @@ from sreval.api.given import as_list, kind_of, named_objects, result_folders, to
 from sreval.errors import UsageError, check_name, listed, option, unknown_name
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -448,6 +450,7 @@ def benchmark(
     precision: Literal["fp32", "bf16"] = "fp32",
     tile: int | None = None,
     workers: int | None = None,
+    executor: Executor | str | None = None,
     progress: bool = True,
     command: str = "",
 ) -> Results:
@@ -499,7 +502,13 @@ def benchmark(
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         precision: of networks: ``fp32`` or ``bf16``.
         tile: side of their tiles in LR pixels, 16 or more; None takes whole images.
-        workers: images worked on at once; None: one for each core.
+        workers: images worked on at once; None: one for each core, as far as the memory reaches
+            (300 MB each).
+        executor: what computes the images, of the interface ``concurrent.futures.Executor``: a pool
+            of yours, ``client.get_executor()`` of Dask, mpi4py's; or, as a text, the address of a
+            Dask scheduler (``tcp://HOST:PORT``) or its file. Files that its workers can't see are
+            sent with the tasks. None: processes of this machine; threads for a GPU, for few images,
+            and for functions that can't be sent to another process, such as a lambda.
         progress: whether to say on stderr what will be done, and how far it is.
         command: what the manifest is to name as what made the results; by default this call.
 
@@ -551,10 +560,10 @@ def benchmark(
     settings["methods"], settings["metrics"] = texts, keys
     del settings["out"]
     if out is not None:
-        return _run(settings, (own, own_metrics), user_path(out), progress, command)
+        return _run(settings, (own, own_metrics), user_path(out), progress, command, executor)
     folder = Path(tempfile.mkdtemp(prefix="sreval-"))
     try:
-        results = _run(settings, (own, own_metrics), folder, progress, command)
+        results = _run(settings, (own, own_metrics), folder, progress, command, executor)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -780,20 +789,33 @@ def _run(
     folder: Path,
     progress: bool,
     command: str,
+    executor: Executor | str | None,
 ) -> Results:
     """A benchmark into ``folder``; ``settings`` are a plan's, ``own`` as in ``Resolved.of``."""
+    from sreval.benchmarking.dask import dask_executor
+    from sreval.benchmarking.executors import warm_up_for
     from sreval.benchmarking.plan import BenchmarkPlan, Resolved
-    from sreval.benchmarking.results import Snapshot
+    from sreval.benchmarking.results import ResultsFolder, Snapshot
     from sreval.benchmarking.run import run
+    from sreval.hashes import known_from
     from sreval.own_code import apart
     from sreval.report.collect import joined, with_failures
 
     plan = BenchmarkPlan.checked(settings, "benchmark")
-    with apart():
+    if not isinstance(executor, str | None) and not callable(getattr(executor, "submit", None)):
+        raise UsageError(
+            f"An executor can't be {kind_of(executor)}.",
+            "Give one of concurrent.futures, client.get_executor() of Dask, or the address of a "
+            "Dask scheduler.",
+        )
+    given = dask_executor(executor) if isinstance(executor, str) else nullcontext(executor)
+    with apart(), known_from(ResultsFolder(folder).hashes), given as computing:
         resolved = Resolved.of(plan, *own)
+        if computing is None:
+            warm_up_for(resolved, ResultsFolder(folder))
         silent = nullcontext((lambda *_: None, lambda _: None))
         with _shown(resolved, folder) if progress else silent as (update, say):
-            outcome = run(resolved, folder, update, say, command)
+            outcome = run(resolved, folder, update, say, command, computing)
     frame = joined(outcome.frame.assign(folder=str(folder)))
     frame = with_failures(frame, [Snapshot.of(folder)])
     return Results(

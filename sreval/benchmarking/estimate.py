@@ -18,7 +18,7 @@ from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder, Store, Subject
-from sreval.benchmarking.run import Worker, in_parallel
+from sreval.benchmarking.run import Course
 from sreval.errors import SrevalError, byte_size, counted, duration
 from sreval.images.datasets import Dataset, Item, Pair
 from sreval.images.io import write_png
@@ -111,7 +111,8 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
         ]
         for method in resolved.methods
     }
-    pixels = {item: _pixels(item, resolved.plan.scale) for _, item in jobs}
+    lacking = {item for todo in to_do.values() for _, item in todo}
+    pixels = {item: _pixels(item, resolved.plan.scale) for item in lacking}
     seconds, shares = _tried_out(resolved, to_do, pixels)
     made = sum(map(len, to_do.values()))
     rescored = sum(
@@ -230,14 +231,14 @@ def _trial(
         out_folder = ResultsFolder(out)
         store = Store(out_folder)
         try:
-            worker = Worker(on_crops, store, Names(out_folder), out_folder)
+            course = Course(on_crops, store, Names(out_folder), out_folder)
             begun = time.perf_counter()
-            in_parallel(worker, on_crops, lambda *_: None)
+            course.work(lambda *_: None)
             took = time.perf_counter() - begun
         finally:
             store.close()
-        if worker.failures:
-            raise SrevalError(worker.failures[0].reason)
+        if course.failures:
+            raise SrevalError(course.failures[0].reason)
         shares = {
             method.name: sum(
                 out_folder.sr_image(d.name, scale, method.name, d.items[0].image).stat().st_size

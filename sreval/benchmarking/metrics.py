@@ -146,8 +146,11 @@ def _function(path: str, options: Mapping[str, str], key: str, text: str) -> Met
     known = bool(named) and bool(own_modules(path.partition(":")[0]))
     run = "" if known else uuid.uuid4().hex
 
-    def now() -> Metric:
-        files = {**own_modules(path.partition(":")[0]), **named}
+    elsewhere: dict[str, str] = {}
+
+    def now(loaded: Mapping[str, str] = {}) -> Metric:
+        elsewhere.update(loaded)
+        files = {**elsewhere, **own_modules(path.partition(":")[0]), **named}
         content = repr((path, declared.reference, declared.per, declared.crop, files, run))
         sha256 = sha256_bytes(content.encode())
         return replace(metric, files=files, sha256=sha256, known=known, now=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sreval.benchmarking.metrics import metrics_of
 from sreval.config import Config, UserPath
-from sreval.devices import Precision, pick_device
+from sreval.devices import Precision, free_memory, pick_device
 from sreval.errors import SrevalError, UnknownNameError, UsageError, counted, listed, option, shown
 from sreval.files import sha256_file
 from sreval.images.datasets import Dataset, open_dataset
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from sreval.metrics.lpips import Net
 
+
+PROCESS_BYTES = 300 * 2**20
+"""What a worker process holds beside what it has in common with others: torch, and a photograph."""
 
 _NAME_BYTES = 200
 """Of a method or a data set, whose names are those of folders."""
@@ -70,7 +73,8 @@ class Resolved:
     ``sources`` say by a data set's name where it comes from: a public one's own name, or the folder
     of the HR images, of the LR images where there are no others. ``metrics`` are ready to be
     computed, ``unused`` those that were asked for and that no data set can have, see ``applying``;
-    ``trunks`` are the SHA-256 of LPIPS's trunks, as far as they are needed.
+    ``trunks`` are the SHA-256 of LPIPS's trunks, as far as they are needed. ``own`` and
+    ``own_metrics`` are the objects that were given for texts of the plan, see ``of``.
     """
 
     plan: BenchmarkPlan
@@ -82,6 +86,8 @@ class Resolved:
     sources: dict[str, str]
     trunks: dict[Net, str]
     unused: tuple[Metric, ...] = ()
+    own: Mapping[str, tuple[str, object]] = field(default_factory=dict)
+    own_metrics: Mapping[str, tuple[str, object]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -127,7 +133,17 @@ class Resolved:
         trunks = _trunks(metrics, protocols, device)
         sources = {d.name: _source(spec, d) for spec, d in zip(specs, datasets, strict=True)}
         return cls(
-            plan, methods, datasets, protocols, metrics, device, sources, trunks, tuple(unused)
+            plan,
+            methods,
+            datasets,
+            protocols,
+            metrics,
+            device,
+            sources,
+            trunks,
+            tuple(unused),
+            own,
+            own_metrics,
         )
 
     @property
@@ -150,8 +166,16 @@ class Resolved:
 
     @property
     def workers(self) -> int:
-        """How many images are worked on at once: as the plan says, or as many as cores."""
-        return self.plan.workers or cores()
+        """How many images are worked on at once: as the plan says, or as many as cores.
+
+        Without a word of the plan no more than the memory has room for, where each is worked on by
+        a process of its own.
+        """
+        if self.plan.workers:
+            return self.plan.workers
+        room = free_memory("cpu") if self.device == "cpu" else None
+        most = max(1, room // PROCESS_BYTES) if room is not None else cores()
+        return min(cores(), most)
 
     def asked(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows of a frame that it asks for."""

@@ -32,6 +32,8 @@ _FIRST = 1
 Subject = tuple[str, float, str, str]
 """Data set, scale, method, image."""
 RESULTS, MANIFEST, JOURNAL = "results.csv", "manifest.json", "journal.jsonl"
+HASHES = "hashes.json"
+"""What tells that an image hasn't changed since it was read; see ``sreval.hashes``."""
 UNDER_WAY = "under-way.json"
 """What a run that hasn't ended works on; see ``UnderWay``."""
 
@@ -309,6 +311,7 @@ class ResultsFolder:
         self.path = path
         self.results, self.manifest_file = path / RESULTS, path / MANIFEST
         self.journal, self.under_way = path / JOURNAL, path / UNDER_WAY
+        self.hashes = path / HASHES
 
     @property
     def is_one(self) -> bool:

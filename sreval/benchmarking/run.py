@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 import sreval
+from sreval.benchmarking.executors import LOST, TRIES, LostError, Workers, workers_for
 from sreval.benchmarking.first_images import FirstImages
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved, cores
@@ -32,22 +29,23 @@ from sreval.benchmarking.results import (
     Row,
     Store,
     Subject,
+    as_json,
     noted,
     place,
     set_pair,
     set_sha256,
 )
+from sreval.benchmarking.task import Asked, Failed, Found, Made, Result, Task
 from sreval.errors import ImageError, listed
-from sreval.files import sha256_bytes, sha256_file, write_atomic
-from sreval.images.datasets import Dataset, Item, Pair
+from sreval.files import sha256_bytes
+from sreval.hashes import Hashes, known_from
+from sreval.images.datasets import Dataset, Item
 from sreval.images.degraded import versions
-from sreval.images.io import encode_png, read_image
+from sreval.images.io import read_image
 from sreval.methods import Upscaler
 from sreval.metrics.metric import Images, Metric
 from sreval.metrics.protocol import Protocol
-from sreval.metrics.scorer import Reference, match_modes
-
-UInt8 = npt.NDArray[np.uint8]
+from sreval.metrics.scorer import match_modes
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,14 @@ def run(
     progress: Progress = lambda *_: None,
     say: Callable[[str], object] = lambda _: None,
     command: str = "",
+    executor: Executor | None = None,
 ) -> Outcome:
     """Run a plan into the folder ``out``; results there that are still valid are kept.
 
+    Images are computed by ``executor``, or by what ``workers_for`` chooses.
+
     Rows of images that a data set no longer holds, or holds in another version, are dropped.
-    ``say`` is told at once, from any thread, of a failure of each method, and of a method that
+    ``say`` is told at once of a failure of each method, and of a method that
     is dropped from the rest of the run, see ``FirstImages``; at the end of SR images that are of
     no score any more. Raises UsageError for a data set whose name means another one in the folder,
     DataError when the folder can't be written; KeyboardInterrupt leaves a folder that the same call
@@ -86,27 +87,31 @@ def run(
     try:
         names = Names(folder)
         names.begin(resolved.datasets, _asked(resolved), _facts(resolved, command))
-        worker = Worker(resolved, store, names, folder, say)
-        in_parallel(worker, resolved, progress)
-        worker.work_on_sets()
-        held = _held(resolved, names, worker)
+        with known_from(folder.hashes) as hashes:
+            course = Course(resolved, store, names, folder, say, hashes)
+            try:
+                course.work(progress, executor)
+                course.work_on_sets()
+            finally:
+                hashes.write(folder.hashes)
+        held = _held(resolved, names, course)
         asked = {place(dataset.name, dataset.scale) for dataset in resolved.datasets}
         for key in {*asked, *names.lost}:
             one = held[key]
-            store.settle(one.name, one.scale, one.images, worker.preparations.get(key, {}))
+            store.settle(one.name, one.scale, one.images, course.preparations.get(key, {}))
         known = {
             "methods": names.methods(store.methods()),
             "datasets": {key: asdict(one) for key, one in held.items()},
             "stopped": [asdict(one) for one in names.stopped],
         }
-        this_run = {**_facts(resolved, command), **_counts(worker)}
+        this_run = {**_facts(resolved, command), **_counts(course)}
         runs = [*names.runs, this_run]
         frame = store.finish({**known, "version": sreval.__version__, "runs": runs})
     finally:
         store.close()
     if left := folder.left_over(frame):
         say(f"SR images in {out} without a score, which can be deleted: {listed(left)}.")
-    return Outcome(frame, worker.failures, worker.computed, worker.reused, worker.rescored)
+    return Outcome(frame, course.failures, course.computed, course.reused, course.rescored)
 
 
 def _asked(resolved: Resolved) -> dict[str, Held]:
@@ -127,11 +132,11 @@ def _absolute(path: Path | None) -> str:
     return str(path.resolve()) if path else ""
 
 
-def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
+def _held(resolved: Resolved, names: Names, course: Course) -> dict[str, Held]:
     """What every data set of the folder holds, as far as is known; this run's as it found them."""
     asked = {method.name for method in resolved.methods}
     held = dict(names.datasets)
-    for key, one in worker.held.items():
+    for key, one in course.held.items():
         before = held[key].images if key in held else {}
         images = {name: image.after(before.get(name), asked) for name, image in one.images.items()}
         held[key] = replace(one, images=images)
@@ -140,34 +145,6 @@ def _held(resolved: Resolved, names: Names, worker: Worker) -> dict[str, Held]:
 
 Progress = Callable[[Dataset, int], object]
 """Gets the data set of each image that a run is through with, and the number of failures so far."""
-
-
-def in_parallel(worker: Worker, resolved: Resolved, progress: Progress) -> None:
-    """Feed the images to the ``workers``, a few ahead."""
-    import torch
-
-    jobs = ((dataset, item) for dataset in resolved.datasets for item in dataset.items)
-    threads = resolved.workers
-    before = torch.get_num_threads()
-    # The threads over images share the cores: torch's own would compete with them.
-    torch.set_num_threads(max(1, cores() // threads))
-    try:
-        with ThreadPoolExecutor(threads) as pool:
-            waiting: dict[Future[None], Dataset] = {}
-            try:
-                while True:
-                    for job in islice(jobs, 2 * threads - len(waiting)):
-                        waiting[pool.submit(worker.work, *job)] = job[0]
-                    if not waiting:
-                        break
-                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                        future.result()
-                        progress(waiting.pop(future), len(worker.failures))
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    finally:
-        torch.set_num_threads(before)
 
 
 def _facts(resolved: Resolved, command: str) -> dict[str, Any]:
@@ -203,13 +180,13 @@ def _recipe(dataset: Dataset) -> dict[str, Any] | None:
     return {**facts, "versions": versions()} if made_here else facts
 
 
-def _counts(worker: Worker) -> dict[str, Any]:
+def _counts(course: Course) -> dict[str, Any]:
     """What the manifest says of a run that has ended."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "computed": worker.computed,
-        "reused": worker.reused,
-        "failures": [asdict(failure) for failure in worker.failures],
+        "computed": course.computed,
+        "reused": course.reused,
+        "failures": [asdict(failure) for failure in course.failures],
     }
 
 
@@ -224,37 +201,25 @@ class Failure:
     remedy: str
 
 
-@dataclass
-class _Inputs:
-    """The hashes of a pair, and its pixels once they are needed: of what is there they aren't."""
+@dataclass(frozen=True)
+class _Job:
+    """An image by its place in the run, its data set's in the plan, and its own in that."""
 
-    hr_sha256: str
-    lr_sha256: str
-    recipe_sha256: str
-    cropped: bool
-    scale: float
-    device: str
-    make: Callable[[], Pair]
-
-    @cached_property
-    def read(self) -> Pair:
-        """The pair itself. Raises ImageError where it isn't that of the hashes any more."""
-        pair = self.make()
-        if (pair.hr_sha256, pair.lr_sha256) != (self.hr_sha256, self.lr_sha256):
-            raise ImageError("An image has changed since this run began.", "Run it again.")
-        return pair
-
-    @cached_property
-    def reference(self) -> Reference:
-        """What scores are computed against."""
-        return Reference(self.read.hr, self.scale, self.device)
+    number: int
+    dataset: int
+    item: int
 
 
-class Worker:
-    """Does one image after another with all methods; called from several threads.
+_LOOK = 1.0
+"""Seconds after which, where no image is ready, it is seen whether any will be."""
 
-    ``held`` are the data sets, by ``place``, with what is known of their images so far;
-    ``preparations`` say of these what was done to their pairs before they were scored.
+
+class Course:
+    """A run under way: what is there, what is to be computed, and what has come of it.
+
+    It alone writes to the store. ``held`` are the data sets, by ``place``, with what is known of
+    their images so far; ``preparations`` say of these what was done to their pairs before they were
+    scored.
     """
 
     def __init__(
@@ -264,28 +229,47 @@ class Worker:
         names: Names,
         folder: ResultsFolder,
         say: Callable[[str], object] = lambda _: None,
+        hashes: Hashes | None = None,
     ) -> None:
         """Rows go to ``store``, images to ``folder``; ``names`` say which rows still hold.
 
-        ``say`` as in ``run``.
+        ``hashes`` are of files that were read before. ``say`` as in ``run``.
         """
         self._resolved, self._store, self._names, self._folder = resolved, store, names, folder
+        self._hashes = hashes or Hashes()
         self._code = code_version()
         self._device = resolved.device.partition(":")[0]
-        self._writing = threading.Lock()
-        self._one_at_a_time = threading.Lock()
         self._say = say
         self._told: set[str] = set()
         self.held = _asked(resolved)
         self.preparations: dict[str, dict[str, list[str]]] = {key: {} for key in self.held}
         self._made_alike = self._with_lr_images_made_alike()
-        jobs = ((d.name, item.image) for d in resolved.datasets for item in d.items)
-        self._numbers = {job: number for number, job in enumerate(jobs)}
+        self._pairings = {
+            dataset.name: sha256_bytes(
+                as_json([dataset.pairing, self._code, _recipe(dataset)]).encode()
+            )
+            for dataset in resolved.datasets
+        }
+        self._jobs = [
+            _Job(number, dataset, item)
+            for number, (dataset, item) in enumerate(
+                (dataset, item)
+                for dataset, of in enumerate(resolved.datasets)
+                for item in range(len(of.items))
+            )
+        ]
         self._first = FirstImages(self._proven(), say)
-        self.failures: list[Failure] = []
+        self._copies: dict[int, dict[int, list[Row]]] = {}
+        self._dropped: dict[int, list[tuple[int, ImageError]]] = {}
+        self._failures: dict[tuple[int, int], Failure] = {}
         self.computed = 0
         self.reused = 0
         self.rescored = 0
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The images that failed so far, in the plan's order."""
+        return [self._failures[key] for key in sorted(self._failures)]
 
     def _with_lr_images_made_alike(self) -> dict[str, dict[str, Image]]:
         """Of data sets whose last run made LR images by the same recipe, code and packages, what
@@ -315,181 +299,206 @@ class Worker:
             or any(self._names.holds(method, sha256) for sha256 in made.get(method.name, ()))
         }
 
-    def work(self, dataset: Dataset, item: Item) -> None:
-        """All methods on one image; failures are kept in ``failures``, not raised."""
-        try:
-            self._work(dataset, item)
-        finally:
-            names = [method.name for method in self._resolved.methods]
-            self._first.through(names, self._numbers[dataset.name, item.image])
+    def work(self, progress: Progress, executor: Executor | None = None) -> None:
+        """All methods on all images; failures are kept in ``failures``, not raised."""
+        lacking: list[tuple[_Job, Task]] = []
+        for job in self._jobs:
+            task = self._planned(job)
+            if task:
+                lacking.append((job, task))
+            else:
+                self._through(job, progress)
+        if not lacking:
+            return
+        to_make = sum(not asked.sr_sha256 for _, task in lacking for asked in task.asked)
+        given = self._resolved, self._folder, len(lacking), to_make, self._say, executor
+        with _torch_threads(self._resolved), workers_for(*given) as workers:
+            self._compute(deque(lacking), workers, progress)
 
-    def _work(self, dataset: Dataset, item: Item) -> None:
-        methods = self._resolved.methods
+    def _compute(
+        self, lacking: deque[tuple[_Job, Task]], workers: Workers, progress: Progress
+    ) -> None:
+        """Feed the images to the workers, a few ahead; those whose worker was lost one by one."""
+        waiting: dict[Future[Any], tuple[_Job, Task]] = {}
+        suspects: deque[tuple[_Job, Task]] = deque()
+        tries: Counter[int] = Counter()
+        while lacking or suspects or waiting:
+            try:
+                # which image ended its worker shows when each is computed alone
+                while len(waiting) < (1 if suspects or tries else workers.ahead):
+                    queue = suspects or lacking
+                    if not queue or not self._is_known(*queue[0]):
+                        break
+                    job, task = queue[0]
+                    if left := self._still_asked(job, task):
+                        waiting[workers.submit(left)] = job, task
+                    else:
+                        self._through(job, progress)
+                    queue.popleft()
+                self._take_ended(waiting, tries, workers, progress)
+            except LostError:
+                for job, task in sorted(waiting.values(), key=lambda one: one[0].number):
+                    tries[job.number] += 1
+                    if tries[job.number] < TRIES:
+                        suspects.append((job, task))
+                    else:
+                        del tries[job.number]
+                        self._take(job, task, LOST)
+                        self._through(job, progress)
+                waiting.clear()
+                workers.again()
+
+    def _take_ended(
+        self,
+        waiting: dict[Future[Any], tuple[_Job, Task]],
+        tries: Counter[int],
+        workers: Workers,
+        progress: Progress,
+    ) -> None:
+        """Wait for tasks to end, and keep what came of them. Raises LostError, these kept first."""
+        ended = wait(waiting, _LOOK, FIRST_COMPLETED).done if waiting else set()
+        if waiting and not ended:
+            workers.check()
+        lost: LostError | None = None
+        for future in ended:
+            try:
+                found = workers.result(future)
+            except LostError as error:
+                lost = error
+                continue
+            job, task = waiting.pop(future)
+            if isinstance(found, Future):
+                waiting[found] = job, task
+                continue
+            tries.pop(job.number, None)
+            self._take(job, task, found)
+            self._through(job, progress)
+        if lost:
+            raise lost
+
+    def _is_known(self, job: _Job, task: Task) -> bool:
+        """Whether it is certain which methods are asked for an image."""
+        names = [self._resolved.methods[asked.method].name for asked in task.asked]
+        return all(self._first.is_known(name, job.number) for name in names)
+
+    def _still_asked(self, job: _Job, task: Task) -> Task | None:
+        """The task without the methods that have been dropped meanwhile, which fail."""
+        kept = []
+        dropped = []
+        for asked in task.asked:
+            refusal = self._first.refusal(self._resolved.methods[asked.method].name)
+            if refusal:
+                dropped.append((asked.method, refusal))
+            else:
+                kept.append(asked)
+        if kept:
+            # they fail on the pair that is still to be read
+            self._dropped[job.number] = dropped
+            return replace(task, asked=tuple(kept))
+        if task.taken_over is None:
+            self._leave_as_it_was(job)
+        for method, refusal in dropped:
+            self._fail(job, method, refusal)
+        return None
+
+    def _leave_as_it_was(self, job: _Job) -> None:
+        """An image that nobody is asked for: what other methods scored stays."""
+        dataset, item = self._of(job)
         key = place(dataset.name, dataset.scale)
-        images = self.held[key].images
-        refusals = {method: self._first.refusal(method.name) for method in methods}
-        if all(refusals.values()):
-            before = self._names.datasets.get(key)
-            there = before.images.get(item.image) if before else None
-            if there:  # what other methods scored stays
-                hr_sha256, lr_sha256 = there.pair
-                images[item.image] = replace(
-                    images[item.image],
-                    hr_sha256=hr_sha256,
-                    lr_sha256=lr_sha256,
-                    recipe_sha256=there.recipe_sha256,
-                )
-            for method, refusal in refusals.items():
-                if refusal:
-                    self._fail(dataset, item, method, refusal)
-            return
-        try:
-            pair = self._pair(dataset, item)
-        except ImageError as error:
-            self._tell("every method", dataset, item, error)
-            for method in methods:
-                self._fail(dataset, item, method, error)
-            return
+        before = self._names.datasets.get(key)
+        if there := before.images.get(item.image) if before else None:
+            self._set_pair(job, *there.pair, there.recipe_sha256)
+
+    def _of(self, job: _Job) -> tuple[Dataset, Item]:
+        dataset = self._resolved.datasets[job.dataset]
+        return dataset, dataset.items[job.item]
+
+    def _set_pair(self, job: _Job, hr_sha256: str, lr_sha256: str, recipe_sha256: str) -> None:
+        dataset, item = self._of(job)
+        images = self.held[place(dataset.name, dataset.scale)].images
         images[item.image] = replace(
             images[item.image],
-            hr_sha256=pair.hr_sha256,
-            lr_sha256=pair.lr_sha256,
-            recipe_sha256=pair.recipe_sha256,
+            hr_sha256=hr_sha256,
+            lr_sha256=lr_sha256,
+            recipe_sha256=recipe_sha256,
         )
-        done = [CROPPED if pair.cropped else "", dataset.lr_note]
-        self.preparations[key][item.image] = list(filter(None, done))
-        for method in methods:
-            try:
-                self._one(dataset, item, method, pair)
-            except ImageError as error:
-                self._tell(method.name, dataset, item, error)
-                self._fail(dataset, item, method, error)
 
-    def _pair(self, dataset: Dataset, item: Item) -> _Inputs:
-        """The pair of an item; of one that is as the last run left it, the hashes alone."""
-        there = self._made_alike.get(place(dataset.name, dataset.scale), {}).get(item.image)
-        before = there.pair if there else ("", "")
-        inputs = self._folder.inputs(dataset.name, dataset.scale)
+    def _through(self, job: _Job, progress: Progress) -> None:
+        names = [method.name for method in self._resolved.methods]
+        self._first.through(names, job.number)
+        progress(self._resolved.datasets[job.dataset], len(self._failures))
 
-        def read() -> Pair:
-            return dataset.pair(item, inputs, before)
+    # What is there
 
-        device = self._resolved.device
-        if dataset.is_pair(item, inputs, before):
-            recipe = "" if item.lr or not dataset.degradation else dataset.degradation.sha256
-            return _Inputs(*before, recipe, False, dataset.scale, device, read)
-        pair = read()
-        hashes = (pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256)
-        return _Inputs(*hashes, pair.cropped, dataset.scale, device, lambda: pair)
+    def _planned(self, job: _Job) -> Task | None:
+        """What is to be computed of an image; what is there and holds is taken over at once."""
+        dataset, item = self._of(job)
+        known = self._made_alike.get(place(dataset.name, dataset.scale), {}).get(item.image)
+        before = known.pair if known else ("", "")
+        pair = self._unchanged_pair(dataset, item)
+        asked: list[Asked] = []
+        copies: dict[int, list[Row]] = {}
+        for number, method in enumerate(self._resolved.methods):
+            kept, source_sha256 = self._kept(dataset, item, method)
+            if not kept:
+                asked.append(Asked(number))
+                continue
+            copies[number], missing = self._missing(dataset, kept)
+            holds = (kept[0].hr_sha256, kept[0].lr_sha256)
+            values = frozenset((protocol.name, metric) for protocol, metric in missing)
+            asked.append(Asked(number, holds, source_sha256, kept[0].sr_sha256, values))
+        self._copies[job.number] = copies
+        if pair is None:
+            return Task(job.dataset, job.item, tuple(asked), before)
+        hashes = (pair.hr_sha256, pair.lr_sha256)
+        done = [one for one in asked if one.sr_sha256 and one.pair == hashes and not one.missing]
+        if not done:
+            return Task(job.dataset, job.item, tuple(asked), before)
+        self._take_pair(job, pair)
+        for one in done:
+            self._take_over(job, one.method)
+        left = tuple(one for one in asked if one not in done)
+        return Task(job.dataset, job.item, left, before, hashes) if left else None
 
-    def _tell(self, who: str, dataset: Dataset, item: Item, error: ImageError) -> None:
-        """Say what failed where it is the first time."""
-        with self._writing:
-            first = who not in self._told
-            self._told.add(who)
-        if first:
-            self._say(f"A failure of {who}, on {dataset.name}/{item.image}: {error}")
+    def _unchanged_pair(self, dataset: Dataset, item: Item) -> Found | None:
+        """The pair of an item, not read again, where it is as an earlier run left it."""
+        said = self._hashes.pair(self._pair_name(dataset, item))
+        if said is None:
+            return None
+        lr = item.lr or self._folder.inputs(dataset.name, dataset.scale) / "LR" / (
+            f"{item.image}.png"
+        )
+        try:
+            files, hr_sha256, lr_sha256, recipe_sha256, cropped = said
+            now = [self._hashes.sha256(path) if path else "" for path in (item.hr, lr)]
+        except (OSError, ValueError, TypeError):
+            return None
+        if list(files) != now:
+            return None
+        return Found(hr_sha256, lr_sha256, recipe_sha256, cropped, (now[0], now[1]))
 
-    def _fail(self, dataset: Dataset, item: Item, method: Upscaler, error: ImageError) -> None:
-        image = self.held[place(dataset.name, dataset.scale)].images[item.image]
-        subject = (dataset.name, dataset.scale, method.name, item.image)
-        with self._writing:
-            self._store.done(Done(*subject, *image.pair, error.message))
-            image.failed[method.name] = error.message
-            self.failures.append(
-                Failure(dataset.name, item.image, method.name, error.message, error.remedy)
-            )
+    def _pair_name(self, dataset: Dataset, item: Item) -> str:
+        """An item, and all that beside its files decides its pair."""
+        key = place(dataset.name, dataset.scale)
+        return f"{key}/{item.image} {self._pairings[dataset.name]}"
 
-    def _one(self, dataset: Dataset, item: Item, method: Upscaler, pair: _Inputs) -> None:
-        """One method on one image: whatever an earlier run left that still holds is taken over."""
+    def _kept(self, dataset: Dataset, item: Item, method: Upscaler) -> tuple[list[Row], str]:
+        """The rows of an SR image that hold if its pair does, and the hash of its source."""
         subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
-        path = self._folder.sr_image(*subject)
-        source_sha256 = method.source_sha256(item)
-        inputs = (pair.lr_sha256, pair.hr_sha256, source_sha256, self._device, self._code)
-        kept = self._kept(subject, method, inputs, path)
-        copied, missing = self._missing(dataset, kept)
-        if not missing:
-            with self._writing:
-                if copied:
-                    self._store.add(copied)
-                self._store.done(Done(*subject, pair.hr_sha256, pair.lr_sha256))
-                self.reused += 1
-            return
-        if kept:
-            there_already = read_image(path)
-            sr, sr_sha256 = there_already.pixels, there_already.sha256
-            if sr_sha256 != kept[0].sr_sha256:
-                raise ImageError(f"{path} has changed since this run began.", "Run it again.")
-            method_sha256 = kept[0].method_sha256
-        else:
-            sr = self._make(dataset, item, method, pair.read)
-            data = encode_png(sr)
-            write_atomic(path, data)
-            sr_sha256 = sha256_bytes(data)
-            with self._writing:
-                method_sha256 = self._names.meaning(method).sha256
-        protocols, metrics = _needed(self._resolved, dataset, missing)
-        by_name = {protocol.name: protocol for protocol in protocols}
-        scores = pair.reference.score(sr, protocols, metrics)
-        done = self.preparations[place(dataset.name, dataset.scale)][item.image]
-        with self._writing:
-            known = {m.key: m.now() if m.now else m for m in metrics}
-        rows = [
-            Row(
-                method=method.name,
-                dataset=dataset.name,
-                image=item.image,
-                scene=item.scene,
-                protocol=score.protocol,
-                metric=score.metric,
-                value=score.value,
-                note=noted(score.value, score.note, done),
-                scale=dataset.scale,
-                lr_sha256=pair.lr_sha256,
-                sr_sha256=sr_sha256,
-                hr_sha256=pair.hr_sha256,
-                source_sha256=source_sha256,
-                weights_sha256=method.weights_sha256,
-                method_sha256=method_sha256,
-                protocol_sha256=by_name[score.protocol].sha256,
-                metric_sha256=self._resolved.identity(known[score.metric], by_name[score.protocol]),
-                device=self._device,
-                code=self._code,
-            )
-            for score in scores
-            if (by_name[score.protocol], score.metric) in missing
-        ]
-        with self._writing:
-            self._store.add([*copied, *rows])
-            if kept:
-                self.reused += 1
-                self.rescored += 1
-            else:
-                self.computed += 1
-
-    def _kept(
-        self, subject: Subject, method: Upscaler, inputs: tuple[str, ...], path: Path
-    ) -> list[Row]:
-        """The rows of an SR image that still hold from an earlier run."""
-        with self._writing:
-            rows = self._store.rows(subject)
-            if not rows or rows[0].inputs != inputs or not path.is_file():
-                return []
-            if not self._names.holds(method, rows[0].method_sha256):
-                return []
-        return rows if sha256_file(path) == rows[0].sr_sha256 else []
-
-    def _make(self, dataset: Dataset, item: Item, method: Upscaler, pair: Pair) -> UInt8:
-        if method.specification == "hr" and pair.hr is not None:
-            return pair.hr  # the file may be another one by now
-        number = self._numbers[dataset.name, item.image]
-        with (
-            self._first.asked(method.name, number),
-            nullcontext() if method.parallel else self._one_at_a_time,
-        ):
-            sr = method.upscale(pair.lr, dataset.scale, item)
-            method.check_unchanged()
-        return sr
+        rows = self._store.rows(subject)
+        nothing: tuple[list[Row], str] = ([], "")
+        if not rows or (rows[0].device, rows[0].code) != (self._device, self._code):
+            return nothing
+        if not self._names.holds(method, rows[0].method_sha256):
+            return nothing
+        try:
+            source_sha256 = method.source_sha256(item)
+            if rows[0].source_sha256 != source_sha256:
+                return nothing
+            sr_sha256 = self._hashes.sha256(self._folder.sr_image(*subject))
+        except (OSError, ImageError):
+            return nothing
+        return (rows, source_sha256) if sr_sha256 == rows[0].sr_sha256 else nothing
 
     def _missing(
         self, dataset: Dataset, kept: Sequence[Row]
@@ -511,6 +520,142 @@ class Worker:
                 else:
                     missing.add((protocol, metric.key))
         return copied, missing
+
+    # What has been computed
+
+    def _take(self, job: _Job, task: Task, result: Result) -> None:
+        """Keep what came of a task."""
+        dataset, item = self._of(job)
+        dropped = self._dropped.pop(job.number, [])
+        if result.pair is None:
+            failed = result.failed or Failed("nothing came of it")
+            error = ImageError(failed.message, failed.remedy)
+            self._tell("every method", dataset, item, error)
+            for asked in task.asked:
+                self._fail(job, asked.method, error)
+            return
+        for read in result.read:
+            self._hashes.note(read.path, read.state, read.sha256)
+        self._hashes.keep_pair(
+            self._pair_name(dataset, item),
+            [
+                result.pair.files,
+                result.pair.hr_sha256,
+                result.pair.lr_sha256,
+                result.pair.recipe_sha256,
+                result.pair.cropped,
+            ],
+        )
+        self._take_pair(job, result.pair)
+        for made in result.made:
+            method = self._resolved.methods[made.method]
+            if made.outcome == "made":
+                self._first.ended(method.name, job.number)
+            elif made.outcome == "failed" and made.failed:
+                self._first.ended(method.name, job.number, made.failed.message)
+            error_of = made.failed and ImageError(made.failed.message, made.failed.remedy)
+            error_of = error_of or self._observe(method, made)
+            if error_of:
+                self._tell(method.name, dataset, item, error_of)
+                self._fail(job, made.method, error_of)
+            elif made.outcome == "kept" and not made.scores:
+                self._take_over(job, made.method)
+            else:
+                self._add(job, made, result.pair)
+        for number, refusal in dropped:
+            self._fail(job, number, refusal)
+
+    def _observe(self, method: Upscaler, made: Made) -> ImageError | None:
+        """Take over what another process noticed; why it can't be, where files have changed."""
+        there = method.files()
+        for path, sha256 in made.observed.get("files", {}).items():
+            if there.get(path, sha256) != sha256:
+                return ImageError(f"{path} has changed since this run began.", "Run it again.")
+        method.observe(made.observed)
+        return None
+
+    def _take_pair(self, job: _Job, pair: Found) -> None:
+        dataset, item = self._of(job)
+        self._set_pair(job, pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256)
+        done = [CROPPED if pair.cropped else "", dataset.lr_note]
+        key = place(dataset.name, dataset.scale)
+        self.preparations[key][item.image] = list(filter(None, done))
+
+    def _take_over(self, job: _Job, method: int) -> None:
+        """An SR image of an earlier run that lacks nothing."""
+        dataset, item = self._of(job)
+        image = self.held[place(dataset.name, dataset.scale)].images[item.image]
+        if copied := self._copies[job.number].get(method):
+            self._store.add(copied)
+        name = self._resolved.methods[method].name
+        self._store.done(Done(dataset.name, dataset.scale, name, item.image, *image.pair))
+        self.reused += 1
+
+    def _add(self, job: _Job, made: Made, pair: Found) -> None:
+        """The rows of an SR image that was made, or scored anew."""
+        dataset, item = self._of(job)
+        method = self._resolved.methods[made.method]
+        kept = made.outcome == "kept"
+        copied = self._copies[job.number].get(made.method, []) if kept else []
+        subject: Subject = (dataset.name, dataset.scale, method.name, item.image)
+        method_sha256 = (
+            self._store.rows(subject)[0].method_sha256
+            if kept
+            else self._names.meaning(method).sha256
+        )
+        by_name = {protocol.name: protocol for protocol in self._resolved.protocols}
+        known = {
+            one.key: one.now(made.files.get(one.key, {})) if one.now else one
+            for one in self._resolved.of_image(dataset)
+        }
+        done = self.preparations[place(dataset.name, dataset.scale)][item.image]
+        rows = [
+            Row(
+                method=method.name,
+                dataset=dataset.name,
+                image=item.image,
+                scene=item.scene,
+                protocol=score.protocol,
+                metric=score.metric,
+                value=score.value,
+                note=noted(score.value, score.note, done),
+                scale=dataset.scale,
+                lr_sha256=pair.lr_sha256,
+                sr_sha256=made.sr_sha256,
+                hr_sha256=pair.hr_sha256,
+                source_sha256=made.source_sha256,
+                weights_sha256=method.weights_sha256,
+                method_sha256=method_sha256,
+                protocol_sha256=by_name[score.protocol].sha256,
+                metric_sha256=self._resolved.identity(known[score.metric], by_name[score.protocol]),
+                device=self._device,
+                code=self._code,
+            )
+            for score in made.scores
+        ]
+        self._store.add([*copied, *rows])
+        if kept:
+            self.reused += 1
+            self.rescored += 1
+        else:
+            self.computed += 1
+
+    def _tell(self, who: str, dataset: Dataset, item: Item, error: ImageError) -> None:
+        """Say what failed where it is the first time."""
+        if who not in self._told:
+            self._told.add(who)
+            self._say(f"A failure of {who}, on {dataset.name}/{item.image}: {error}")
+
+    def _fail(self, job: _Job, number: int, error: ImageError) -> None:
+        dataset, item = self._of(job)
+        method = self._resolved.methods[number]
+        image = self.held[place(dataset.name, dataset.scale)].images[item.image]
+        subject = (dataset.name, dataset.scale, method.name, item.image)
+        self._store.done(Done(*subject, *image.pair, error.message))
+        image.failed[method.name] = error.message
+        self._failures[job.number, number] = Failure(
+            dataset.name, item.image, method.name, error.message, error.remedy
+        )
 
     def work_on_sets(self) -> None:
         """What is of whole data sets, of every method, once their images are made."""
@@ -586,12 +731,14 @@ class Worker:
         return match_modes(hr, sr)
 
 
-def _needed(
-    resolved: Resolved, dataset: Dataset, missing: set[tuple[Protocol, str]]
-) -> tuple[list[Protocol], list[Metric]]:
-    """The protocols and metrics that any missing value needs, in the plan's order."""
-    protocols = [p for p in resolved.protocols if any(p == protocol for protocol, _ in missing)]
-    metrics = [
-        m for m in resolved.of_image(dataset) if any(m.key == metric for _, metric in missing)
-    ]
-    return protocols, metrics
+@contextmanager
+def _torch_threads(resolved: Resolved) -> Iterator[None]:
+    """The workers over images share the cores: torch's own threads would compete with them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, cores() // resolved.workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

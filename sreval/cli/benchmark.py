@@ -21,7 +21,7 @@ from sreval.cli.shared import (
     print_json,
     warn,
 )
-from sreval.errors import Exit, UsageError, counted, listed
+from sreval.errors import DataError, Exit, UsageError, counted, listed
 
 
 @click.command(
@@ -60,10 +60,22 @@ from sreval.errors import Exit, UsageError, counted, listed
 @click.option("--device", help="auto (default), cpu, cuda.")
 @click.option("--precision", help="Of networks: fp32 (default) or bf16.")
 @click.option("--tile", type=int, help="Side of a network's tiles in LR pixels, 16 or more.")
-@click.option("--workers", type=int, help="Images worked on at once; default: one for each core.")
+@click.option(
+    "--workers",
+    type=int,
+    help="Images worked on at once; default: one for each core, as far as the memory reaches.",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Compute on a Dask cluster: its scheduler's address, such as tcp://10.0.0.1:8786, or the "
+    "scheduler's file.",
+)
 @click.option("--out", type=PATH, help="The results folder.")
 @json_option("Machine-readable summary.")
-def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) -> None:
+def benchmark(
+    plan: Path | None, out: Path | None, as_json: bool, dask: str | None, **given: Any
+) -> None:
     """Run methods on data sets and score them under named protocols.
 
     Every SR image is kept. A second run computes only what changed, and a run that was
@@ -74,23 +86,30 @@ def benchmark(plan: Path | None, out: Path | None, as_json: bool, **given: Any) 
     by another recipe, and results then name the data set Set5-bd. Of LR images without originals
     there are only metrics without a reference: brisque, clip-iqa, pyiqa:NAME, your own.
     """
+    from sreval.benchmarking.results import JOURNAL
+
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:
         raise UsageError("No results folder is given.", "Add --out FOLDER.")
     command = shlex.join(["sreval", *sys.argv[1:]])
     try:
-        results = api.benchmark(**dict(wanted), command=command)
+        results = api.benchmark(**dict(wanted), executor=dask, command=command)
     except KeyboardInterrupt:
-        warn(
-            f"Interrupted. What is finished is kept in {wanted.out}; "
-            f"`{command}` goes on from there."
-        )
+        warn(f"Interrupted. {_goes_on(wanted.out, command)}")
         raise SystemExit(Exit.INTERRUPTED) from None
+    except DataError:
+        if (wanted.out / JOURNAL).is_file():
+            warn(_goes_on(wanted.out, command))
+        raise
     _summary(results, as_json)
     if results.frame["value"].isna().all():
         raise SystemExit(Exit.FAILED)
     if results.frame["value"].isna().any():
         raise SystemExit(Exit.PARTIAL)
+
+
+def _goes_on(out: Path, command: str) -> str:
+    return f"What is finished is kept in {out}; `{command}` goes on from there."
 
 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:

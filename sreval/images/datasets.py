@@ -152,7 +152,7 @@ class Dataset:
         given = read_image(item.lr) if item.lr is not None else None
         if item.hr is None:
             assert given is not None
-            return Pair(None, given.pixels, "", given.sha256, cropped=False)
+            return Pair(None, given.pixels, "", given.sha256, False, "", ("", given.sha256))
         hr = read_image(item.hr)
         whole = _fitting(self, item, hr.pixels, given.pixels if given else None)
         name = f"{item.image}.png"
@@ -164,17 +164,14 @@ class Dataset:
             known = before[1] if before[0] == hr_sha256 else ""
             lr, lr_sha256 = self._low(whole, keep and keep / "LR" / name, known)
         recipe_sha256 = self._made_by(item, whole, lr_sha256)
-        return Pair(whole, lr, hr_sha256, lr_sha256, cropped, recipe_sha256)
+        files = (hr.sha256, lr_sha256)
+        return Pair(whole, lr, hr_sha256, lr_sha256, cropped, recipe_sha256, files)
 
-    def is_pair(self, item: Item, keep: Path, before: tuple[str, str]) -> bool:
-        """Whether an item's files have the hashes ``before`` of a pair that was made just so.
-
-        Told without decoding them. False where that can't be: of an HR image that is cropped, and
-        where a record says how LR images were made of which pixels.
-        """
-        lr = item.lr or keep / "LR" / f"{item.image}.png"
-        files = [sha256_or_empty(file) if file else "" for file in (item.hr, lr)]
-        return all((files[1], not self.recorded, files == list(before)))
+    @property
+    def pairing(self) -> str:
+        """A hash of what, beside an item's two files, decides what its pair is."""
+        recipe = self.degradation.sha256 if self.degradation else ""
+        return sha256_bytes(repr((self.scale, recipe, sorted(self.recorded))).encode())
 
     def _low(self, hr: UInt8, path: Path | None, known: str) -> tuple[UInt8, str]:
         """The LR image and its hash: the file at ``path`` where that has the ``known`` hash."""
@@ -199,7 +196,8 @@ class Pair:
 
     ``cropped`` says whether the HR image was cut to what the LR image covers, ``recipe_sha256``
     is the hash of the degradation that made the LR image of it, "" where that isn't known. Without
-    an original ``hr`` is None and its hash "".
+    an original ``hr`` is None and its hash "". ``files`` are the hashes of the HR file and of the
+    LR file, given or made, before anything was cropped.
     """
 
     hr: UInt8 | None
@@ -208,6 +206,7 @@ class Pair:
     lr_sha256: str
     cropped: bool
     recipe_sha256: str = ""
+    files: tuple[str, str] = ("", "")
 
 
 DEMO_IMAGES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rocket.jpg")

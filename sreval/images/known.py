@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from sreval import content
 from sreval.errors import DataError, UsageError, option
-from sreval.files import sha256_file
+from sreval.hashes import sha256_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class KnownFile:
             return (
                 path.is_file()
                 and path.stat().st_size == self.size
-                and sha256_file(path) == self.sha256
+                and sha256_of(path) == self.sha256
             )
         except OSError:
             return False
@@ -93,7 +93,7 @@ class PublicSet:
     def copies(self, scale: float) -> Iterator[Copy]:
         """What each data folder holds of it at a scale; folders without any of it are left out.
 
-        Every file is hashed, nothing is remembered: BSD100 takes a tenth of a second.
+        Every file is hashed: BSD100 takes a tenth of a second.
         """
         files = self.files(scale)
         for folder in content.data_dirs():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
@@ -119,6 +120,13 @@ class Upscaler(ABC):
         """What a user must be told of the images that were made; empty where there is nothing."""
         return ""
 
+    def observed(self) -> dict[str, Any]:
+        """What ``note`` rests on, by name: found while images were made, in whatever process."""
+        return {}
+
+    def observe(self, observed: Mapping[str, Any]) -> None:  # noqa: B027
+        """Take over what another process's method, the same as this, has ``observed``."""
+
     def prepare(self, dataset: Dataset) -> None:
         """Look at a data set before its images come. Raises an error if it can't be served."""
         self.require_scale(dataset.scale, dataset.name)
@@ -146,6 +154,14 @@ class Upscaler(ABC):
     def pairing(self) -> dict[str, Any]:
         """For the manifest: where each image's result is looked up; empty for what makes it."""
         return {}
+
+    def source(self, item: Item) -> Path | None:
+        """The file that holds the SR image of ``item``; None where it is made."""
+        return None
+
+    def with_sources(self, at: Mapping[str, Path]) -> Upscaler:
+        """The method where files of ``source`` lie at other paths, as on another machine."""
+        return self
 
     def source_sha256(self, item: Item) -> str:
         """The hash of the file that holds the SR image of ``item``; empty where it is made."""

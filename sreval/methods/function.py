@@ -154,6 +154,7 @@ class OwnCode(Upscaler):
             [f"python:{self._path}", *(f"{key}={value}" for key, value in options.items())]
         )
         self.known = bool(named) and bool(own_modules(self._module))
+        self._elsewhere: dict[str, str] = {}
 
     @property
     def _module(self) -> str:
@@ -175,6 +176,16 @@ class OwnCode(Upscaler):
     def note(self) -> str:
         """That of what the name stands for."""
         return self._method.note
+
+    def observed(self) -> dict[str, Any]:
+        """What the method that the name stands for has, and the modules that are loaded by now."""
+        return {**self._method.observed(), "files": own_modules(self._module)}
+
+    def observe(self, observed: Mapping[str, Any]) -> None:
+        """See ``Upscaler.observe``; modules that another process has loaded are its own, too."""
+        rest = dict(observed)
+        self._elsewhere |= rest.pop("files", {})
+        self._method.observe(rest)
 
     def prepare(self, dataset: Dataset) -> None:
         """As what the name stands for does."""
@@ -201,7 +212,7 @@ class OwnCode(Upscaler):
     def files(self) -> dict[str, str]:
         """Its modules, as far as they are loaded by now, and the files that it names."""
         named = {str(path): sha256 for path, (_, sha256) in self._named.items()}
-        return {**own_modules(self._module), **named}
+        return {**self._elsewhere, **own_modules(self._module), **named}
 
     def check_unchanged(self) -> None:
         """Raises ImageError when a named file was written to: it may have been read before."""

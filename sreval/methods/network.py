@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -144,6 +144,16 @@ class NetworkUpscaler(Upscaler):
                 f"{255 * min(inference.shift, 1):.0f} of 255 levels: that is what {cause} would do"
             )
         return "; ".join(said)
+
+    def observed(self) -> dict[str, Any]:
+        """Whether any image was tiled or padded, and how far it was from what it was made of."""
+        found = self._inference
+        return {"tiled": found.tiled, "padded": found.padded, "shift": found.shift}
+
+    def observe(self, observed: Mapping[str, Any]) -> None:
+        """What holds of any image holds here."""
+        for name, value in observed.items():
+            setattr(self._inference, name, max(value, getattr(self._inference, name)))
 
     def _exact(self) -> bool:
         reach = self._inference.reach

@@ -5,6 +5,7 @@ Which file is the result for which image is told by names, by numbers, or by a C
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import os
@@ -16,8 +17,9 @@ from typing import Any
 
 from sreval.content import user_path
 from sreval.errors import DataError, ImageError, listed
-from sreval.files import exists, no_folder, sha256_file
+from sreval.files import exists, no_folder
 from sreval.frames import is_frame, unit_of
+from sreval.hashes import sha256_of
 from sreval.images.datasets import Dataset, Item
 from sreval.images.folders import ImageFolder, find_image, names_of, one_name
 from sreval.images.io import read_image
@@ -73,11 +75,28 @@ class PublishedImages(Upscaler):
             for name, matching in self._matched.items()
         }
 
+    def source(self, item: Item) -> Path | None:
+        """The published file. Raises ImageError where there is none."""
+        return self._file(item)
+
+    def with_sources(self, at: Mapping[str, Path]) -> PublishedImages:
+        """See ``Upscaler.with_sources``."""
+        moved = copy.copy(self)
+        moved._told = {}
+        moved._matched = {
+            name: replace(
+                matching,
+                files={image: at.get(str(file), file) for image, file in matching.files.items()},
+            )
+            for name, matching in self._matched.items()
+        }
+        return moved
+
     def source_sha256(self, item: Item) -> str:
         """The hash of the published file, which ``upscale`` then holds it to."""
         path = self._file(item)
         try:
-            self._told[path] = sha256_file(path)
+            self._told[path] = sha256_of(path)
         except OSError as error:
             raise ImageError(f"Can't read {path}: {error.strerror}.", "Check the path.") from None
         return self._told[path]

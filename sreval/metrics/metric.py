@@ -39,7 +39,8 @@ class Metric:
     which no protocol touches. ``specification`` names that as a user does; ``package``, with its
     version, and ``licence`` are somebody else's; ``files`` are the SHA-256 of what it was read
     from, by path. ``sha256``, of all of this, stands in the rows. ``now`` makes it anew with the
-    modules that its function has loaded since. ``least_images`` is how many a set must have.
+    modules that its function has loaded since, here and, by their ``files``, in another process.
+    ``least_images`` is how many a set must have.
     ``known`` says whether all that its values depend on is told by ``sha256``; of others each run
     computes them anew.
     """
@@ -62,7 +63,7 @@ class Metric:
     files: Mapping[str, str] = field(default_factory=dict)
     of_image: OfImage | None = None
     of_set: OfSet | None = None
-    now: Callable[[], Metric] | None = None
+    now: Callable[..., Metric] | None = None
     least_images: int = 1
     known: bool = True
 

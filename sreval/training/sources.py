@@ -36,6 +36,7 @@ from sreval.files import (
     sha256_or_empty,
     write_atomic,
 )
+from sreval.hashes import State, settled_state, state_of
 from sreval.images.folders import ImageFolder, is_other_kind
 from sreval.images.io import MAX_BYTES, SUFFIXES, ImageFile, decode_image, image_bytes
 from sreval.progress import ProgressLog
@@ -50,9 +51,6 @@ _BRACES = re.compile(r"\{(?:([0-9]{1,20})\.\.([0-9]{1,20})|([^{}]*,[^{}]*))\}")
 _MOST_SHARDS = 100_000
 _LICENCE_LETTERS = 100
 _LINK = "a link: make the shard again with tar --dereference --hard-dereference"
-_SETTLED_NS = 2 * 10**9
-"""A file changed within these nanoseconds may change again without another time: file systems
-count in steps of up to two seconds."""
 _SAVE_SECONDS = 30.0
 _WORKERS = min(16, os.cpu_count() or 1)
 _INDEX_BYTES = 2**30
@@ -308,14 +306,11 @@ class Member(NamedTuple):
     link: bool = False
 
 
-_Mark = tuple[int, int, int, int]
-
-
 @dataclass(frozen=True)
 class _Known:
-    """A file of the cache: by path, a file's mark when it was read, and what it held."""
+    """A file of the cache: by path, a file's state when it was read, and what it held."""
 
-    files: dict[str, tuple[_Mark, tuple[Member, ...]]]
+    files: dict[str, tuple[State, tuple[Member, ...]]]
 
 
 def _contents(
@@ -329,10 +324,10 @@ def _contents(
     except (OSError, ValueError):
         known = {}
     held: dict[Path, tuple[Member, ...]] = {}
-    fresh: dict[str, tuple[_Mark, tuple[Member, ...]]] = {}
+    fresh: dict[str, tuple[State, tuple[Member, ...]]] = {}
     for file in files:
         before = known.get(str(file))
-        if before is not None and before[0] == _mark(file):
+        if before is not None and before[0] == state_of(file):
             held[file], fresh[str(file)] = before[1], before
     to_read = [file for file in files if file not in held]
     if not to_read:
@@ -346,10 +341,10 @@ def _contents(
     saved = time.monotonic()
     try:
         with closing(in_order(_read, to_read)) as read:
-            for file, (mark, members) in zip(to_read, read, strict=True):
+            for file, (state, members) in zip(to_read, read, strict=True):
                 held[file] = members
-                if mark is not None:
-                    fresh[str(file)] = mark, members
+                if state is not None:
+                    fresh[str(file)] = state, members
                 line.update()
                 if time.monotonic() - saved > _SAVE_SECONDS:
                     save()
@@ -359,22 +354,12 @@ def _contents(
     return [held[file] for file in files]
 
 
-def _mark(file: Path) -> _Mark | None:
-    try:
-        facts = file.stat()
-    except OSError:
-        return None
-    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
-
-
-def _read(file: Path) -> tuple[_Mark | None, tuple[Member, ...]]:
-    """What a file holds; and its mark before that, None where a later change might not show."""
-    mark, now = _mark(file), time.time_ns()
-    if mark is not None and now - max(mark[1:3]) < _SETTLED_NS:
-        mark = None
+def _read(file: Path) -> tuple[State | None, tuple[Member, ...]]:
+    """What a file holds; and its ``settled_state`` before that."""
+    state = settled_state(file)
     if _is_shard(file):
-        return mark, tuple(_index(file))
-    return mark, (Member("", 0, 0, sha256_or_empty(file)),)
+        return state, tuple(_index(file))
+    return state, (Member("", 0, 0, sha256_or_empty(file)),)
 
 
 def _index(shard: Path) -> list[Member]:

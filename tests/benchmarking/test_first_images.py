@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sreval.benchmarking.first_images import FirstImages
-from sreval.errors import ImageError
 
 
 def one_after_another(outcomes: list[str]) -> list[int]:
@@ -33,22 +31,29 @@ def test_any_number_of_workers_asks_for_the_same_images(seed: int) -> None:
     asked: list[int] = []
     refused: dict[int, str] = {}
 
-    def work(number: int) -> None:
-        try:
-            if outcomes[number] == "unreadable":
-                return
-            with first.asked("m", number):
-                asked.append(number)
-                if outcomes[number] == "fails":
-                    raise ImageError(f"no {number}")
-        except ImageError as error:
-            if number not in asked:
-                refused[number] = str(error)
-        finally:
-            first.through(["m"], number)
+    def begin(number: int) -> None:
+        if refusal := first.refusal("m"):
+            refused[number] = str(refusal)
+        elif outcomes[number] != "unreadable":
+            asked.append(number)
 
-    with ThreadPoolExecutor(random_.choice([1, 2, 3, 8])) as pool:
-        list(pool.map(work, range(len(outcomes))))
+    def end(number: int) -> None:
+        if number in asked:
+            first.ended("m", number, f"no {number}" if outcomes[number] == "fails" else "")
+        if number in refused and outcomes[number] == "unreadable":
+            del refused[number]
+        first.through(["m"], number)
+
+    abreast, number = random_.choice([1, 2, 3, 8]), 0
+    waiting: list[int] = []
+    while number < len(outcomes) or waiting:
+        begins = number < len(outcomes) and len(waiting) < abreast and first.is_known("m", number)
+        if begins and (not waiting or random_.random() < 0.7):
+            begin(number)
+            waiting.append(number)
+            number += 1
+        else:
+            end(waiting.pop(random_.randrange(len(waiting))))
     assert sorted(asked) == one_after_another(outcomes)
     rest = {n for n, kind in enumerate(outcomes) if kind != "unreadable"} - set(asked)
     first_failure = f"no {outcomes.index('fails')}" if rest else ""
@@ -62,6 +67,6 @@ def test_any_number_of_workers_asks_for_the_same_images(seed: int) -> None:
 def test_a_method_that_has_made_images_before_is_never_dropped() -> None:
     first = FirstImages(["m"], pytest.fail)
     for number in range(9):
-        with pytest.raises(ImageError, match="no"), first.asked("m", number):
-            raise ImageError("no")
+        assert first.is_known("m", number)
+        first.ended("m", number, "no")
     assert first.refusal("m") is None

@@ -1,0 +1,475 @@
+"""Where the images of a run are computed: here, by threads, by processes, by anyone's executor.
+
+All have the interface of ``concurrent.futures.Executor``. Processes that end are made anew, and
+what they worked on is computed again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import types
+from collections.abc import Iterator, Mapping
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from sreval.benchmarking.elsewhere import (
+    Lacking,
+    NotPortableError,
+    Parcel,
+    Returned,
+    computed,
+    described,
+    run_of,
+)
+from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.provenance import code_version
+from sreval.benchmarking.results import ResultsFolder
+from sreval.benchmarking.task import Failed, Result, Task, compute
+from sreval.errors import DataError, ImageError, SrevalError, UsageError, option, told
+from sreval.files import sha256_bytes, write_atomic
+from sreval.hashes import sha256_of
+
+LEAST = 100
+"""SR images that a run must have to make before processes are started for it: they take about as
+long to start as they save on so many photographs."""
+
+_ABREAST = 64
+"""Images that are given at once to an executor of which nobody says how many it works on."""
+
+
+TRIES = 3
+"""How often an image is computed whose worker ends each time."""
+
+LOST = Result(
+    None,
+    Failed(
+        f"the worker process ended {TRIES} times while it computed this image. It was killed, "
+        "perhaps for lack of memory.",
+        f"Give {option('--workers 1', 'workers=1')}, or smaller tiles by {option('--tile')}.",
+    ),
+)
+
+
+class LostError(Exception):
+    """What computed a task has ended before it gave a result."""
+
+
+class Workers(Protocol):
+    """What computes tasks; it is to hold ``ahead`` of them.
+
+    ``result`` gives what a future holds once it is done. It raises LostError where the task must be
+    given again, and None stands for one that was given again at once.
+    """
+
+    ahead: int
+
+    def submit(self, task: Task) -> Future[Any]:
+        """Begin a task. Raises LostError."""
+
+    def result(self, future: Future[Any]) -> Result | Future[Any]:
+        """What it came to, or the future of what is tried next."""
+
+    def again(self) -> None:
+        """Be ready anew after LostError."""
+
+    def check(self) -> None:
+        """Raise DataError where no result will come any more; called while none comes."""
+
+
+class Here(Workers):
+    """Each task in this thread, or by threads of this process."""
+
+    def __init__(self, resolved: Resolved, folder: ResultsFolder, threads: int) -> None:
+        # what is computed in this thread is done at once
+        self.ahead = 2 * threads if threads > 1 else 1
+        self._resolved, self._folder = resolved, folder
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def submit(self, task: Task) -> Future[Any]:
+        """See ``Workers``."""
+        if self._pool:
+            return self._pool.submit(compute, task, self._resolved, self._folder)
+        done: Future[Any] = Future()
+        done.set_result(compute(task, self._resolved, self._folder))
+        return done
+
+    def result(self, future: Future[Any]) -> Result | Future[Any]:
+        """See ``Workers``."""
+        found: Result = future.result()
+        return found
+
+    def again(self) -> None:
+        """Threads aren't lost."""
+
+    def check(self) -> None:
+        """Threads end."""
+
+    def close(self) -> None:
+        """Wait for what has begun, and begin nothing more."""
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+# Processes of this machine
+
+
+_METHODS = multiprocessing.get_all_start_methods()
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if "forkserver" in _METHODS else "spawn")
+
+
+class _Process(_CONTEXT.Process):  # type: ignore[misc]
+    """A worker process; it doesn't run the program that called for it a second time."""
+
+    def start(self) -> None:
+        program = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = program
+
+
+_PRELOAD = ["sreval.benchmarking.preload"]
+_ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def warm_up() -> None:
+    """Let what worker processes have in common be loaded, while this process does other things."""
+    if "forkserver" not in _METHODS:
+        return
+    from multiprocessing import forkserver
+
+    _CONTEXT.set_forkserver_preload(_PRELOAD)
+    # it looks for modules where this process does
+    wanted = {**_ALONE, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def warm_up_for(resolved: Resolved, folder: ResultsFolder) -> None:
+    """``warm_up`` where a run will hardly do without processes."""
+    many = resolved.images >= LEAST and not folder.is_one
+    if many and resolved.workers > 1 and resolved.device == "cpu":
+        warm_up()
+
+
+def _begin(run: bytes, folder: Path, environ: Mapping[str, str]) -> None:
+    """What a worker process does first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's to end
+    parent = multiprocessing.parent_process()
+    if parent:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    for name in set(os.environ) - set(environ):
+        del os.environ[name]
+    os.environ.update({**_ALONE, **environ})
+    import torch
+
+    torch.set_num_threads(1)
+    _mine[:] = [run, folder]
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+_mine: list[Any] = []
+
+
+def _work(task: Task) -> Result:
+    run, folder = _mine
+    return compute(task, run_of(run), ResultsFolder(folder))
+
+
+class Processes(Workers):
+    """A pool of processes of this machine, made anew where one of them ends."""
+
+    def __init__(self, run: bytes, folder: ResultsFolder, processes: int) -> None:
+        self.ahead, self._processes = 2 * processes, processes
+        self._run, self._folder = run, folder
+        warm_up()
+        self._start()
+
+    def _start(self) -> None:
+        self._started: list[_Process] = []
+        context = type(_CONTEXT)()
+        context.Process = self._new
+        self._pool = ProcessPoolExecutor(
+            self._processes,
+            context,
+            _begin,
+            (self._run, self._folder.path.resolve(), dict(os.environ)),
+        )
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenExecutor:
+            raise DataError(
+                "The processes that are to compute images end as they begin.",
+                f"Compute in one process: {option('--workers 1', 'workers=1')}.",
+            ) from None
+        except BaseException:
+            self.stop()
+            raise
+
+    def _new(self, *given: Any, **named: Any) -> _Process:
+        self._started.append(_Process(*given, **named))
+        return self._started[-1]
+
+    def submit(self, task: Task) -> Future[Any]:
+        """See ``Workers``."""
+        try:
+            return self._pool.submit(_work, task)
+        except BrokenExecutor as error:
+            raise LostError from error
+
+    def result(self, future: Future[Any]) -> Result | Future[Any]:
+        """See ``Workers``."""
+        try:
+            found: Result = future.result()
+        except (BrokenExecutor, CancelledError) as error:
+            raise LostError from error
+        return found
+
+    def again(self) -> None:
+        """See ``Workers``."""
+        self.stop()
+        self._start()
+
+    def check(self) -> None:
+        """A process that ends is told of."""
+
+    def close(self) -> None:
+        """End the processes, which have nothing more to do."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def stop(self) -> None:
+        """End the processes at once, and remove what they left half written."""
+        for process in self._started:
+            if process.pid:  # it may not have begun yet
+                process.kill()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for process in self._started:
+            if process.pid:
+                process.join()
+            for left in self._folder.path.rglob(f".*.{process.pid}-*.part"):
+                left.unlink(missing_ok=True)
+
+
+# Whatever computes elsewhere
+
+
+class Elsewhere(Workers):
+    """An executor that somebody gave: of it nothing is known, nor what files its workers see."""
+
+    def __init__(
+        self, executor: Executor, resolved: Resolved, folder: ResultsFolder, link: Link | None
+    ) -> None:
+        self._executor, self._resolved, self._link = executor, resolved, link
+        self._folder = folder
+        try:
+            import cloudpickle
+
+            dumps = cloudpickle.dumps
+        except ImportError:
+            dumps = pickle.dumps
+        self._run = described(resolved, dumps)
+        self._key = sha256_bytes(self._run)
+        self._shared = folder.path.resolve()
+        self._common = {
+            str(path): sha256
+            for files in (
+                *(method.files() for method in resolved.methods),
+                *(metric.files for metric in resolved.metrics),
+            )
+            for path, sha256 in files.items()
+        }
+        said = getattr(executor, "_max_workers", None)
+        width = link.threads() if link else said
+        self.ahead = 2 * (resolved.plan.workers or width or _ABREAST)
+        self._unseen = False
+        """Whether workers have lacked an image: then each travels with its task."""
+
+    def submit(self, task: Task) -> Future[Any]:
+        """See ``Workers``. Raises DataError where the executor takes no more tasks."""
+        files = self._files(task)
+        parcel = Parcel(code_version(), self._key, task, self._shared, files, self._common)
+        if self._unseen:
+            parcel = self._with(parcel, tuple(files))
+        return self._given(parcel)
+
+    def _given(self, parcel: Parcel) -> Future[Any]:
+        try:
+            future = self._executor.submit(computed, parcel)
+        except RuntimeError as error:  # a BrokenExecutor, or one that was shut down
+            raise _ended(error) from None
+        future.parcel = parcel  # type: ignore[attr-defined]
+        return future
+
+    def _files(self, task: Task) -> dict[str, str]:
+        """The hashes of what a task reads, by path; of what can't be read none: it will be told."""
+        dataset = self._resolved.datasets[task.dataset]
+        item = dataset.items[task.item]
+        paths = [path for path in (item.hr, item.lr) if path]
+        if task.before != ("", "") and item.lr is None:
+            paths.append(
+                self._shared.joinpath(
+                    self._folder.inputs(dataset.name, dataset.scale).relative_to(self._folder.path),
+                    "LR",
+                    f"{item.image}.png",
+                )
+            )
+        for asked in task.asked:
+            method = self._resolved.methods[asked.method]
+            with suppress(ImageError):
+                if source := method.source(item):
+                    paths.append(source)
+            if asked.sr_sha256:
+                there = self._folder.sr_image(dataset.name, dataset.scale, method.name, item.image)
+                paths.append(self._shared / there.relative_to(self._folder.path))
+        found = {}
+        for path in paths:
+            with suppress(OSError):
+                found[str(path)] = sha256_of(path)
+        return found
+
+    def _with(self, parcel: Parcel, paths: tuple[str, ...]) -> Parcel:
+        contents = dict(parcel.contents)
+        for path in paths:
+            with suppress(OSError):
+                data = Path(path).read_bytes()
+                known = {**parcel.common, **parcel.files}[path]
+                if sha256_bytes(data) != known:
+                    raise DataError(f"{path} has changed since this run began.", "Run it again.")
+                contents[path] = data
+        return replace(parcel, contents=contents)
+
+    def result(self, future: Future[Any]) -> Result | Future[Any]:
+        """See ``Workers``."""
+        parcel: Parcel = future.parcel  # type: ignore[attr-defined]
+        try:
+            found: Returned | Lacking | SrevalError = future.result()
+        except (BrokenExecutor, CancelledError, OSError) as error:
+            if self._link:
+                self._link.check(at_once=True)
+            raise _ended(error) from None
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "sreval":
+                raise
+            raise UsageError(
+                f"A worker can't import {error.name}: sreval isn't installed there.",
+                "Install the same version on every machine that computes.",
+            ) from None
+        except Exception as error:
+            if type(error).__name__ == "KilledWorker":  # Dask has tried it several times
+                return LOST
+            raise
+        if isinstance(found, SrevalError):
+            raise found
+        if isinstance(found, Lacking):
+            self._unseen = self._unseen or any(path in parcel.files for path in found.files)
+            if set(found.files) <= set(parcel.contents) and not found.run:
+                raise DataError(
+                    f"A worker can't keep {found.files[0]}, which was sent to it.",
+                    "See whether its disk is full.",
+                )
+            parcel = self._with(parcel, found.files)
+            return self._given(replace(parcel, data=self._run) if found.run else parcel)
+        for path, data in found.files.items():
+            write_atomic(self._folder.path / path, data)
+        return found.result
+
+    def again(self) -> None:
+        """Who gave the executor makes its workers anew."""
+
+    def check(self) -> None:
+        """See ``Workers``."""
+        if self._link:
+            self._link.check()
+
+
+class Link(Protocol):
+    """What is known of an executor's other end."""
+
+    def threads(self) -> int:
+        """How many tasks it computes at once."""
+
+    def check(self, at_once: bool = False) -> None:
+        """Raises DataError where it can't be reached any more; asked now and then, or now."""
+
+
+def _ended(error: BaseException) -> DataError:
+    return DataError(
+        f"The executor has ended before all images were computed: {told(error)}.",
+        "What is finished is kept. Start its workers, then run the same again.",
+    )
+
+
+# Which of them
+
+
+@contextmanager
+def workers_for(
+    resolved: Resolved,
+    folder: ResultsFolder,
+    images: int,
+    to_make: int,
+    say: Any,
+    executor: Executor | None = None,
+) -> Iterator[Workers]:
+    """What computes a run's ``images``, with ``to_make`` SR images to make at most.
+
+    An ``executor`` that was given; else processes where there is much to do and no GPU, and threads
+    for the rest. Raises NotPortableError where an ``executor`` can't be given what it needs.
+    """
+    if executor is not None:
+        from sreval.benchmarking.dask import link_of
+
+        yield Elsewhere(executor, resolved, folder, link_of(executor))
+        return
+    abreast = max(1, min(resolved.workers, images))
+    pool: Here | Processes = Here(resolved, folder, 1)
+    if abreast > 1:
+        pool = _pool(resolved, folder, abreast, to_make, say)
+    try:
+        yield pool
+    except BaseException:
+        if isinstance(pool, Processes):
+            pool.stop()
+        raise
+    finally:
+        pool.close()
+
+
+def _pool(
+    resolved: Resolved, folder: ResultsFolder, abreast: int, to_make: int, say: Any
+) -> Here | Processes:
+    if to_make < LEAST or resolved.device != "cpu":
+        return Here(resolved, folder, abreast)
+    try:
+        return Processes(described(resolved), folder, abreast)
+    except NotPortableError as error:
+        say(f"{error.message} Its images are made by threads, which takes longer. {error.remedy}")
+        return Here(resolved, folder, abreast)
