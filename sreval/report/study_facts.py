@@ -10,7 +10,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -474,7 +474,10 @@ class StudyFacts(Facts):
 
     def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> tuple[str, str]:
         """A figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
-        figure = opinion_figure(votes, kind, replace(self.request, width="column"), dataset)
+        asked = replace(self.request, width="column")
+        if kind == "significance" and dataset is not None:
+            asked = replace(asked, compared=partial(self.compared, dataset))
+        figure = opinion_figure(votes, kind, asked, dataset)
         caption = " ".join(figure.get_supxlabel().split())
         figure.supxlabel("")
         words = " · ".join(study_marks(self.data)).upper()

@@ -20,6 +20,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from sreval.errors import UsageError
@@ -100,9 +101,14 @@ class HouseFigure(Figure):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw it in the house's style; a letter that no font here has is a box."""
+        layout = self.get_layout_engine()
         with house_style(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-            super().draw(renderer)
+            # To save, matplotlib first draws for the layout alone, and takes the engine away then.
+            if isinstance(layout, ConstrainedLayoutEngine) and self.canvas.is_saving():
+                layout.execute(self)
+            else:
+                super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save it as matplotlib does, in the house's style, with its name and caption."""
@@ -200,12 +206,15 @@ def wrapped(text: str, width_mm: float, breaks: str = " -_/") -> list[str]:
 
     They end after one of the letters ``breaks``; what has none and is too long ends anywhere.
     """
-    lines = [""]
+    lines, most = [""], 0.0
     for part in re.findall(
         rf"[^{re.escape(breaks)}]*[{re.escape(breaks)}]?", " ".join(text.split())
     ):
-        if lines[-1] and width_of((lines[-1] + part).rstrip()) > width_mm:
+        # A space is narrower than an n: a line is measured where its words may not have room.
+        most += width_of(part.rstrip()) + width_of("n")
+        if lines[-1] and most > width_mm and width_of((lines[-1] + part).rstrip()) > width_mm:
             lines.append("")
+            most = width_of(part.rstrip()) + width_of("n")
         for letter in part if width_of(part.rstrip()) > width_mm else [part]:
             if lines[-1] and width_of((lines[-1] + letter).rstrip()) > width_mm:
                 lines.append("")
