@@ -343,7 +343,7 @@ class StudyFacts(Facts):
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""
         votes = self.data.analysed
-        return votes[votes["dataset"] == dataset]
+        return self._once("votes", dataset, lambda: votes[votes["dataset"] == dataset])
 
     def mos(self, dataset: str) -> Table:
         """The mean opinion scores of a data set, with the paper's, NaN where it gives none."""

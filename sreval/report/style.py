@@ -192,10 +192,22 @@ def width_of(text: str) -> float:
     return float(width) / _DPI * 25.4
 
 
+def _is_wider(text: str, width_mm: float) -> bool:
+    """Whether one line of small text is wider; it is measured only where its letters may be.
+
+    A letter takes no more than its own width and a fifth of its size beside it, a space less than
+    an n.
+    """
+    most = sum(width_of("n" if letter == " " else letter) + _BESIDE_MM for letter in text)
+    return most > width_mm and width_of(text) > width_mm
+
+
 def with_minus(text: str) -> str:
     """Figures with a true minus, as the axes have them."""
     return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
+
+_BESIDE_MM = SMALL / 5 / 72 * 25.4
 
 LINE_MM = SMALL * 1.2 * 1.17 / 72 * 25.4
 """From one line of small text to the next: DejaVu Sans is 1.17 times its size high."""
@@ -206,17 +218,14 @@ def wrapped(text: str, width_mm: float, breaks: str = " -_/") -> list[str]:
 
     They end after one of the letters ``breaks``; what has none and is too long ends anywhere.
     """
-    lines, most = [""], 0.0
+    lines = [""]
     for part in re.findall(
         rf"[^{re.escape(breaks)}]*[{re.escape(breaks)}]?", " ".join(text.split())
     ):
-        # A space is narrower than an n: a line is measured where its words may not have room.
-        most += width_of(part.rstrip()) + width_of("n")
-        if lines[-1] and most > width_mm and width_of((lines[-1] + part).rstrip()) > width_mm:
+        if lines[-1] and _is_wider((lines[-1] + part).rstrip(), width_mm):
             lines.append("")
-            most = width_of(part.rstrip()) + width_of("n")
-        for letter in part if width_of(part.rstrip()) > width_mm else [part]:
-            if lines[-1] and width_of((lines[-1] + letter).rstrip()) > width_mm:
+        for letter in part if _is_wider(part.rstrip(), width_mm) else [part]:
+            if lines[-1] and _is_wider((lines[-1] + letter).rstrip(), width_mm):
                 lines.append("")
             lines[-1] += letter
     return [line.strip() for line in lines]
