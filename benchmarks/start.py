@@ -88,7 +88,6 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "sreval models list": ["models", "list"],
         "sreval data list": ["data", "list"],
         "sreval study schema": ["study", "schema"],
-        "sreval study check": ["study", "check", str(ROOT / "studies" / "ledig2017")],
     }
     imports = {_ALONE: ["-c", _IMPORT], _AGAIN: ["-c", _IMPORT]}
     return imports | {name: ["-m", "sreval", *words] for name, words in of.items()}
@@ -137,8 +136,8 @@ def lines(content: dict[str, Any]) -> list[str]:
     met = all(row["above"] <= GOAL for row in content["rows"] if row["command"] == _TABLE)
     text = [
         "Processor seconds, user and system, of a whole process; medians of "
-        f"{content['rounds']} rounds in turn. `sreval table` is of {ROWS:,} rows, `sreval opinions` "
-        f"of {VOTES:,} votes. Goal: `sreval table` at most {GOAL} s above importing pandas and "
+        f"{content['rounds']} rounds in turn. `sreval table` is of {ROWS:,} rows, `sreval "
+        f"opinions` of {VOTES:,} votes. Goal: `sreval table` at most {GOAL} s above importing pandas and "
         f"scipy.stats: {'met' if met else 'MISSED'}. The import again is the noise. `models list` "
         "builds every network to count its parameters, which takes torch.",
     ]

@@ -111,7 +111,6 @@ VOTES = "rater,image,method,score\n" + "".join(
     [
         ("data list", {"pandas"}),
         ("study schema", set()),
-        (f"study check {ROOT / 'studies' / 'ledig2017'}", {"pandas", "scipy"}),
         ("opinions votes.csv", {"pandas", "scipy"}),
         (
             "figure opinions votes.csv --kind ranks --out ranks.svg",
