@@ -84,3 +84,45 @@ def test_a_module_imports_no_more_than_it_computes_with(modules: str, allowed: s
     assert loaded & set(HEAVY) <= allowed
     # of scipy no more than the part that was needed; its statistics take a second
     assert "scipy.stats" not in loaded
+
+
+COMMAND = """
+import sys
+from sreval.cli import main
+
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print()
+print(*sys.modules)
+"""
+
+VOTES = "rater,image,method,score\n" + "".join(
+    f"r{rater},i{image},{method},{1 + (rater + image + len(method)) % 5}\n"
+    for rater in range(6)
+    for image in range(6)
+    for method in ("nearest", "bicubic")
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "allowed"),
+    [
+        ("data list", {"pandas"}),
+        ("study schema", set()),
+        ("opinions votes.csv", {"pandas", "scipy"}),
+        (
+            "figure opinions votes.csv --kind ranks --out ranks.svg",
+            {"pandas", "scipy", "matplotlib"},
+        ),
+    ],
+)
+def test_a_command_imports_no_more_than_it_computes_with(
+    command: str, allowed: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("votes.csv").write_text(VOTES, encoding="utf-8")
+    loaded = set(last_line(COMMAND, *command.split()).split())
+    assert "sreval.cli" in loaded
+    assert loaded & set(HEAVY) <= allowed

@@ -31,7 +31,7 @@ from sreval.opinions.votes import (
     Place,
     mapped,
 )
-from sreval.reading import TEXT_BYTES, from_json, read_bytes
+from sreval.reading import from_json, read_bytes
 
 _SEPARATORS = ("\t", ";", ",")
 _SAID = re.compile(r'\A"?sep=[,;\t]"?\r?\n')
@@ -42,6 +42,9 @@ _ZIP = b"PK\x03\x04"
 
 _VOTES, _MANIFEST, _STUDIES = "votes.csv", "manifest.json", "studies.csv"
 """The votes of an export, what states their SHA-256, and what only a backup holds."""
+
+_BYTES = 512 * 2**20
+"""The most that a table of votes may have: some five million rows."""
 
 _LOOKED_AT = 50
 """The rows that decide which separator is used."""
@@ -99,7 +102,7 @@ def read_text(path: Path, expected: str = _EXPECTED) -> str:
     """
     in_folder = (path / _VOTES).is_file()
     try:
-        data = read_bytes(path / _VOTES if in_folder else path, TEXT_BYTES)
+        data = read_bytes(path / _VOTES if in_folder else path, _BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"Can't read {path}: {reason}.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
 from sreval.report.table import Cell, Column, Row, Table, groups_of, parts_of, spans, split
 from sreval.report.text import one_line
@@ -180,6 +181,7 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", one_line(text))
 
 
+@cache
 def _escape(char: str) -> str:
     if found := _SPECIAL.get(char) or _greek(char):
         return found
@@ -215,6 +217,7 @@ def text_width(text: str, size: int = 8) -> float:
     return sum(map(_char_width, _composed(text))) * _EM[size]
 
 
+@cache
 def _char_width(char: str) -> float:
     base, accent = _parts(char)
     if base in _WIDTHS:
@@ -226,8 +229,11 @@ def _char_width(char: str) -> float:
 
 def _lines(text: str, most: float) -> list[str]:
     """A text in lines of at most ``most`` pt, broken behind a space, a hyphen or the like."""
+    whole = _composed(text)
+    if text_width(whole) <= most:
+        return [whole]
     lines = [""]
-    for word in re.findall(r"[^\s_/,-]*[\s_/,-]?", _composed(text)):
+    for word in re.findall(r"[^\s_/,-]*[\s_/,-]?", whole):
         if lines[-1] and text_width((lines[-1] + word).strip()) > most:
             lines.append("")
         for char in word:

@@ -27,7 +27,7 @@ from sreval.errors import (
 )
 from sreval.opinions.agreement import fit_mapped, metric_agreement
 from sreval.opinions.arrays import Floats, Ratings
-from sreval.opinions.comparison import compare_methods
+from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reading import is_means, needs_votes
 from sreval.opinions.recovery import recover_parts
@@ -245,13 +245,7 @@ def rank_shares(scores: Floats) -> Floats:
 
 def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
     """Row against column: the difference of means, marked where it is significant."""
-    (made,) = compare_methods(
-        votes,
-        unit=request.unit,
-        adjustment=request.adjustment,
-        alpha=request.alpha,
-        scale=request.scale,
-    )
+    made = request.compared() if request.compared else _compared(votes, request)
     small = [pair for pair in made.pairs if pair.too_small]
     over = [f"{name}s" for name in unit_names(made.unit, made.of)]
     methods = paper.sort_methods(list(made.methods))
@@ -290,6 +284,18 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         f"two-sided {TESTS[made.unit]} over {' and '.join(over)} ({made.claim})"
         f"{f'. {TOO_SMALL} n too small' if small else ''}",
     )
+
+
+def _compared(votes: pd.DataFrame, request: Request) -> Comparison:
+    """All pairs of methods of one data set."""
+    (made,) = compare_methods(
+        votes,
+        unit=request.unit,
+        adjustment=request.adjustment,
+        alpha=request.alpha,
+        scale=request.scale,
+    )
+    return made
 
 
 def _signed(value: float) -> str:

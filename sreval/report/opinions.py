@@ -93,6 +93,8 @@ class Request:
     """Further metrics among the columns of a table of means, and whether higher is better."""
     width: Width = "page"
     """How wide figures are: 85 or 175 mm."""
+    compared: Callable[[], Comparison] | None = None
+    """All pairs of methods where they have been compared already; None: the figure compares."""
     progress: Callable[[int, int], object] | None = None
     """Told how many votes of how many a long analysis has done."""
 

@@ -10,7 +10,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -343,7 +343,7 @@ class StudyFacts(Facts):
     def votes_on(self, dataset: str) -> pd.DataFrame:
         """``StudyData.analysed`` on one data set; raises what that raises."""
         votes = self.data.analysed
-        return votes[votes["dataset"] == dataset]
+        return self._once("votes", dataset, lambda: votes[votes["dataset"] == dataset])
 
     def mos(self, dataset: str) -> Table:
         """The mean opinion scores of a data set, with the paper's, NaN where it gives none."""
@@ -474,7 +474,10 @@ class StudyFacts(Facts):
 
     def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> tuple[str, str]:
         """A figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
-        figure = opinion_figure(votes, kind, replace(self.request, width="column"), dataset)
+        asked = replace(self.request, width="column")
+        if kind == "significance" and dataset is not None:
+            asked = replace(asked, compared=partial(self.compared, dataset))
+        figure = opinion_figure(votes, kind, asked, dataset)
         caption = " ".join(figure.get_supxlabel().split())
         figure.supxlabel("")
         words = " · ".join(study_marks(self.data)).upper()

@@ -274,12 +274,14 @@ def to_latex(report: Report) -> str:
 PAGE, LATEX, PDF, CONTENTS = "index.html", "tables.tex", "tables.pdf", "report.json"
 FORMAT = 1
 
+_OFFLINE = ["-interaction=nonstopmode", "-no-shell-escape"]
 _PROGRAMS = {
-    "xelatex": ["-interaction=nonstopmode", "-no-shell-escape"],
-    "pdflatex": ["-interaction=nonstopmode", "-no-shell-escape"],
-    "tectonic": ["--only-cached"],
+    "xelatex": [[*_OFFLINE, "-no-pdf"], _OFFLINE],
+    "pdflatex": [[*_OFFLINE, "-draftmode"], _OFFLINE],
+    "tectonic": [["--only-cached"]],
 }
-"""In the order they are tried; tectonic would else fetch packages from a network."""
+"""In the order they are tried, with the options of each run: longtable settles its widths in the
+first, and only the second need write a PDF. tectonic would else fetch packages from a network."""
 
 _SECONDS = 120
 
@@ -427,8 +429,8 @@ def compile_pdf(latex: str) -> tuple[bytes | None, str]:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tables.tex"
         source.write_text(latex, encoding="utf-8")
-        command = [program, *_PROGRAMS[program], source.name]
-        for _ in range(2 if program != "tectonic" else 1):  # longtable settles its widths
+        for options in _PROGRAMS[program]:
+            command = [program, *options, source.name]
             try:
                 ran = subprocess.run(
                     command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False

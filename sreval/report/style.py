@@ -20,6 +20,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from sreval.errors import UsageError
@@ -100,9 +101,14 @@ class HouseFigure(Figure):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw it in the house's style; a letter that no font here has is a box."""
+        layout = self.get_layout_engine()
         with house_style(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-            super().draw(renderer)
+            # To save, matplotlib first draws for the layout alone, and takes the engine away then.
+            if isinstance(layout, ConstrainedLayoutEngine) and self.canvas.is_saving():
+                layout.execute(self)
+            else:
+                super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save it as matplotlib does, in the house's style, with its name and caption."""
@@ -186,10 +192,22 @@ def width_of(text: str) -> float:
     return float(width) / _DPI * 25.4
 
 
+def _is_wider(text: str, width_mm: float) -> bool:
+    """Whether one line of small text is wider; it is measured only where its letters may be.
+
+    A letter takes no more than its own width and a fifth of its size beside it, a space less than
+    an n.
+    """
+    most = sum(width_of("n" if letter == " " else letter) + _BESIDE_MM for letter in text)
+    return most > width_mm and width_of(text) > width_mm
+
+
 def with_minus(text: str) -> str:
     """Figures with a true minus, as the axes have them."""
     return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
+
+_BESIDE_MM = SMALL / 5 / 72 * 25.4
 
 LINE_MM = SMALL * 1.2 * 1.17 / 72 * 25.4
 """From one line of small text to the next: DejaVu Sans is 1.17 times its size high."""
@@ -204,10 +222,10 @@ def wrapped(text: str, width_mm: float, breaks: str = " -_/") -> list[str]:
     for part in re.findall(
         rf"[^{re.escape(breaks)}]*[{re.escape(breaks)}]?", " ".join(text.split())
     ):
-        if lines[-1] and width_of((lines[-1] + part).rstrip()) > width_mm:
+        if lines[-1] and _is_wider((lines[-1] + part).rstrip(), width_mm):
             lines.append("")
-        for letter in part if width_of(part.rstrip()) > width_mm else [part]:
-            if lines[-1] and width_of((lines[-1] + letter).rstrip()) > width_mm:
+        for letter in part if _is_wider(part.rstrip(), width_mm) else [part]:
+            if lines[-1] and _is_wider((lines[-1] + letter).rstrip(), width_mm):
                 lines.append("")
             lines[-1] += letter
     return [line.strip() for line in lines]

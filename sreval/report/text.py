@@ -30,8 +30,9 @@ def language_name(code: str) -> str:
 
 def one_line(text: str) -> str:
     """Text in one line, without characters that control a printer or have no width."""
-    plain = (char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")
-    return " ".join("".join(plain).split())
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(text.split())
 
 
 def cells_wide(text: str) -> int:

@@ -7,7 +7,7 @@ otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -254,9 +254,13 @@ def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[s
 
 
 def tables_of(
-    tx: Transaction, study: Study, manifest: Manifest | None = None
+    tx: Transaction,
+    study: Study,
+    manifest: Manifest | None = None,
+    names: Collection[str] = tuple(STORED),
 ) -> dict[str, pd.DataFrame]:
-    """`tables` within the caller's transaction."""
+    """`tables` within the caller's transaction: those of these ``names``, and sessions, votes and
+    checks, which belong together."""
     if manifest is not None and manifest.sha256 != study.manifest_sha256:
         raise DataError(
             f"This manifest is not the one under which {study.name} was rated.",
@@ -269,6 +273,7 @@ def tables_of(
         if name == "votes"
         else frame(tx, stored(name, exported(name, study.design), study))
         for name in STORED
+        if name in {*names, "sessions", "votes", "checks"}
     }
     sessions = own["sessions"]
     judged = [found.get(name) for name in sessions["session"]]
@@ -276,10 +281,10 @@ def tables_of(
     sessions["paid"] = [None if v is None else v.paid for v in judged]
     sessions["reasons"] = ["; ".join(v.reasons) if v else "" for v in judged]
     _add_results(sessions, own["checks"], study.design)
-    if task.pair:
+    if task.pair and "plan" in own:
         own["plan"]["correct"] = own["plan"]["correct"].map(CHOICES).astype(object)
     if manifest is not None:
-        for name in ("plan", "votes"):
+        for name in own.keys() & {"plan", "votes"}:
             for side in ("left_", "right_") if task.pair else ("",):
                 _add_stimuli(own[name], manifest, side)
     return own
@@ -404,7 +409,7 @@ def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
     """
     with store.read() as tx:
         row = by_name(tx, study)
-        found = tables_of(tx, row, manifest)
+        found = tables_of(tx, row, manifest, ("answers", "deleted"))
         invited = sum(link.kind == "personal" for link in links_of(tx, row))
         looks = _looks(tx, row.id)
     return StudyData(

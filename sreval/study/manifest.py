@@ -76,7 +76,7 @@ class Manifest:
         rows = [asdict(stimulus) for stimulus in self.stimuli]
         return json.dumps({**content, "stimuli": rows}, indent=1, ensure_ascii=False) + "\n"
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of `as_json`."""
         return sha256_bytes(self.as_json().encode())

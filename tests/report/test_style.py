@@ -21,6 +21,7 @@ from sreval.errors import UsageError
 from sreval.report.collect import collect, select
 from sreval.report.score_figures import scores_figure
 from sreval.report.style import (
+    HouseFigure,
     figure_bytes,
     house_style,
     letters_without_font,
@@ -50,6 +51,20 @@ def test_files_are_whole_and_the_same_each_time(
     assert path.read_bytes() == figure_bytes(scores_figure(frame), form)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     assert path.read_bytes().startswith(starts[form])
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+def test_a_figure_that_is_drawn_once_is_as_matplotlib_saves_it(
+    frame: pd.DataFrame, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = [figure_bytes(scores_figure(frame), form) for _ in range(2)]
+
+    def twice(self: HouseFigure, renderer: Any) -> None:
+        with house_style():
+            mpl.figure.Figure.draw(self, renderer)
+
+    monkeypatch.setattr(HouseFigure, "draw", twice)
+    assert once == [figure_bytes(scores_figure(frame), form)] * 2
 
 
 def test_a_file_of_another_kind_is_refused(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -173,6 +188,16 @@ def test_wrapped_text_keeps_its_letters_and_its_width(text: str, width: float) -
     lines = wrapped(text, width)
     assert all(width_of(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_line_holds_all_words_that_have_room() -> None:
+    text = "Every vote, dark is bad: WWW iii lll fff ... (AVAT) 10 – 12 ∞ mm and so on. " * 3
+    for width in range(12, 90, 7):
+        lines = [""]
+        for word in text.split():
+            joined = f"{lines[-1]} {word}".strip()
+            lines = [*lines[:-1], joined] if width_of(joined) <= width else [*lines, word]
+        assert wrapped(text, width, " ") == lines
 
 
 def test_a_width_is_what_matplotlib_draws() -> None:
