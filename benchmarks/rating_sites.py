@@ -231,7 +231,9 @@ class OfAVrate(Guest):
 
     async def _load_images(self) -> None:
         _, page = await self._images.request(f"GET /rate/{self.next}", self._cookies())
-        self._file = page.partition(b'id="stimuli"')[2].partition(b'src="')[2].split(b'"')[0].decode()
+        self._file = (
+            page.partition(b'id="stimuli"')[2].partition(b'src="')[2].split(b'"')[0].decode()
+        )
         await self._picture(self._file)
 
     async def _vote(self) -> None:
@@ -353,8 +355,8 @@ def lines(rows: list[dict[str, Any]]) -> list[str]:
         + ". webMUSHRA sends a rater's votes together at the end; here each was sent when it was "
         "given.",
         "",
-        "| site | served by | a stored vote is | votes/s carried | p99 there | p99 at the next rate "
-        "| ms of processor a vote |",
+        "| site | served by | a stored vote is | votes/s carried | p99 there | p99 at the next "
+        "rate | ms of processor a vote |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import math
 import os
 import time
@@ -18,6 +17,7 @@ from flask_babel import get_locale, refresh
 from markupsafe import Markup
 
 from sreval.errors import StoreError
+from sreval.files import sha256_bytes
 from sreval.site.config import SiteConfig
 from sreval.site.errors import PageError, StimulusError
 from sreval.site.identity import session_id
@@ -172,7 +172,7 @@ class Stimuli:
 
     @staticmethod
     def _is_whole(file: BinaryIO, sha256: str) -> bool:
-        whole = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        whole = sha256_bytes(file.read()) == sha256
         file.seek(0)
         return whole
 

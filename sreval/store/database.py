@@ -218,7 +218,8 @@ class Store:
             marked.commit()
 
     def _connected(self, mode: str, **options: Any) -> Connection:
-        return self.engine.connect().execution_options(sreval_mode=mode, **options)
+        connection: Connection = self.engine.connect()
+        return connection.execution_options(sreval_mode=mode, **options)
 
     @contextmanager
     def _transaction(self, mode: str) -> Iterator[Transaction]:

@@ -635,7 +635,9 @@ class OpenedSession:
         if not all(position in self._plan for position in range(first, last + 1)):
             wanted = {"session_id": self.row.id, "first": first, "last": last}
             rows = self.connection.execute(_ITEMS, wanted)
-            self._plan.update((row.position, PlanItemRow.of(row, self.study.design)) for row in rows)
+            self._plan.update(
+                (row.position, PlanItemRow.of(row, self.study.design)) for row in rows
+            )
         return [self._plan[position] for position in range(first, last + 1)]
 
     def answers(self) -> dict[str, str]:
