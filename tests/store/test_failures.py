@@ -329,7 +329,10 @@ def test_study_of_the_package_takes_no_votes_of_its_own(
     assert default_url(own, None) == "postgresql:///s"
 
 
-def test_what_only_marks_leaves_votes_as_durable_as_before(study: Study) -> None:
+def test_what_only_marks_leaves_votes_as_durable_as_before(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.store.database.SYNCHRONOUS", "FULL")
     asked = "PRAGMA synchronous" if study.store.sqlite else "SHOW synchronous_commit"
     marked, durable = (1, 2) if study.store.sqlite else ("off", "on")
     with study.store.mark() as connection:
