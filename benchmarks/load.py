@@ -193,6 +193,8 @@ async def _steps(
 async def _beside_drips(server: Server, raters: list[Rater], seconds: float) -> dict[str, Any]:
     """A step of the given rate while a thousand connections send a byte now and then, half of them
     of a head, half of a body. One that the site has closed is opened anew."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     host, _, port = server.url.removeprefix("http://").partition(":")
     body = b"POST /study/noise/v-0/consent HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"
     head = b"GET / HTTP/1.1\r\nHost: "

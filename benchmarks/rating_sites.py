@@ -25,7 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ def is_ahead(rows: list[dict[str, Any]]) -> bool:
     """Whether each of our rows carries more than every rival's."""
     ours = [row["carried"] for row in rows if row["name"] == "sreval"]
     others = [row["carried"] for row in rows if row["name"] != "sreval"]
-    return min(ours) > max(others)
+    return bool(min(ours) > max(others))
 
 
 def fetched(folder: Path) -> Path:
@@ -182,7 +182,7 @@ def running(server: Process) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def ours(study: Path, database: Any, workers: int) -> Iterator[tuple[Process, list[Rater]]]:
+def ours(study: Path, database: Any, workers: int) -> Iterator[tuple[Process, Sequence[Rater]]]:
     """Our site with raters at their first image."""
     with database as url:
         paths = links(study, url, RATERS)
@@ -249,7 +249,7 @@ class OfAVrate(Guest):
 @contextmanager
 def avrate_voyager(
     source: Path, folder: Path, study: Path, own: bool
-) -> Iterator[tuple[Process, list[Guest]]]:
+) -> Iterator[tuple[Process, Sequence[Rater]]]:
     """AVrateVoyager with our pictures, without training."""
     app = folder / "AVrateVoyager"
     shutil.copytree(source / "app", app, ignore=shutil.ignore_patterns("*.mp4", "*.aac", "*.jpg"))
@@ -298,7 +298,7 @@ class OfMushra(Guest):
 @contextmanager
 def pymushra(
     source: Path, python: str, folder: Path, study: Path, own: bool
-) -> Iterator[tuple[Process, list[Guest]]]:
+) -> Iterator[tuple[Process, Sequence[Rater]]]:
     """pyMUSHRA with our pictures in the folder that it serves."""
     home = folder / "webmushra"
     home.mkdir()
@@ -327,7 +327,7 @@ def pymushra(
         yield server, raters
 
 
-async def _steps(server: Process, raters: list[Rater], seconds: float) -> list[dict[str, Any]]:
+async def _steps(server: Process, raters: Sequence[Rater], seconds: float) -> list[dict[str, Any]]:
     for rater in raters:
         await rater.sit_down()
     steps: list[dict[str, Any]] = []
