@@ -67,7 +67,8 @@ bench: $(VENV)/.ready-bench
 # A part that misses its goal stops none of the others; training_step needs photographs:
 # make evidence DATA=FOLDER.
 EVIDENCE := limits conformance cache metrics loops evaluation growth executors lost_workers metrics_study coverage agreement crossed pairs power studies \
-            tables latex opinions ordinal inference cost ranks study start report durability startup load live walks first_hour painted fuzz community export degradations
+            tables latex opinions ordinal inference cost ranks study start report durability startup load rating_sites live walks first_hour painted fuzz community export \
+            degradations
 evidence: $(VENV)/.ready-bench
 	@missed=; \
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m evidence || missed=" tests"; \

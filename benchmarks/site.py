@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -75,23 +76,51 @@ def links(folder: Path, database: str, count: int) -> list[str]:
     return [f"/r/{token}" for _, token in made]
 
 
-class Server:
-    """`sreval serve` as a process of its own, always on the same port."""
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
-    def __init__(self, folder: Path, database: str, threads: int = 8) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._command = [sys.executable, "-m", "sreval", "serve", str(folder)]
-        self._command += ["--port", str(port), "--database", database, "--threads", str(threads)]
-        self._log = folder / "server.log"
+
+def gunicorn(application: str, port: int, workers: int = 2, threads: int = 8) -> list[str]:
+    """The command that serves a WSGI application with gunicorn, as hosting.md advises."""
+    return [
+        *(sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"),
+        *("--workers", str(workers), "--threads", str(threads), "--log-level", "error"),
+    ]
+
+
+class Process:
+    """A server in a process group of its own, always on the same port."""
+
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        log: Path,
+        *,
+        alive: str = "/health",
+        cwd: Path | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url, self._alive = f"http://127.0.0.1:{port}", alive
+        self._command, self._log, self._cwd = command, log, cwd
+        self._environment = {**os.environ, **(more or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._cwd,
+                env=self._environment,
+                start_new_session=True,
+            )
         self.await_health(200)
 
     def await_health(self, status: int) -> None:
@@ -101,23 +130,43 @@ class Server:
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/health").status_code == status:
+                if httpx.get(f"{self.url}{self._alive}").status_code == status:
                     return
             time.sleep(0.05)
         self.kill()
-        raise RuntimeError(f"/health doesn't say {status}: {self._log.read_text()[-2000:]}")
+        raise RuntimeError(f"{self.url} doesn't say {status}: {self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """SIGKILL, without warning."""
         if self._process:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def cpu_seconds(self) -> float:
-        """Processor time that it has used, where the system tells."""
+        """Processor time that it and its workers have used, where the system tells."""
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if int(fields[2]) == self._process.pid:
+                    ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Server(Process):
+    """A study's site: by `sreval serve`, or by gunicorn with so many ``workers``."""
+
+    def __init__(self, folder: Path, database: str, threads: int = 8, workers: int = 0) -> None:
+        port = free_port()
+        if workers:
+            command = gunicorn("sreval.site.wsgi:app", port, workers, threads)
+        else:
+            command = [sys.executable, "-m", "sreval", "serve", str(folder), "--port", str(port)]
+            command += ["--database", database, "--threads", str(threads)]
+        told = {"SREVAL_STUDY": str(folder), "SREVAL_DATABASE": database}
+        super().__init__(command, port, folder / "server.log", more=told)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
+from contextlib import ExitStack
 from typing import Annotated, Any, Literal, TypeVar
 
-from flask import Blueprint, Response, make_response, request
+from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from werkzeug.wsgi import wrap_file
 
 from sreval.site.current import as_told, open_state, rater_session, refuse_unless_open, site
 from sreval.site.errors import PageError, StimulusError, respond, told
@@ -177,14 +180,20 @@ def image(study: str, place: str, address: str) -> Response:
     sha256 = picture.sha256
     known = sha256 in here.stimuli.refused
     try:
-        data = here.stimuli.read(sha256)
+        file = here.stimuli.open(sha256)
     except StimulusError as error:
         if not known:  # browsers go on asking
             LOG.error("stimulus", extra={"fields": {**where(), "message": str(error)}})
             rated.note("stimulus-changed", sha256=sha256)
         raise
-    if request.method == "GET":  # HEAD sends no image
-        rated.sent(picture)
-    response = make_response(data)
-    response.mimetype = "image/png"
+    response = Response(mimetype="image/png", direct_passthrough=True)
+    with ExitStack() as undo:
+        undo.enter_context(file)
+        response.content_length = file.seek(0, os.SEEK_END)
+        if request.method == "GET":  # HEAD sends no image
+            rated.sent(picture)
+            file.seek(0)
+            # the server's own way to send a file, without its bytes passing through here
+            response.response = wrap_file(request.environ, file)
+            undo.pop_all()
     return response

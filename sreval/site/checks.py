@@ -105,7 +105,7 @@ def _stimuli(config: SiteConfig, manifest: Manifest, progress: Callable[[int, in
     stimuli, damaged = Stimuli(config.study, manifest), []
     for count, sha256 in enumerate(stimuli.sizes, start=1):
         try:
-            stimuli.read(sha256)
+            stimuli.open(sha256).close()
         except StimulusError as error:
             damaged.append(error)
         progress(count, len(stimuli.sizes))

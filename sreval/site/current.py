@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import math
+import os
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from flask import current_app, request, session, url_for
 from flask_babel import get_locale, refresh
@@ -27,6 +30,9 @@ from sreval.study.task import GAP, LEFT, RIGHT, TIE, Choice, Place, Scale, Task
 
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 _REMEDY = "It isn't shown any more. Put the frozen file back from a backup; no restart is needed."
+_SETTLED_SECONDS = 2.0
+"""A file whose last change is older than this can't change without another time."""
+
 _FEW, _MANY = 5, 10
 """The most categories of a layout, see `StudyView.controls`."""
 _HEADINGS = {"calibration": "examples", "warm-up": "practice"}
@@ -123,23 +129,31 @@ class Stimuli:
         self._folder = folder / STIMULI
         self.sizes = {s.sha256: (s.width, s.height) for s in manifest.stimuli}
         self.refused: set[str] = set()
+        self._known: dict[str, tuple[int, ...]] = {}
 
     def missing(self) -> list[str]:
         """The SHA-256 of every stimulus whose file is absent."""
         return [sha for sha in self.sizes if not self._path(sha).is_file()]
 
-    def read(self, sha256: str) -> bytes:
-        """The PNG's bytes.
+    def open(self, sha256: str) -> BinaryIO:
+        """The PNG, open at its first byte.
 
-        Raises StimulusError when the file is gone or its bytes have changed, StoreError when it
-        can't be read just now, KeyError for a hash that is not the study's. Half a megabyte is
-        hashed in under a millisecond, so no cache is needed.
+        It is held against its hash whenever its file isn't the one that was looked at before, by
+        number, size and times. Raises StimulusError when the file is gone or its bytes have
+        changed, StoreError when it can't be read just now, KeyError for a hash that is not the
+        study's.
         """
         if sha256 not in self.sizes:
             raise KeyError(sha256)
         path = self._path(sha256)
         try:
-            data = path.read_bytes()
+            with ExitStack() as undo:
+                file = undo.enter_context(path.open("rb"))
+                found = os.fstat(file.fileno())
+                known = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+                same = self._known.get(sha256) == known or self._is_whole(file, sha256)
+                if same:
+                    undo.pop_all()
         except OSError as error:
             if error.errno in _TOO_MANY_OPEN:
                 raise StoreError(
@@ -147,16 +161,25 @@ class Stimuli:
                 ) from None
             self.refused.add(sha256)
             raise StimulusError(f"Can't read {path}: {error.strerror}.", _REMEDY) from None
-        if sha256_bytes(data) != sha256:
+        if not same:
             self.refused.add(sha256)
             raise StimulusError(f"{path} has changed since it was frozen.", _REMEDY)
+        # what was written a moment ago may be written again without another time
+        if time.time() - max(found.st_mtime, found.st_ctime) > _SETTLED_SECONDS:
+            self._known[sha256] = known
         self.refused.discard(sha256)
-        return data
+        return file
+
+    @staticmethod
+    def _is_whole(file: BinaryIO, sha256: str) -> bool:
+        whole = sha256_bytes(file.read()) == sha256
+        file.seek(0)
+        return whole
 
     def recheck(self, sha256: str) -> None:
         """Raise StimulusError for a stimulus that was refused and still must be."""
         if sha256 in self.refused:
-            self.read(sha256)
+            self.open(sha256).close()
 
     def _path(self, sha256: str) -> Path:
         return self._folder / f"{sha256}.png"

@@ -31,6 +31,9 @@ class Cookies(SecureCookieSessionInterface):
     for that name, and have no age. How long a session or a login lasts, the database says.
     """
 
+    def __init__(self) -> None:
+        self._serializers: dict[str, URLSafeTimedSerializer | None] = {}
+
     def get_cookie_name(self, app: Flask) -> str:
         """The name of the cookie that the present request uses."""
         name = super().get_cookie_name(app)
@@ -38,11 +41,14 @@ class Cookies(SecureCookieSessionInterface):
         return f"{name}-operator" if operators else name
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """One that reads no other cookie."""
-        made = super().get_signing_serializer(app)
-        if made is not None:
-            made.salt = self.get_cookie_name(app).encode()
-        return made
+        """One that reads no other cookie, made once."""
+        name = self.get_cookie_name(app)
+        if name not in self._serializers:
+            made = super().get_signing_serializer(app)
+            if made is not None:
+                made.salt = name.encode()
+            self._serializers[name] = made
+        return self._serializers[name]
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """The content of the cookie, however old; an empty session where the signature is bad."""

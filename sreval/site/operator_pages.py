@@ -188,7 +188,7 @@ def _stimuli(here: Site, seen: Overview) -> Iterator[_Need]:
         yield _Need(names[sha256], "damaged stimulus", ("Its file is gone; put it back.",))
     for sha256 in sorted(seen.changed.keys() & names.keys() - set(missing)):
         try:
-            here.stimuli.read(sha256)
+            here.stimuli.open(sha256).close()
         except StimulusError as error:
             yield _Need(names[sha256], "damaged stimulus", (str(error),))
 

@@ -8,10 +8,11 @@ stages, outcomes and messages that there are.
 from __future__ import annotations
 
 import datetime as dt
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from flask import (
@@ -476,9 +477,9 @@ class _StandIns(Stimuli):
         super().__init__(Path(), manifest)
         self._files = files
 
-    def read(self, sha256: str) -> bytes:
-        """The PNG's bytes. Raises KeyError for a hash that is not one of them."""
-        return self._files[sha256]
+    def open(self, sha256: str) -> BinaryIO:
+        """The PNG. Raises KeyError for a hash that is not one of them."""
+        return io.BytesIO(self._files[sha256])
 
 
 def _stand_ins(design: StudyDesign) -> tuple[Manifest, Stimuli]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from flask import Flask
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.server import create_server
+from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from sreval.errors import UsageError, option
@@ -21,13 +24,16 @@ from sreval.site.config import EXPLAINED
 GRACE_SECONDS = 15
 """How long requests that were begun may take after the signal to stop."""
 
+REQUEST_SECONDS = 30
+"""How long a request may take to arrive, from its first byte to the last of its body."""
+
 LOGIN = "/operator/login"
 _BETWEEN_LOGINS_S = 0.02
 """The rest before the next login where several wait: the interpreter is for raters."""
 
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS, _SWEEP_SECONDS = 1.0, 5
 _BACKLOG = 1024
-_MOST_CONNECTIONS, _OTHER_FILES = 1000, 128
+_MOST_CONNECTIONS, _OTHER_FILES = 10_000, 128
 
 
 class Server:
@@ -58,30 +64,124 @@ class Server:
         Call it from the main thread. `ready` is called once a signal would be handled. A second
         signal doesn't wait for the requests under way.
         """
-        channels: dict[int, Any] = {}
         dispatcher = LoginsLast()
         dispatcher.set_thread_count(threads)
-        server = create_server(
-            app,
-            map=channels,
-            _dispatcher=dispatcher,
-            sockets=[self._socket],
-            ident=None,
-            max_request_body_size=EXPLAINED * app.config["MAX_CONTENT_LENGTH"],
-            connection_limit=_connections(),
-            channel_timeout=120,
-        )
-        with stop_signals(server.pull_trigger) as caught:
-            try:
-                ready()
-                while not caught:
-                    _turn(channels)
-                _finish(server, channels)
-            finally:
-                for visitor in _visitors(channels):
-                    visitor.handle_close()
-                server.close()
+        with selectors.DefaultSelector() as selector:
+            channels = _Channels(selector)
+            server = _Listener(
+                app,
+                map=channels,
+                dispatcher=dispatcher,
+                _sock=self._socket,
+                sockinfo=(self._socket.family, None, None, None),
+                bind_socket=False,
+                adj=Adjustments(
+                    ident=None,
+                    max_request_body_size=EXPLAINED * app.config["MAX_CONTENT_LENGTH"],
+                    connection_limit=_connections(),
+                    channel_timeout=120,
+                    cleanup_interval=_SWEEP_SECONDS,
+                    backlog=_BACKLOG,
+                ),
+            )
+            with stop_signals(server.pull_trigger) as caught:
+                try:
+                    ready()
+                    while not caught:
+                        channels.turn()
+                    _finish(server, channels)
+                finally:
+                    for visitor in channels.visitors():
+                        visitor.handle_close()
+                    server.close()
         return caught[0]
+
+
+class _Visitor(HTTPChannel):  # type: ignore[misc]
+    """A connection that knows when the request which is arriving began."""
+
+    began = 0.0
+
+    def received(self, data: bytes) -> bool:
+        """Take what came; note the time where it is the beginning of a request."""
+        before = self.request
+        taken: bool = super().received(data)
+        if self.request is not before:
+            self.began = time.monotonic()
+        return taken
+
+
+class _Listener(TcpWSGIServer):  # type: ignore[misc]
+    """Closes connections that are idle, and those whose request doesn't come to an end.
+
+    A byte now and then would keep a connection from being idle for ever.
+    """
+
+    channel_class = _Visitor
+
+    def maintenance(self, now: float) -> None:
+        """Close them; called every few seconds."""
+        idle, late = now - self.adj.channel_timeout, time.monotonic() - REQUEST_SECONDS
+        for visitor in list(self.active_channels.values()):
+            arriving = visitor.request is not None and visitor.began < late
+            if not visitor.requests and (arriving or visitor.last_activity < idle):
+                visitor.handle_close()
+
+
+class _Channels(dict[int, Any]):
+    """Everything that the loop waits for, by file number.
+
+    waitress asks every connection at every turn what it waits for. A thousand that stand still
+    would take all the time, so here only those are asked to which something happened: bytes that
+    came or went, or a request that is being served.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        super().__init__()
+        self._selector = selector
+        self._busy: dict[int, Any] = {}
+
+    def __setitem__(self, number: int, channel: Any) -> None:
+        super().__setitem__(number, channel)
+        self._busy[number] = channel
+
+    def __delitem__(self, number: int) -> None:
+        super().__delitem__(number)
+        self._busy.pop(number, None)
+        with suppress(KeyError):
+            self._selector.unregister(number)
+
+    def visitors(self) -> list[Any]:
+        """The connections of visitors."""
+        return [channel for channel in self.values() if isinstance(channel, HTTPChannel)]
+
+    def turn(self) -> None:
+        """Wait for what happens next, a second at most, and see to it."""
+        for number, channel in list(self._busy.items()):
+            self._await(number, channel)
+        for key, happened in self._selector.select(_IDLE_SECONDS):
+            channel = key.data
+            if self.get(key.fd) is not channel:  # closed by one before it
+                continue
+            self._busy[key.fd] = channel
+            if happened & selectors.EVENT_READ:
+                wasyncore.read(channel)
+            if happened & selectors.EVENT_WRITE and self.get(key.fd) is channel:
+                wasyncore.write(channel)
+
+    def _await(self, number: int, channel: Any) -> None:
+        """Register what a channel waits for. One that only waits for its visitor isn't busy."""
+        reads, writes = channel.readable(), channel.writable() and not channel.accepting
+        wanted = selectors.EVENT_READ * bool(reads) | selectors.EVENT_WRITE * bool(writes)
+        known = self._selector.get_map().get(number)
+        if known is None and wanted:
+            self._selector.register(number, wanted, channel)
+        elif known is not None and not wanted:
+            self._selector.unregister(number)
+        elif known is not None and known.events != wanted:
+            self._selector.modify(number, wanted, channel)
+        if wanted == selectors.EVENT_READ and isinstance(channel, HTTPChannel):
+            self._busy.pop(number, None)
 
 
 class LoginsLast(ThreadedTaskDispatcher):  # type: ignore[misc]
@@ -157,25 +257,23 @@ def _connections() -> int:
         import resource
     except ImportError:  # Windows counts otherwise
         return _MOST_CONNECTIONS
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed == resource.RLIM_INFINITY:
-        return _MOST_CONNECTIONS
-    return max(16, min(_MOST_CONNECTIONS, allowed - _OTHER_FILES))
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_CONNECTIONS + _OTHER_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        with suppress(OSError, ValueError):  # macOS allows fewer than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            allowed = wanted
+        wanted = allowed
+    return max(16, wanted - _OTHER_FILES)
 
 
-def _finish(server: Any, channels: dict[int, Any]) -> None:
+def _finish(server: Any, channels: _Channels) -> None:
     """Accept nobody new; answer those who wait; then end the threads."""
     wasyncore.dispatcher.close(server)  # its own close would take what wakes this loop, too
     end = time.monotonic() + GRACE_SECONDS
     # one whose request isn't answered yet reads no other
-    while time.monotonic() < end and not all(v.readable() for v in _visitors(channels)):
-        _turn(channels)
+    while time.monotonic() < end and not all(v.readable() for v in channels.visitors()):
+        channels.turn()
     server.task_dispatcher.shutdown()
-
-
-def _turn(channels: dict[int, Any]) -> None:
-    wasyncore.loop(timeout=_IDLE_SECONDS, use_poll=True, map=channels, count=1)
-
-
-def _visitors(channels: dict[int, Any]) -> list[Any]:
-    return [channel for channel in channels.values() if isinstance(channel, HTTPChannel)]

@@ -200,12 +200,35 @@ class Store:
             yield tx
 
     @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A connection for one question, without objects of tables; raises as `begin`."""
+        with self._translated(), self._connected("read") as connection:
+            yield connection
+
+    @contextmanager
+    def mark(self) -> Iterator[Connection]:
+        """`begin` for what may be lost when the machine fails, together with all that came later.
+
+        Nobody waits for the disk. The next `begin` that is committed makes it durable: both
+        databases' logs are written in order.
+        """
+        with self._writer or nullcontext(), self._translated(), self._connected("mark") as marked:
+            if not self.sqlite:
+                marked.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            yield marked
+            marked.commit()
+
+    def _connected(self, mode: str, **options: Any) -> Connection:
+        connection: Connection = self.engine.connect()
+        return connection.execution_options(sreval_mode=mode, **options)
+
+    @contextmanager
     def _transaction(self, mode: str) -> Iterator[Transaction]:
-        options: dict[str, Any] = {"sreval_mode": mode}
+        options: dict[str, Any] = {}
         if mode == "read" and not self.sqlite:
             options["isolation_level"] = "REPEATABLE READ"
         with (
-            self.engine.connect().execution_options(**options) as connection,
+            self._connected(mode, **options) as connection,
             Transaction(connection, expire_on_commit=False) as tx,
         ):
             yield tx
@@ -402,8 +425,11 @@ def _drop_broken(context: ExceptionContext) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    write = connection.get_execution_options().get("sreval_mode") == "write"
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    mode = connection.get_execution_options().get("sreval_mode")
+    driver: Any = connection.connection.driver_connection
+    # each time: a connection that only marked before must not make a vote less durable
+    driver.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'mark' else SYNCHRONOUS}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if mode in ("write", "mark") else "BEGIN")
 
 
 def _prepare_postgresql(connection: Any) -> None:

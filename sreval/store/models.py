@@ -135,7 +135,7 @@ class Study(Base):
     @property
     def design(self) -> StudyDesign:
         """The study's design, parsed once a process: votes must not wait for it."""
-        design = _designs.get(self.design_sha256)
+        design = designs.get(self.design_sha256)
         if design is None:
             from sreval.study.design import StudyDesign  # pydantic: a look at the counts needs none
 
@@ -148,7 +148,7 @@ class Study(Base):
                     f"The design of study {self.name!r} isn't one of this version: {error}.",
                     "Install the version that it was made with, and export it there.",
                 ) from None
-            _designs[self.design_sha256] = design
+            designs[self.design_sha256] = design
         return design
 
     @property
@@ -184,7 +184,8 @@ class Study(Base):
         return [f"task ({before}, now {now})", *(name for name in found if name != "task")]
 
 
-_designs: dict[str, StudyDesign] = {}
+designs: dict[str, StudyDesign] = {}
+"""The designs that were parsed in this process, by their SHA-256."""
 
 
 class Invitation(Base):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
-from sqlalchemy.engine import Row
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Column, Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session as Transaction
+from sqlalchemy.orm.attributes import set_committed_value
 
 from sreval.store.answers import (
     appeared,
@@ -37,6 +37,7 @@ from sreval.store.models import (
     Study,
     ViewingCheck,
     Vote,
+    designs,
 )
 from sreval.store.participants import placeholder_values
 from sreval.study import viewing
@@ -45,6 +46,9 @@ from sreval.study.questions import Answers, When
 from sreval.study.task import Place
 from sreval.study.viewing import Check
 
+_AHEAD = 3
+"""How many images beyond the current one may be fetched in advance."""
+
 # Built once: every vote asks these, and building a query takes longer than running it.
 _SESSION = (
     select(Session, Study, Rater.simulated)
@@ -52,33 +56,55 @@ _SESSION = (
     .join(Rater, Rater.id == Session.rater_id)
     .where(Session.id == bindparam("session_id"))
 )
-_PICTURES: Mapping[Place, tuple[InstrumentedAttribute[Any], ...]] = {
-    "left": (PlanItem.stimulus_sha256, PlanItem.address, PlanItem.sent_at),
-    "right": (PlanItem.right_sha256, PlanItem.right_address, PlanItem.right_sent_at),
-    "reference": (
-        PlanItem.reference_sha256,
-        PlanItem.reference_address,
-        PlanItem.reference_sent_at,
-    ),
+
+# Without the mapped classes: votes and their images are what has to be fast here.
+_PLAN = PlanItem.metadata.tables["plan_item"]
+_PICTURES: Mapping[Place, tuple[Column[Any], ...]] = {
+    "left": (_PLAN.c.stimulus_sha256, _PLAN.c.address, _PLAN.c.sent_at),
+    "right": (_PLAN.c.right_sha256, _PLAN.c.right_address, _PLAN.c.right_sent_at),
+    "reference": (_PLAN.c.reference_sha256, _PLAN.c.reference_address, _PLAN.c.reference_sent_at),
 }
 _LOCK = select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
-_ITEMS = (
-    select(
-        PlanItem.position,
-        PlanItem.sitting,
-        PlanItem.kind,
-        PlanItem.intended,
-        PlanItem.low,
-        *(column for columns in _PICTURES.values() for column in columns),
-    )
-    .where(
-        PlanItem.session_id == bindparam("session_id"),
-        PlanItem.position.between(bindparam("first"), bindparam("last")),
-    )
-    .order_by(PlanItem.position)
+_ITEM = (
+    _PLAN.c.position,
+    _PLAN.c.sitting,
+    _PLAN.c.kind,
+    _PLAN.c.intended,
+    _PLAN.c.low,
+    *(column for columns in _PICTURES.values() for column in columns),
 )
-
-# Without the mapped class: a vote is the one thing here that has to be fast.
+_ITEMS = (
+    select(*_ITEM)
+    .where(
+        _PLAN.c.session_id == bindparam("session_id"),
+        _PLAN.c.position.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(_PLAN.c.position)
+)
+_SESSIONS, _STUDIES = Session.metadata.tables["session"], Study.metadata.tables["study"]
+_SHOWN_AT = (
+    select(
+        _SESSIONS.c.stage,
+        _SESSIONS.c.done,
+        _SESSIONS.c.sitting,
+        _SESSIONS.c.sitting_ends,
+        _STUDIES.c.state,
+        _STUDIES.c.design_sha256,
+        *_ITEM,
+    )
+    .join_from(_SESSIONS, _STUDIES, _STUDIES.c.id == _SESSIONS.c.study_id)
+    .join(_PLAN, _PLAN.c.session_id == _SESSIONS.c.id)
+    .where(
+        _SESSIONS.c.id == bindparam("session_id"),
+        _PLAN.c.position.between(_SESSIONS.c.done + 1, _SESSIONS.c.done + 1 + _AHEAD),
+        or_(*(address == bindparam("address") for _, address, _ in _PICTURES.values())),
+    )
+)
+_VOTED = (
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("session"))
+    .values(done=bindparam("position"), seen_at=bindparam("now"))
+)
 _VOTES = Vote.metadata.tables["vote"]
 _INSERT = insert(_VOTES)
 _STANDING = (
@@ -90,7 +116,6 @@ _STANDING = (
     .order_by(_VOTES.c.key != bindparam("key"))
     .limit(1)
 )
-_PLAN = PlanItem.metadata.tables["plan_item"]
 _SENT = {
     place: update(_PLAN)
     .where(
@@ -105,8 +130,6 @@ _SENT = {
 _STAGES = (
     "consent", "device", "checks", "questions", "instructions", "rating", "closing", "done"
 )  # fmt: skip
-_AHEAD = 3
-"""How many images beyond the current one may be fetched in advance."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +159,9 @@ class PlanItemRow:
     pictures: tuple[Picture, ...]
 
     @classmethod
-    def of(cls, row: Row[Any], design: StudyDesign) -> PlanItemRow:
-        """An item as _ITEMS finds it."""
-        position, sitting, kind, intended, low, *cells = tuple(row)
+    def of(cls, row: Iterable[Any], design: StudyDesign) -> PlanItemRow:
+        """An item of the columns _ITEM."""
+        position, sitting, kind, intended, low, *cells = row
         meant = low if kind == "warm-up" else None
         if design.calibration and design.calibration.feedback:
             intended, meant = None, intended if kind == "calibration" else meant
@@ -220,18 +243,30 @@ class RaterSession:
 
     def image(self, address: str) -> Picture | None:
         """The picture under an address; None unless it may be shown now."""
-        pictures = (picture for item in self.state().items for picture in item.pictures)
+        asked = {"session_id": self.id, "address": address}
+        with self.store.look() as connection:
+            row = connection.execute(_SHOWN_AT, asked).first()
+        if row is not None and row.design_sha256 in designs:
+            stage, done, sitting, ends, study_state, sha256, *cells = row
+            design = designs[sha256]
+            items = [PlanItemRow.of(cells, design)]
+            if items[0].position not in _shown(stage, study_state, done, sitting, ends, design):
+                return None
+        else:
+            items = list(self.state().items)
+        pictures = (picture for item in items for picture in item.pictures)
         return next((picture for picture in pictures if picture.address == address), None)
 
     def sent(self, picture: Picture) -> None:
         """Keep that ``picture`` is sent now, if it is the first time.
 
-        Only what was sent can be rated. Nothing else of the session is read or locked.
+        Only what was sent can be rated. Nothing else of the session is read or locked. Where the
+        machine fails before the next vote is stored it is forgotten, and the page loads it again.
         """
         if picture.sent_at is None:
-            with self.store.begin() as tx:
+            with self.store.mark() as connection:
                 where = {"session": self.id, "at": picture.position}
-                tx.execute(_SENT[picture.place], {**where, "now": self.store.clock()})
+                connection.execute(_SENT[picture.place], {**where, "now": self.store.clock()})
 
     def vote(
         self,
@@ -283,7 +318,7 @@ class RaterSession:
         with self.store.begin() as tx:
             found = opened(self.store, tx, self.id, lock=True)
             vote["score"] = score = score_on(found.study.design.answers, score)
-            stands = tx.execute(_STANDING, asked).first()
+            stands = found.connection.execute(_STANDING, asked).first()
             if stands is not None:
                 meant = found.meant(stands.position)
                 return Receipt(*stands, repeated=True, state=found.state(), meant=meant)
@@ -295,9 +330,8 @@ class RaterSession:
                 "shown_at": appeared(shown_at, response_ms, stored_at),
                 "stored_at": stored_at,
             }
-            tx.execute(_INSERT, vote)
-            found.row.done = position
-            found.row.seen_at = stored_at
+            found.connection.execute(_INSERT, vote)
+            found.count(position, stored_at)
             found.go_on()
             tx.flush()
             meant = found.meant(position)
@@ -484,7 +518,7 @@ def opened(store: Store, tx: Transaction, session_id: str, *, lock: bool = False
     the locks of its sessions, so that no vote is stored afterwards.
     """
     asked = {"session_id": session_id}
-    if lock:
+    if lock and not store.sqlite:  # a transaction that writes there locks everything
         tx.execute(_LOCK, asked)
     row = tx.execute(_SESSION, asked).first()
     if row is None:
@@ -501,11 +535,25 @@ class OpenedSession:
     row: Session
     study: Study
     simulated: bool
+    _plan: dict[int, PlanItemRow] = field(default_factory=dict)
+    """What was read of the plan; it doesn't change within a transaction."""
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The transaction's connection: asked directly, it answers in half the time."""
+        return self.tx.connection()
 
     @property
     def _ends(self) -> list[int]:
         """0, then the last position of every sitting."""
-        return [0, *(int(end) for end in self.row.sitting_ends.split(","))]
+        return _ends(self.row.sitting_ends)
+
+    def count(self, position: int, now: dt.datetime) -> None:
+        """Keep that there is a vote on this position since ``now``."""
+        facts = {"session": self.row.id, "position": position, "now": now}
+        self.connection.execute(_VOTED, facts)
+        set_committed_value(self.row, "done", position)
+        set_committed_value(self.row, "seen_at", now)
 
     @property
     def pause(self) -> dt.timedelta:
@@ -577,9 +625,20 @@ class OpenedSession:
         return self._planned(position).meant if self.study.design.gives_feedback else None
 
     def _planned(self, position: int) -> PlanItemRow:
-        """One item of the plan."""
-        wanted = {"session_id": self.row.id, "first": position, "last": position}
-        return PlanItemRow.of(self.tx.execute(_ITEMS, wanted).one(), self.study.design)
+        """One item of the plan; those that follow it are read with it, as a vote's answer tells
+        of them."""
+        return self._read(position, position + 1 + _AHEAD)[0]
+
+    def _read(self, first: int, last: int) -> list[PlanItemRow]:
+        """The items of these positions, as far as there are so many."""
+        last = min(last, self.row.total)
+        if not all(position in self._plan for position in range(first, last + 1)):
+            wanted = {"session_id": self.row.id, "first": first, "last": last}
+            rows = self.connection.execute(_ITEMS, wanted)
+            self._plan.update(
+                (row.position, PlanItemRow.of(row, self.study.design)) for row in rows
+            )
+        return [self._plan[position] for position in range(first, last + 1)]
 
     def answers(self) -> dict[str, str]:
         """What was answered so far, by the names of ``Question.fields``."""
@@ -715,27 +774,38 @@ class OpenedSession:
             outcome=session.outcome,
             simulated=self.simulated,
             study_state=self.study.state,
-            items=self._items(before, last),
+            items=self._items(),
             check=self.next_check(),
             checks=self.checks() if stage == "checks" else {},
             plates=self.plates if stage == "checks" else "",
         )
 
-    def _items(self, before: int, last: int) -> tuple[PlanItemRow, ...]:
-        """What may be shown or fetched now, of a sitting after ``before`` up to ``last``.
+    def _items(self) -> tuple[PlanItemRow, ...]:
+        """What may be shown or fetched now."""
+        row, study = self.row, self.study
+        shown = _shown(
+            row.stage, study.state, row.done, row.sitting, row.sitting_ends, study.design
+        )
+        return tuple(self._read(shown[0], shown[-1])) if shown else ()
 
-        Up to the next break at most: what comes after it isn't needed yet.
-        """
-        session = self.row
-        if session.stage != "rating" or self.study.state != "open":
-            return ()
-        every = self.study.design.sittings.break_every
-        if every:
-            last = min(last, before + ((session.done - before) // every + 1) * every)
-        first, last = session.done + 1, min(session.done + 1 + _AHEAD, last)
-        wanted = {"session_id": session.id, "first": first, "last": last}
-        found = self.tx.execute(_ITEMS, wanted)
-        return tuple(PlanItemRow.of(row, self.study.design) for row in found)
+
+def _ends(sitting_ends: str) -> list[int]:
+    return [0, *(int(end) for end in sitting_ends.split(","))]
+
+
+def _shown(
+    stage: str, study_state: str, done: int, sitting: int, sitting_ends: str, design: StudyDesign
+) -> range:
+    """The positions that may be shown or fetched now: the current one and a few ahead.
+
+    Up to the next break at most: what comes after it isn't needed yet.
+    """
+    if stage != "rating" or study_state != "open":
+        return range(0)
+    before, last = _ends(sitting_ends)[sitting - 1 : sitting + 1]
+    if every := design.sittings.break_every:
+        last = min(last, before + ((done - before) // every + 1) * every)
+    return range(done + 1, min(done + 1 + _AHEAD, last) + 1)
 
 
 def _canonical(facts: Mapping[str, Any]) -> str:

@@ -33,14 +33,16 @@ def test_a_small_load_is_served_without_a_refusal(
     monkeypatch.setattr("benchmarks.load.IMAGES", 10)
     monkeypatch.setattr("benchmarks.load.SIZE", (48, 64))
     database = str(tmp_path / "votes.sqlite")
-    beside, (step,) = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
-    assert step["refused"] == beside["refused"] == 0
+    monkeypatch.setattr("benchmarks.load.DRIPS", 20)
+    found = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
+    beside, drips, (step,) = found["strangers"], found["drips"], found["steps"]
+    assert step["refused"] == beside["refused"] == drips["refused"] == 0
+    assert drips["votes"] > 0
     assert beside["votes"] > 0
     assert beside["guesses"] > 0
     assert step["votes"] > 0
     assert step["images"] > 0
-    row = {"database": "sqlite", "raters": 8, "disk_ms": sync_ms(tmp_path, 0.1)}
-    row |= {"strangers": beside, "steps": [step]}
+    row = {"database": "sqlite", "raters": 8, "disk_ms": sync_ms(tmp_path, 0.1), **found}
     page = "\n".join(lines([row]))
     assert f"| 2 | {step['achieved']:.1f} | 8 | {step['votes']} |" in page
 

@@ -159,6 +159,13 @@ def pictures(current: dict[str, Any]) -> list[dict[str, Any]]:
     return [told for item in (current, *current["next"]) for told in item["pictures"]]
 
 
+class Closing(FlaskClient):
+    """Closes every answer once it is read, as servers do."""
+
+    def open(self, *args: Any, buffered: bool = True, **options: Any) -> TestResponse:
+        return super().open(*args, buffered=buffered, **options)
+
+
 @dataclass
 class Visitor:
     """A browser in the hands of a rater, without scripts: forms and the rating page's JSON."""
@@ -171,6 +178,7 @@ class Visitor:
     images: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.app.test_client_class = Closing
         self.client = self.app.test_client()
 
     @property

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,7 @@ from sreval.store.models import PlanItem, Vote
 from sreval.store.overview import Overview
 from sreval.store.studies import Studies
 from sreval.study.design import StudyDesign
+from sreval.study.manifest import STIMULI
 from tests.site.conftest import DCR, PAIR, PNG_BYTES, MakeSite, Visitor, design, pictures
 from tests.site.operator_desk import Clock
 
@@ -382,17 +384,34 @@ def test_a_lack_of_open_files_is_not_taken_for_a_changed_stimulus(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = visitor.to_rating()["pictures"][0]["url"]
-    opened = Path.read_bytes
+    opened = Path.open
 
-    def refused(path: Path) -> bytes:
+    def refused(path: Path, *options: str) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(Path, "open", refused)
     answer = visitor.client.get(address)
     assert (answer.status_code, answer.get_json()["kind"]) == (503, "busy")
-    monkeypatch.setattr(Path, "read_bytes", opened)
+    monkeypatch.setattr(Path, "open", opened)
     assert visitor.client.get(address).status_code == 200
     assert not visitor.app.extensions["sreval"].stimuli.refused
+
+
+def test_an_image_that_changes_under_its_old_time_and_size_is_refused(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.site.current._SETTLED_SECONDS", -1.0)
+    address = visitor.to_rating()["pictures"][0]["url"]
+    data = visitor.client.get(address).data
+    (path,) = (visitor.app.extensions["sreval"].config.study / STIMULI).glob(
+        f"{hashlib.sha256(data).hexdigest()}.png"
+    )
+    before = path.stat()
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert visitor.client.get(address).status_code == 410
+    path.write_bytes(data)
+    assert visitor.client.get(address).data == data
 
 
 def test_locked_database_asks_for_patience_and_loses_nothing(

@@ -170,7 +170,7 @@ def test_a_frozen_study_of_pairs_shows_its_own_pictures(tmp_path: Path) -> None:
     item = client.get("/study/small/de.rating-vote/api/item").get_json()
     assert {picture["place"] for picture in item["pictures"]} == {"left", "right", "reference"}
     for picture in item["pictures"]:
-        data = client.get(picture["url"]).data
+        data = client.get(picture["url"], buffered=True).data
         assert any(data == path.read_bytes() for path in (folder / "stimuli").glob("*.png"))
     assert {path.name for path in folder.iterdir()} == {"study.toml", "manifest.json", "stimuli"}
 

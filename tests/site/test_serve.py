@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -32,9 +32,13 @@ from tests.site.conftest import Visitor, freeze
 
 
 @contextmanager
-def served(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """The running server, its address and what it said at its start."""
-    command = [sys.executable, "-m", "sreval", "serve", str(folder), "--port", "0", *options]
+def served(
+    folder: Path, *options: str, before: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The running server, its address and what it said at its start; what its process runs
+    ``before`` it starts."""
+    run = f"import runpy\n{before}\nrunpy.run_module('sreval', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", run, "serve", str(folder), "--port", "0", *options]
     environment = {k: v for k, v in os.environ.items() if k != "SREVAL_DATABASE"}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -121,6 +125,38 @@ def test_visitors_who_hang_up_do_not_end_the_server(study: Path) -> None:
                 visitor.sendall(asked)
         assert httpx.get(f"{address}/health").json() == {"status": "ok"}
         assert process.poll() is None
+
+
+_HASTY = """
+import resource
+from sreval.site import server
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+server.REQUEST_SECONDS, server._SWEEP_SECONDS = 2, 1
+"""
+
+
+def test_requests_that_never_end_keep_nobody_out_and_are_given_up(study: Path) -> None:
+    heads = [
+        b"GET /health HTTP/1.1\r\nHost: a",
+        b"POST /study HTTP/1.1\r\nContent-Length: 9\r\n\r\na",
+    ]
+    with served(study, before=_HASTY) as (_, address, _), ExitStack() as opened:
+        port = int(address.rsplit(":", 1)[1])
+        whole = opened.enter_context(httpx.Client())
+        assert whole.get(f"{address}/health", timeout=60).status_code == 200
+        slow = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            for _ in range(300)
+        ]
+        for number, each in enumerate(slow):
+            each.sendall(heads[number % 2])
+        assert httpx.get(f"{address}/health", timeout=60).status_code == 200
+        for each in slow:
+            with suppress(ConnectionResetError):
+                each.sendall(b"a")  # a byte now and then changes nothing
+                assert each.recv(1) == b""
+        assert whole.get(f"{address}/health", timeout=60).status_code == 200
 
 
 def test_a_log_that_nobody_reads_holds_up_neither_raters_nor_the_end(study: Path) -> None:

@@ -327,3 +327,15 @@ def test_study_of_the_package_takes_no_votes_of_its_own(
     assert default_url(packaged("studies") / "quick", "x.sqlite") == "x.sqlite"
     monkeypatch.setenv("SREVAL_DATABASE", "postgresql:///s")
     assert default_url(own, None) == "postgresql:///s"
+
+
+def test_what_only_marks_leaves_votes_as_durable_as_before(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.store.database.SYNCHRONOUS", "FULL")
+    asked = "PRAGMA synchronous" if study.store.sqlite else "SHOW synchronous_commit"
+    marked, durable = (1, 2) if study.store.sqlite else ("off", "on")
+    with study.store.mark() as connection:
+        assert connection.exec_driver_sql(asked).scalar() == marked
+    with study.store.begin() as tx:
+        assert tx.connection().exec_driver_sql(asked).scalar() == durable

@@ -1,0 +1,378 @@
+"""How many votes a second does sreval's site store, and how many do other public rating sites?
+
+AVrateVoyager (github.com/Telecommunication-Telemedia-Assessment/AVrateVoyager) and pyMUSHRA
+(github.com/nils-werner/pymushra), the server of webMUSHRA, each as its own command starts it and
+at its best, behind gunicorn. All show the same pictures of noise and get votes from the same
+open-loop generator, at the same rates, on the same two cores. Each vote is followed by what a
+browser loads: AVrateVoyager's next page and its picture, pyMUSHRA's picture, ours. webMUSHRA sends
+a rater's votes together at the end; here each is sent when it is given, as by the others. Writes
+rating_sites.json and rating_sites.md; exits with 1 unless our site is ahead of both.
+
+The rivals are fetched into build/rivals by git, with a virtual environment for pyMUSHRA's packages.
+`--rivals FOLDER` names a folder that holds AVrateVoyager/ and pymushra/ instead, `--python` an
+interpreter that has pyMUSHRA's packages.
+
+Example: python -m benchmarks.rating_sites --seconds 5 --out build/bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+
+from benchmarks.load import (
+    GOAL_FAST_MS,
+    IMAGES,
+    KNEE_SHARE,
+    SIZE,
+    THINK_SECONDS,
+    WORKERS,
+    Connection,
+    Counted,
+    Rater,
+    carried_a_second,
+    step,
+    take_seats,
+)
+from benchmarks.site import Process, Server, free_port, gunicorn, links, noise_study, postgresql
+from benchmarks.timing import ROOT, cores, progress, provenance, write_results
+from sreval.study.manifest import STIMULI
+
+RATERS = 100
+RATES = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400)
+SOURCES = {
+    "AVrateVoyager": (
+        "https://github.com/Telecommunication-Telemedia-Assessment/AVrateVoyager",
+        "8afba376b77320c49b510dc4f52556ee14daeb43",
+    ),
+    "pymushra": (
+        "https://github.com/nils-werner/pymushra",
+        "322ca43d924cb91dd91e8fb84cf0b67c33807f40",
+    ),
+}
+"""Where each rival comes from, and its commit."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A site as it is served: its name, what its store promises, and how it is run."""
+
+    name: str
+    served: str
+    durable: str
+    run: Callable[[Path, Path], Any]
+    """Of an empty folder and a frozen study: a context of the server and its raters."""
+
+
+def main() -> int:
+    """Race them and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=6, help="of each rate")
+    parser.add_argument("--rivals", type=Path, help="a folder with both rivals' sources")
+    parser.add_argument("--python", help="an interpreter that has pyMUSHRA's packages")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    options = parser.parse_args()
+    origin = provenance()
+    rivals = options.rivals or fetched(ROOT / "build" / "rivals")
+    python = options.python or environment(ROOT / "build" / "rivals" / "venv", rivals)
+    rows = []
+    for contender in contenders(rivals.resolve(), python):
+        with cores(2), tempfile.TemporaryDirectory() as name:
+            study = noise_study(Path(name) / "study", IMAGES, RATERS, SIZE)
+            with contender.run(Path(name), study) as (server, raters):
+                steps = asyncio.run(_steps(server, raters, options.seconds))
+        rows.append(
+            {
+                "name": contender.name,
+                "served": contender.served,
+                "durable": contender.durable,
+                "carried": carried_a_second(steps),
+                "steps": steps,
+            }
+        )
+        progress(f"{contender.name}, {contender.served}: {rows[-1]['carried']:.0f} votes/s")
+    write_results(
+        options.out,
+        "rating_sites",
+        {**origin, "sources": SOURCES, "rows": rows},
+        "Rating sites under the same load",
+        lines(rows),
+    )
+    print(options.out / "rating_sites.md")
+    return 0 if is_ahead(rows) else 1
+
+
+def is_ahead(rows: list[dict[str, Any]]) -> bool:
+    """Whether each of our rows carries more than every rival's."""
+    ours = [row["carried"] for row in rows if row["name"] == "sreval"]
+    others = [row["carried"] for row in rows if row["name"] != "sreval"]
+    return bool(min(ours) > max(others))
+
+
+def fetched(folder: Path) -> Path:
+    """Both rivals' sources in ``folder``, got from their public repositories where they lack."""
+    for name, (url, commit) in SOURCES.items():
+        if not (folder / name).exists():
+            subprocess.run(["git", "clone", "--quiet", url, str(folder / name)], check=True)
+            checkout = ["git", "-C", str(folder / name), "checkout", "--quiet", commit]
+            subprocess.run(checkout, check=True)
+    return folder
+
+
+def environment(folder: Path, rivals: Path) -> str:
+    """An interpreter with pyMUSHRA's packages and gunicorn, in an environment of its own."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        wanted = [str(rivals / "pymushra"), "gunicorn"]
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *wanted], check=True)
+    return str(python)
+
+
+def contenders(rivals: Path, python: str) -> list[Contender]:
+    """All of them, the rivals as their own command starts them and behind gunicorn."""
+    journal = "SQLite's rollback journal, fsync at every vote"
+    rewritten = "a JSON file, written anew at every vote, without fsync"
+
+    def avrate(own: bool) -> Callable[[Path, Path], Any]:
+        return lambda folder, study: avrate_voyager(rivals / "AVrateVoyager", folder, study, own)
+
+    def mushra(own: bool) -> Callable[[Path, Path], Any]:
+        return lambda folder, study: pymushra(rivals / "pymushra", python, folder, study, own)
+
+    both = f"gunicorn, {WORKERS} workers of 8 threads"
+    return [
+        Contender("sreval", "sreval serve", "SQLite's WAL, synchronous FULL",
+                  lambda folder, study: ours(study, nullcontext(str(folder / "votes.sqlite")), 0)),
+        Contender("sreval", both, "PostgreSQL, fsync and synchronous_commit",
+                  lambda folder, study: ours(study, postgresql(), WORKERS)),
+        Contender("AVrateVoyager", "its own main.py", journal, avrate(True)),
+        Contender("AVrateVoyager", both, journal, avrate(False)),
+        Contender("pyMUSHRA", "pymushra server", rewritten, mushra(True)),
+        # more workers would overwrite each other's file
+        Contender("pyMUSHRA", "gunicorn, 1 worker of 8 threads", rewritten, mushra(False)),
+    ]  # fmt: skip
+
+
+@contextmanager
+def running(server: Process) -> Iterator[tuple[str, int]]:
+    """A server's host and port while it runs."""
+    server.start()
+    try:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        yield host, int(port)
+    finally:
+        server.kill()
+
+
+@contextmanager
+def ours(study: Path, database: Any, workers: int) -> Iterator[tuple[Process, Sequence[Rater]]]:
+    """Our site with raters at their first image."""
+    with database as url:
+        paths = links(study, url, RATERS)
+        server = Server(study, url, workers=workers)
+        with running(server) as (host, port):
+            seats = take_seats(server.url, paths)
+            yield server, [Rater(s, host, port, random.Random(i)) for i, s in enumerate(seats)]
+
+
+class Guest(Rater):
+    """A rater of another site: a connection for votes, another one for pictures."""
+
+    def __init__(self, host: str, port: int, seed: int) -> None:
+        self._current = {"stage": "rating"}
+        self._random = random.Random(seed)
+        self._votes, self._images = Connection(host, port, ""), Connection(host, port, "")
+        self.counted = Counted(0)
+        self.next = seed
+        """The number of the picture that comes next."""
+
+    async def _picture(self, path: str, head: str = "") -> None:
+        counted, loop = self.counted, asyncio.get_running_loop()
+        start = loop.time()
+        status, _ = await self._images.request(f"GET {path}", head)
+        if status != 200:
+            raise RuntimeError(f"{path}: {status}")
+        if start >= counted.begin:
+            counted.images.append(1000 * (loop.time() - start))
+
+
+_FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
+
+
+class OfAVrate(Guest):
+    """A rater of AVrateVoyager: what it knows of them is in cookies, and in its playlist."""
+
+    def __init__(self, host: str, port: int, seed: int, user: str, count: int) -> None:
+        super().__init__(host, port, seed)
+        self._user, self._count, self._file = user, count, ""
+        self.next = seed % count
+
+    def _cookies(self) -> str:
+        done = self.next % (self._count - 1)  # after the last one it would say thanks
+        said = f"user_id={self._user}; stimuli_done={done}; session_state=0; training_done=0"
+        return f"Cookie: {said}\r\n"
+
+    async def _load_images(self) -> None:
+        _, page = await self._images.request(f"GET /rate/{self.next}", self._cookies())
+        self._file = (
+            page.partition(b'id="stimuli"')[2].partition(b'src="')[2].split(b'"')[0].decode()
+        )
+        await self._picture(self._file)
+
+    async def _vote(self) -> None:
+        fields = {"radio": 3, "stimuli_idx": 1, "stimuli_file": f".{self._file}"}
+        where = "POST /save_rating?stimuli_idx=1"
+        head, body = self._cookies() + _FORM, urlencode(fields).encode()
+        status, _ = await self._votes.request(where, head, body)
+        if status not in (302, 303):
+            self.counted.refused += 1
+        self.next += 1
+
+
+@contextmanager
+def avrate_voyager(
+    source: Path, folder: Path, study: Path, own: bool
+) -> Iterator[tuple[Process, Sequence[Rater]]]:
+    """AVrateVoyager with our pictures, without training."""
+    app = folder / "AVrateVoyager"
+    shutil.copytree(source / "app", app, ignore=shutil.ignore_patterns("*.mp4", "*.aac", "*.jpg"))
+    pictures = sorted((study / STIMULI).iterdir())
+    (app / "stimuli").mkdir(exist_ok=True)
+    for picture in pictures:
+        shutil.copy(picture, app / "stimuli")
+    settings = json.loads((app / "config.json").read_text())
+    (app / "config.json").write_text(json.dumps({**settings, "max_stimuli": len(pictures)}))
+    port = 8081 if own else free_port()  # its own is fixed
+    command = [sys.executable, "main.py"] if own else gunicorn("main:app", port, WORKERS)
+    server = Process(command, port, folder / "log", alive="/about", cwd=app)
+    with running(server) as (host, port):
+        raters = []
+        for seed in range(RATERS):
+            user = httpx.get(f"{server.url}/questionnaire").cookies["user_id"]
+            raters.append(OfAVrate(host, port, seed, user, len(pictures)))
+        yield server, raters
+
+
+class OfMushra(Guest):
+    """A rater of webMUSHRA."""
+
+    pictures: list[str]
+
+    async def _load_images(self) -> None:
+        await self._picture(f"/{self.pictures[self.next % len(self.pictures)]}")
+
+    async def _vote(self) -> None:
+        name = self.pictures[self.next % len(self.pictures)]
+        answer = {"stimulus": name, "stimulusRating": "good", "time": 1000}
+        trial = {"id": name, "type": "likert_single_stimulus", "responses": [answer]}
+        session = {
+            "testId": "noise",
+            "config": "configs/default.yaml",
+            "participant": {"name": ["email"], "response": [f"r{self.next}"]},
+            "trials": [{**trial, "testId": "noise"}],
+        }
+        body = urlencode({"sessionJSON": json.dumps(session)}).encode()
+        status, told = await self._votes.request("POST /service/write.php", _FORM, body)
+        if status != 200 or json.loads(told)["error"]:
+            self.counted.refused += 1
+        self.next += 1
+
+
+@contextmanager
+def pymushra(
+    source: Path, python: str, folder: Path, study: Path, own: bool
+) -> Iterator[tuple[Process, Sequence[Rater]]]:
+    """pyMUSHRA with our pictures in the folder that it serves."""
+    home = folder / "webmushra"
+    home.mkdir()
+    (folder / "db").mkdir()
+    (home / "index.html").write_text("<title>noise</title>")
+    names = [path.name for path in sorted((study / STIMULI).iterdir())]
+    for name in names:
+        shutil.copy(study / STIMULI / name, home)
+    port = free_port()
+    own_command = "from pymushra.cli import cli; cli()"
+    command = gunicorn("pymushra.wsgi:application", port, workers=1)
+    if own:
+        command = [python, "-c", own_command, "server", "--port", str(port)]
+    server = Process(
+        [python, *command[1:]],
+        port,
+        folder / "log",
+        alive="/index.html",
+        cwd=folder,
+        more={"PYTHONPATH": str(source)},
+    )
+    with running(server) as (host, port):
+        raters = [OfMushra(host, port, seed) for seed in range(RATERS)]
+        for rater in raters:
+            rater.pictures = names
+        yield server, raters
+
+
+async def _steps(server: Process, raters: Sequence[Rater], seconds: float) -> list[dict[str, Any]]:
+    for rater in raters:
+        await rater.sit_down()
+    steps: list[dict[str, Any]] = []
+    for rate in RATES:
+        found = await step(server, raters, rate * THINK_SECONDS / len(raters), seconds)
+        steps.append(found)
+        progress(f"  {rate}/s: p99 {found['vote_ms']['p99']:.0f} ms, {found['achieved']:.0f}/s")
+        if carried_a_second([found]) == 0:
+            break
+    for rater in raters:
+        await rater.leave()
+    return steps
+
+
+def lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The Markdown page below its title."""
+    text = [
+        f"{RATERS} raters vote at random moments, so many a second in all as the generator wants, "
+        "whether or not the site keeps up; the time of a vote counts from the moment at which it "
+        f"was due. A rate is carried if 99 % of its votes are answered within {GOAL_FAST_MS:.0f} "
+        f"ms and {100 * KNEE_SHARE:.0f} % of those due are done. Site, database and generator "
+        "share two cores. Every vote is followed by what a browser loads for the next item, with "
+        f"one picture of about {SIZE[0] * SIZE[1] * 3 / 1000:.0f} kB. The rivals: "
+        + ", ".join(f"{url} at {commit[:12]}" for url, commit in SOURCES.values())
+        + ". webMUSHRA sends a rater's votes together at the end; here each was sent when it was "
+        "given.",
+        "",
+        "| site | served by | a stored vote is | votes/s carried | p99 there | p99 at the next "
+        "rate | ms of processor a vote |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        steps = row["steps"]
+        fit = [one for one in steps if carried_a_second([one])]
+        last = steps[-1] if len(fit) < len(steps) else None
+        best = fit[-1] if fit else None
+        text.append(
+            f"| {row['name']} | {row['served']} | {row['durable']} | {row['carried']:.0f} | "
+            + (f"{best['vote_ms']['p99']:.0f} ms | " if best else "– | ")
+            + (f"{last['vote_ms']['p99']:.0f} ms of {last['offered']:.0f}/s | " if last else "– | ")
+            + (f"{1000 * best['site_cores'] / best['achieved']:.1f} |" if best else "– |")
+        )
+    text += ["", f"Ahead of both: {'yes' if is_ahead(rows) else 'NO'}."]
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
