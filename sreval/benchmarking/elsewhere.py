@@ -21,7 +21,7 @@ from sreval.benchmarking.metrics import metrics_of
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
-from sreval.benchmarking.task import Failed, Result, Task, compute
+from sreval.benchmarking.task import Computer, Failed, Result, Task
 from sreval.errors import DataError, SrevalError, UsageError, told
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
@@ -270,7 +270,8 @@ def _computed(parcel: Parcel) -> Returned | Lacking:
                 here.parent.mkdir(parents=True, exist_ok=True)
                 here.write_bytes((at.get(path) or Path(path)).read_bytes())
         before = {path: path.read_bytes() for path in Path(place).rglob("*") if path.is_file()}
-        result = compute(parcel.task, _with_files(resolved, parcel.task, at), folder)
+        computer = Computer(_with_files(resolved, parcel.task, at), folder)
+        result = computer.compute(parcel.task)
         written = {
             path.relative_to(place).as_posix(): data
             for path in sorted(Path(place).rglob("*"))

@@ -150,7 +150,8 @@ def _function(path: str, options: Mapping[str, str], key: str, text: str) -> Met
 
     def now(loaded: Mapping[str, str] = {}) -> Metric:
         elsewhere.update(loaded)
-        files = {**elsewhere, **own_modules(path.partition(":")[0]), **named}
+        here = {**elsewhere, **own_modules(path.partition(":")[0])}
+        files = {**dict(sorted(here.items())), **named}  # whichever process saw one first
         content = repr((path, declared.reference, declared.per, declared.crop, files, run))
         sha256 = sha256_bytes(content.encode())
         return replace(metric, files=files, sha256=sha256, known=known, now=now)
