@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sreval.benchmarking.metrics import metrics_of
+from sreval.benchmarking.metrics import from_anywhere, metrics_of
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
@@ -114,7 +114,11 @@ def described(resolved: Resolved, dumps: Callable[[Any], bytes] = pickle.dumps) 
         tuple((method.name, _named(method)) for method in resolved.methods),
         resolved.datasets,
         resolved.protocols,
-        tuple(key for key in dict.fromkeys(resolved.plan.metrics) if key not in unused),
+        tuple(
+            key if key in resolved.own_metrics else from_anywhere(key)
+            for key in dict.fromkeys(resolved.plan.metrics)
+            if key not in unused
+        ),
         resolved.own_metrics,
         resolved.device,
         resolved.trunks,

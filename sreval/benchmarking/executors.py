@@ -53,8 +53,11 @@ from sreval.files import sha256_bytes, write_atomic
 from sreval.hashes import sha256_of
 
 LEAST = 100
-"""SR images that a run must have to make before processes are started for it: they take about as
-long to start as they save on so many photographs."""
+"""SR images that a run must have to make before processes are started for it.
+
+A start takes 2.4 s of processor time, nearly all of it the import of torch: as much as nearest and
+bicubic take for so many of BSD100. With fewer the start would be most of the work.
+"""
 
 _ABREAST = 64
 """Images that are given at once to an executor of which nobody says how many it works on."""
@@ -181,16 +184,20 @@ def warm_up() -> None:
     """Let what worker processes have in common be loaded, while this process does other things."""
     if "forkserver" not in _METHODS:
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
+    resource_tracker.ensure_running()
     _CONTEXT.set_forkserver_preload(_PRELOAD)
     # it looks for modules where this process does
     wanted = {**_ALONE, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
+    # Ctrl-C is for this process: the server inherits that it isn't told of it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

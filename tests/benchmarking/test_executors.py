@@ -294,11 +294,20 @@ def test_errors_cross_processes_with_their_remedy() -> None:
     assert computed.__module__ == "sreval.benchmarking.elsewhere"
 
 
-def test_dask_gives_the_same_folder(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "processes", [False, pytest.param(True, marks=pytest.mark.evidence)], ids=["here", "processes"]
+)
+def test_dask_gives_the_same_folder(photos: Path, tmp_path: Path, processes: bool) -> None:
     distributed = pytest.importorskip("distributed")
     go(photos, tmp_path / "a", workers=1)
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=processes,
+            protocol="tcp://",
+            dashboard_address=None,
+        ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         go(photos, tmp_path / "b", executor=client.get_executor())
