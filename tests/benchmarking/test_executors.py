@@ -305,7 +305,6 @@ def test_dask_gives_the_same_folder(photos: Path, tmp_path: Path, processes: boo
             n_workers=2,
             threads_per_worker=1,
             processes=processes,
-            protocol="tcp://",
             dashboard_address=None,
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
