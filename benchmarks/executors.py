@@ -17,6 +17,7 @@ import ctypes
 import importlib.util
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -59,10 +60,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--before", default=BEFORE, metavar="COMMIT")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
+    # what is under way is removed then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     origin, out = provenance(), options.out.resolve()
     # so that the processor time of all that a command starts is known
     ctypes.CDLL(None).prctl(_SUBREAPER, 1)
@@ -92,6 +95,7 @@ def main() -> int:
 def checkout(commit: str, folder: Path) -> Iterator[Path]:
     """The files of another commit, removed afterwards."""
     git = ["git", "-C", str(ROOT), "worktree"]
+    subprocess.run([*git, "prune"], check=True)
     subprocess.run([*git, "add", "--detach", str(folder), commit], check=True, capture_output=True)
     try:
         yield folder
@@ -144,7 +148,7 @@ def race(place: Path, rivals: Mapping[str, Rival], rounds: int) -> dict[str, Any
         for name, rival in rivals.items():
             out = place / name.replace(" ", "-").replace(",", "")
             shutil.rmtree(out, ignore_errors=True)
-            for kind in kinds:
+            for kind in kinds if number else kinds[:1]:
                 seconds = timed(rival, out)
                 if number:
                     wall[kind][name].append(seconds[0])

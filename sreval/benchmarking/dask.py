@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     where nobody answers, or no worker is there.
     """
     try:
-        import distributed
+        distributed: Any = import_module("distributed")  # its calls have no types
     except ImportError:
         raise UsageError("Dask needs the package distributed.", install("dask")) from None
     import dask

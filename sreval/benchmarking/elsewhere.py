@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sreval.benchmarking.metrics import metrics_of
+from sreval.benchmarking.metrics import from_anywhere, metrics_of
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
-from sreval.benchmarking.task import Failed, Result, Task, compute
+from sreval.benchmarking.task import Computer, Failed, Result, Task
 from sreval.errors import DataError, SrevalError, UsageError, told
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
@@ -114,7 +114,11 @@ def described(resolved: Resolved, dumps: Callable[[Any], bytes] = pickle.dumps) 
         tuple((method.name, _named(method)) for method in resolved.methods),
         resolved.datasets,
         resolved.protocols,
-        tuple(key for key in dict.fromkeys(resolved.plan.metrics) if key not in unused),
+        tuple(
+            key if key in resolved.own_metrics else from_anywhere(key)
+            for key in dict.fromkeys(resolved.plan.metrics)
+            if key not in unused
+        ),
         resolved.own_metrics,
         resolved.device,
         resolved.trunks,
@@ -270,7 +274,8 @@ def _computed(parcel: Parcel) -> Returned | Lacking:
                 here.parent.mkdir(parents=True, exist_ok=True)
                 here.write_bytes((at.get(path) or Path(path)).read_bytes())
         before = {path: path.read_bytes() for path in Path(place).rglob("*") if path.is_file()}
-        result = compute(parcel.task, _with_files(resolved, parcel.task, at), folder)
+        computer = Computer(_with_files(resolved, parcel.task, at), folder)
+        result = computer.compute(parcel.task)
         written = {
             path.relative_to(place).as_posix(): data
             for path in sorted(Path(place).rglob("*"))

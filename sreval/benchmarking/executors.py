@@ -24,6 +24,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,24 +37,34 @@ from sreval.benchmarking.elsewhere import (
     described,
     run_of,
 )
-from sreval.benchmarking.plan import Resolved
+from sreval.benchmarking.plan import Resolved, cores
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
-from sreval.benchmarking.task import Failed, Result, Task, compute
+from sreval.benchmarking.task import (
+    Computer,
+    Failed,
+    Result,
+    Task,
+    each_method,
+    each_slow_method,
+)
 from sreval.errors import DataError, ImageError, SrevalError, UsageError, option, told
 from sreval.files import sha256_bytes, write_atomic
 from sreval.hashes import sha256_of
 
 LEAST = 100
-"""SR images that a run must have to make before processes are started for it: they take about as
-long to start as they save on so many photographs."""
+"""SR images that a run must have to make before processes are started for it.
+
+A start takes 2.4 s of processor time, nearly all of it the import of torch: as much as nearest and
+bicubic take for so many of BSD100. With fewer the start would be most of the work.
+"""
 
 _ABREAST = 64
 """Images that are given at once to an executor of which nobody says how many it works on."""
 
 
 TRIES = 3
-"""How often an image is computed whose worker ends each time."""
+"""How often a task is computed whose worker ends each time."""
 
 LOST = Result(
     None,
@@ -70,19 +81,18 @@ class LostError(Exception):
 
 
 class Workers(Protocol):
-    """What computes tasks; it is to hold ``ahead`` of them.
-
-    ``result`` gives what a future holds once it is done. It raises LostError where the task must be
-    given again, and None stands for one that was given again at once.
-    """
+    """What computes tasks; it is to hold those of ``ahead`` images."""
 
     ahead: int
 
-    def submit(self, task: Task) -> Future[Any]:
-        """Begin a task. Raises LostError."""
+    def submit(self, task: Task) -> dict[Future[Any], Task]:
+        """Begin a task, in as many tasks as it is computed in. Raises LostError."""
 
     def result(self, future: Future[Any]) -> Result | Future[Any]:
-        """What it came to, or the future of what is tried next."""
+        """What a future that is done came to, or the future of what is tried next.
+
+        Raises LostError where the task must be given again.
+        """
 
     def again(self) -> None:
         """Be ready anew after LostError."""
@@ -92,26 +102,45 @@ class Workers(Protocol):
 
 
 class Here(Workers):
-    """Each task in this thread, or by threads of this process."""
+    """Each image by a thread of this process, or in this thread when its results are asked for.
+
+    What a method made of it is given before the next one is asked.
+    """
 
     def __init__(self, resolved: Resolved, folder: ResultsFolder, threads: int) -> None:
-        # what is computed in this thread is done at once
+        import torch
+
         self.ahead = 2 * threads if threads > 1 else 1
         self._resolved, self._folder = resolved, folder
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._computer = Computer(resolved, folder)
+        # the threads over images share the cores: torch's own would compete with them
+        self._torch_threads = torch.get_num_threads()
+        torch.set_num_threads(max(1, cores() // resolved.workers))
 
-    def submit(self, task: Task) -> Future[Any]:
+    def submit(self, task: Task) -> dict[Future[Any], Task]:
         """See ``Workers``."""
+        parts: dict[Future[Any], Task] = {Future(): part for part in each_method(task)}
         if self._pool:
-            return self._pool.submit(compute, task, self._resolved, self._folder)
-        done: Future[Any] = Future()
-        done.set_result(compute(task, self._resolved, self._folder))
-        return done
+            self._pool.submit(self._compute, parts)
+        else:
+            for future, part in parts.items():
+                future.set_result(part)
+        return parts
+
+    def _compute(self, parts: Mapping[Future[Any], Task]) -> None:
+        computer = Computer(self._resolved, self._folder)
+        for future, part in parts.items():
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(computer.compute(part))
+                except BaseException as error:  # who waits for it is told
+                    future.set_exception(error)
 
     def result(self, future: Future[Any]) -> Result | Future[Any]:
         """See ``Workers``."""
-        found: Result = future.result()
-        return found
+        found: Result | Task = future.result()
+        return self._computer.compute(found) if isinstance(found, Task) else found
 
     def again(self) -> None:
         """Threads aren't lost."""
@@ -121,8 +150,11 @@ class Here(Workers):
 
     def close(self) -> None:
         """Wait for what has begun, and begin nothing more."""
+        import torch
+
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(self._torch_threads)
 
 
 # Processes of this machine
@@ -152,16 +184,20 @@ def warm_up() -> None:
     """Let what worker processes have in common be loaded, while this process does other things."""
     if "forkserver" not in _METHODS:
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
+    resource_tracker.ensure_running()
     _CONTEXT.set_forkserver_preload(_PRELOAD)
     # it looks for modules where this process does
     wanted = {**_ALONE, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
+    # Ctrl-C is for this process: the server inherits that it isn't told of it
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -199,17 +235,24 @@ def _end_with(parent: Any) -> None:
 _mine: list[Any] = []
 
 
-def _work(task: Task) -> Result:
+@cache
+def _computer() -> Computer:
     run, folder = _mine
-    return compute(task, run_of(run), ResultsFolder(folder))
+    return Computer(run_of(run), ResultsFolder(folder))
+
+
+def _work(task: Task) -> Result:
+    return _computer().compute(task)
 
 
 class Processes(Workers):
     """A pool of processes of this machine, made anew where one of them ends."""
 
-    def __init__(self, run: bytes, folder: ResultsFolder, processes: int) -> None:
+    def __init__(self, resolved: Resolved, folder: ResultsFolder, processes: int) -> None:
+        """Raises NotPortableError as ``described`` does."""
         self.ahead, self._processes = 2 * processes, processes
-        self._run, self._folder = run, folder
+        self._resolved, self._folder = resolved, folder
+        self._run = described(resolved)
         warm_up()
         self._start()
 
@@ -238,10 +281,11 @@ class Processes(Workers):
         self._started.append(_Process(*given, **named))
         return self._started[-1]
 
-    def submit(self, task: Task) -> Future[Any]:
+    def submit(self, task: Task) -> dict[Future[Any], Task]:
         """See ``Workers``."""
+        parts = each_slow_method(task, self._resolved)
         try:
-            return self._pool.submit(_work, task)
+            return {self._pool.submit(_work, part): part for part in parts}
         except BrokenExecutor as error:
             raise LostError from error
 
@@ -312,8 +356,11 @@ class Elsewhere(Workers):
         self._unseen = False
         """Whether workers have lacked an image: then each travels with its task."""
 
-    def submit(self, task: Task) -> Future[Any]:
+    def submit(self, task: Task) -> dict[Future[Any], Task]:
         """See ``Workers``. Raises DataError where the executor takes no more tasks."""
+        return {self._begun(part): part for part in each_slow_method(task, self._resolved)}
+
+    def _begun(self, task: Task) -> Future[Any]:
         files = self._files(task)
         parcel = Parcel(code_version(), self._key, task, self._shared, files, self._common)
         if self._unseen:
@@ -449,10 +496,7 @@ def workers_for(
 
         yield Elsewhere(executor, resolved, folder, link_of(executor))
         return
-    abreast = max(1, min(resolved.workers, images))
-    pool: Here | Processes = Here(resolved, folder, 1)
-    if abreast > 1:
-        pool = _pool(resolved, folder, abreast, to_make, say)
+    pool = _pool(resolved, folder, max(1, min(resolved.workers, images)), to_make, say)
     try:
         yield pool
     except BaseException:
@@ -466,10 +510,10 @@ def workers_for(
 def _pool(
     resolved: Resolved, folder: ResultsFolder, abreast: int, to_make: int, say: Any
 ) -> Here | Processes:
-    if to_make < LEAST or resolved.device != "cpu":
+    if abreast == 1 or to_make < LEAST or resolved.device != "cpu":
         return Here(resolved, folder, abreast)
     try:
-        return Processes(described(resolved), folder, abreast)
+        return Processes(resolved, folder, abreast)
     except NotPortableError as error:
         say(f"{error.message} Its images are made by threads, which takes longer. {error.remedy}")
         return Here(resolved, folder, abreast)

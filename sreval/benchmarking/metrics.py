@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from sreval.benchmarking.results import Snapshot
+from sreval.content import user_path
 from sreval.errors import DataError, UsageError, option, shown, unknown_name
 from sreval.files import sha256_bytes, sha256_file
 from sreval.methods.base import IN_PYTHON
@@ -18,6 +18,9 @@ from sreval.metrics.metric import LIBRARY, METRICS, Metric, declare, is_taken
 from sreval.metrics.own import Declaration, OwnMetric, checked_name, of_function
 from sreval.metrics.protocol import PROTOCOLS
 from sreval.own_code import load_object, own_modules
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TEXT = re.compile(
     r"(?:(?P<name>(?!(?:python|pyiqa):).*?)=)?(?P<kind>python|pyiqa):(?P<what>.+)", re.DOTALL
@@ -48,6 +51,15 @@ def metrics_of(
         made[metric.key] = metric
         declare(metric)
     return tuple(made.values())
+
+
+def from_anywhere(text: str) -> str:
+    """A metric's text that says the same in every folder: the path of its weights is absolute."""
+    found = _TEXT.fullmatch(text)
+    _, options = _options(found["what"], text) if found else ("", {})
+    if weights := options.get("weights"):
+        return text.replace(f"weights={weights}", f"weights={user_path(weights).resolve()}")
+    return text
 
 
 def _named(text: str, device: str) -> Metric:
@@ -150,7 +162,8 @@ def _function(path: str, options: Mapping[str, str], key: str, text: str) -> Met
 
     def now(loaded: Mapping[str, str] = {}) -> Metric:
         elsewhere.update(loaded)
-        files = {**elsewhere, **own_modules(path.partition(":")[0]), **named}
+        here = {**elsewhere, **own_modules(path.partition(":")[0])}
+        files = {**dict(sorted(here.items())), **named}  # whichever process saw one first
         content = repr((path, declared.reference, declared.per, declared.crop, files, run))
         sha256 = sha256_bytes(content.encode())
         return replace(metric, files=files, sha256=sha256, known=known, now=now)

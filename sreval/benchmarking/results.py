@@ -11,9 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from sreval.config import CLOSED, validated
 from sreval.errors import DataError, counted, listed, numbered, option
@@ -25,6 +23,9 @@ from sreval.images.scales import UpscalingFactor, checked_scale
 from sreval.metrics.metric import Facts, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.reading import TEXT_BYTES, from_json, read_bytes, read_json, read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 2
 _FIRST = 1
@@ -393,6 +394,8 @@ class ResultsFolder:
         Those rows have no source, trunk and device, and ``first_method_sha256`` as their method.
         Raises DataError.
         """
+        import pandas as pd
+
         path = self.results
         if not path.is_file():
             raise DataError(
@@ -614,6 +617,8 @@ class Snapshot:
 
         Its value is NaN, its note the reason, and it has no hashes. Raises DataError.
         """
+        import pandas as pd
+
         asked: dict[tuple[str, float, str], dict[tuple[str, str, str, bool], None]] = {}
         for run in self.runs:
             values = dict.fromkeys(
@@ -913,6 +918,8 @@ class Scores:
 
     def frame(self) -> pd.DataFrame:
         """All rows, sorted by data set, scale, method, image, protocol and metric."""
+        import pandas as pd
+
         subjects = sorted(self._images, key=lambda subject: (*subject[:3], image_order(subject[3])))
         rows = [self._images[s][key] for s in subjects for key in sorted(self._images[s])]
         return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)

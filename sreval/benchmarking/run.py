@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ import sreval
 from sreval.benchmarking.executors import LOST, TRIES, LostError, Workers, workers_for
 from sreval.benchmarking.first_images import FirstImages
 from sreval.benchmarking.identity import Names
-from sreval.benchmarking.plan import Resolved, cores
+from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version, machine, package_versions
 from sreval.benchmarking.results import (
     CROPPED,
@@ -35,7 +34,7 @@ from sreval.benchmarking.results import (
     set_pair,
     set_sha256,
 )
-from sreval.benchmarking.task import Asked, Failed, Found, Made, Result, Task
+from sreval.benchmarking.task import Asked, Failed, Found, Made, Result, Task, changed
 from sreval.errors import ImageError, listed
 from sreval.files import sha256_bytes
 from sreval.hashes import Hashes, known_from
@@ -134,11 +133,15 @@ def _absolute(path: Path | None) -> str:
 
 def _held(resolved: Resolved, names: Names, course: Course) -> dict[str, Held]:
     """What every data set of the folder holds, as far as is known; this run's as it found them."""
-    asked = {method.name for method in resolved.methods}
+    asked = [method.name for method in resolved.methods]
     held = dict(names.datasets)
     for key, one in course.held.items():
         before = held[key].images if key in held else {}
-        images = {name: image.after(before.get(name), asked) for name, image in one.images.items()}
+        images = {}
+        for name, image in one.images.items():
+            # in the plan's order, whichever failed first
+            failed = {method: image.failed[method] for method in asked if method in image.failed}
+            images[name] = replace(image, failed=failed).after(before.get(name), asked)
         held[key] = replace(one, images=images)
     return held
 
@@ -210,6 +213,14 @@ class _Job:
     item: int
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A task of an image, which may have others."""
+
+    job: _Job
+    task: Task
+
+
 _LOOK = 1.0
 """Seconds after which, where no image is ready, it is seen whether any will be."""
 
@@ -261,6 +272,8 @@ class Course:
         self._first = FirstImages(self._proven(), say)
         self._copies: dict[int, dict[int, list[Row]]] = {}
         self._dropped: dict[int, list[tuple[int, ImageError]]] = {}
+        self._left: dict[_Job, int] = {}
+        """How many tasks of an image haven't ended."""
         self._failures: dict[tuple[int, int], Failure] = {}
         self.computed = 0
         self.reused = 0
@@ -312,46 +325,60 @@ class Course:
             return
         to_make = sum(not asked.sr_sha256 for _, task in lacking for asked in task.asked)
         given = self._resolved, self._folder, len(lacking), to_make, self._say, executor
-        with _torch_threads(self._resolved), workers_for(*given) as workers:
-            self._compute(deque(lacking), workers, progress)
+        waiting: dict[Future[Any], _Part] = {}
+        with workers_for(*given) as workers:
+            try:
+                self._compute(deque(lacking), waiting, workers, progress)
+            finally:
+                for future in waiting:
+                    future.cancel()
 
     def _compute(
-        self, lacking: deque[tuple[_Job, Task]], workers: Workers, progress: Progress
+        self,
+        lacking: deque[tuple[_Job, Task]],
+        waiting: dict[Future[Any], _Part],
+        workers: Workers,
+        progress: Progress,
     ) -> None:
         """Feed the images to the workers, a few ahead; those whose worker was lost one by one."""
-        waiting: dict[Future[Any], tuple[_Job, Task]] = {}
-        suspects: deque[tuple[_Job, Task]] = deque()
-        tries: Counter[int] = Counter()
+        suspects: deque[_Part] = deque()
+        tries: Counter[_Part] = Counter()
         while lacking or suspects or waiting:
             try:
-                # which image ended its worker shows when each is computed alone
-                while len(waiting) < (1 if suspects or tries else workers.ahead):
-                    queue = suspects or lacking
-                    if not queue or not self._is_known(*queue[0]):
-                        break
-                    job, task = queue[0]
+                # which task ended its worker shows when each is computed alone
+                while suspects and not waiting:
+                    waiting |= dict.fromkeys(workers.submit(suspects[0].task), suspects[0])
+                    suspects.popleft()
+                while (
+                    lacking
+                    and not tries
+                    and len({part.job for part in waiting.values()}) < workers.ahead
+                    and self._is_known(*lacking[0])
+                ):
+                    job, task = lacking[0]
                     if left := self._still_asked(job, task):
-                        waiting[workers.submit(left)] = job, task
+                        given = workers.submit(left)
+                        self._left[job] = len(given)
+                        waiting |= {future: _Part(job, part) for future, part in given.items()}
                     else:
                         self._through(job, progress)
-                    queue.popleft()
+                    lacking.popleft()
                 self._take_ended(waiting, tries, workers, progress)
             except LostError:
-                for job, task in sorted(waiting.values(), key=lambda one: one[0].number):
-                    tries[job.number] += 1
-                    if tries[job.number] < TRIES:
-                        suspects.append((job, task))
+                for part in waiting.values():
+                    tries[part] += 1
+                    if tries[part] < TRIES:
+                        suspects.append(part)
                     else:
-                        del tries[job.number]
-                        self._take(job, task, LOST)
-                        self._through(job, progress)
+                        del tries[part]
+                        self._take(part, LOST, progress)
                 waiting.clear()
                 workers.again()
 
     def _take_ended(
         self,
-        waiting: dict[Future[Any], tuple[_Job, Task]],
-        tries: Counter[int],
+        waiting: dict[Future[Any], _Part],
+        tries: Counter[_Part],
         workers: Workers,
         progress: Progress,
     ) -> None:
@@ -360,19 +387,18 @@ class Course:
         if waiting and not ended:
             workers.check()
         lost: LostError | None = None
-        for future in ended:
+        for future in [future for future in waiting if future in ended]:
             try:
                 found = workers.result(future)
             except LostError as error:
                 lost = error
                 continue
-            job, task = waiting.pop(future)
+            part = waiting.pop(future)
             if isinstance(found, Future):
-                waiting[found] = job, task
+                waiting[found] = part
                 continue
-            tries.pop(job.number, None)
-            self._take(job, task, found)
-            self._through(job, progress)
+            tries.pop(part, None)
+            self._take(part, found, progress)
         if lost:
             raise lost
 
@@ -523,30 +549,46 @@ class Course:
 
     # What has been computed
 
-    def _take(self, job: _Job, task: Task, result: Result) -> None:
-        """Keep what came of a task."""
-        dataset, item = self._of(job)
-        dropped = self._dropped.pop(job.number, [])
+    def _take(self, part: _Part, result: Result, progress: Progress) -> None:
+        """Keep what came of a task; with its last one the image is through."""
+        job, error = part.job, None
         if result.pair is None:
             failed = result.failed or Failed("nothing came of it")
             error = ImageError(failed.message, failed.remedy)
-            self._tell("every method", dataset, item, error)
-            for asked in task.asked:
-                self._fail(job, asked.method, error)
-            return
+        elif self._pair_of(job) not in (("", ""), (result.pair.hr_sha256, result.pair.lr_sha256)):
+            error = changed()
+        self._left[job] -= 1
+        methods = [asked.method for asked in part.task.asked]
+        if error:
+            who = "every method"
+            if result is LOST:
+                who = listed([self._resolved.methods[number].name for number in methods])
+            self._tell(who, *self._of(job), error)
+            # of a pair that none of its tasks could read, also those that weren't asked
+            if not self._left[job]:
+                methods += [number for number, _ in self._dropped.pop(job.number, [])]
+            for number in methods:
+                self._fail(job, number, error)
+        elif result.pair:
+            self._keep(job, result, result.pair)
+        if not self._left[job]:
+            del self._left[job]
+            self._through(job, progress)
+
+    def _pair_of(self, job: _Job) -> tuple[str, str]:
+        dataset, item = self._of(job)
+        return self.held[place(dataset.name, dataset.scale)].images[item.image].pair
+
+    def _keep(self, job: _Job, result: Result, pair: Found) -> None:
+        """Keep what methods have made of a pair."""
+        dataset, item = self._of(job)
         for read in result.read:
             self._hashes.note(read.path, read.state, read.sha256)
         self._hashes.keep_pair(
             self._pair_name(dataset, item),
-            [
-                result.pair.files,
-                result.pair.hr_sha256,
-                result.pair.lr_sha256,
-                result.pair.recipe_sha256,
-                result.pair.cropped,
-            ],
+            [pair.files, pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256, pair.cropped],
         )
-        self._take_pair(job, result.pair)
+        self._take_pair(job, pair)
         for made in result.made:
             method = self._resolved.methods[made.method]
             if made.outcome == "made":
@@ -561,8 +603,8 @@ class Course:
             elif made.outcome == "kept" and not made.scores:
                 self._take_over(job, made.method)
             else:
-                self._add(job, made, result.pair)
-        for number, refusal in dropped:
+                self._add(job, made, pair)
+        for number, refusal in self._dropped.pop(job.number, []):
             self._fail(job, number, refusal)
 
     def _observe(self, method: Upscaler, made: Made) -> ImageError | None:
@@ -570,7 +612,7 @@ class Course:
         there = method.files()
         for path, sha256 in made.observed.get("files", {}).items():
             if there.get(path, sha256) != sha256:
-                return ImageError(f"{path} has changed since this run began.", "Run it again.")
+                return changed(path)
         method.observe(made.observed)
         return None
 
@@ -729,16 +771,3 @@ class Course:
         hr = dataset.pair(item, inputs, image.pair).hr
         assert hr is not None
         return match_modes(hr, sr)
-
-
-@contextmanager
-def _torch_threads(resolved: Resolved) -> Iterator[None]:
-    """The workers over images share the cores: torch's own threads would compete with them."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, cores() // resolved.workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

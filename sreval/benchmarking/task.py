@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from sreval.benchmarking.results import ResultsFolder
 from sreval.errors import ImageError
 from sreval.files import sha256_bytes, write_atomic
 from sreval.hashes import State, settled_state
-from sreval.images.datasets import Dataset, Item, Pair
+from sreval.images.datasets import Dataset
 from sreval.images.io import encode_png, read_image
 from sreval.methods import Upscaler
 from sreval.metrics.metric import Metric
@@ -52,6 +52,8 @@ class Asked:
 @dataclass(frozen=True)
 class Task:
     """An image, by its data set's and its own place in the plan, and what is wanted of it.
+
+    Each method may be a task of its own.
 
     ``before`` are the hashes of a pair whose LR image was made as it would be now, see
     ``Dataset.pair``; ``taken_over`` those of the pair of which results were taken over in this run.
@@ -122,43 +124,81 @@ class Result:
     read: tuple[Read, ...] = ()
 
 
+def each_method(task: Task) -> list[Task]:
+    """The task as one for each method."""
+    return [replace(task, asked=(asked,)) for asked in task.asked]
+
+
+def each_slow_method(task: Task, resolved: Resolved) -> list[Task]:
+    """The task as one for each method that takes long, and one for all that is soon done.
+
+    So little is lost with a task that isn't ended, and what methods of an image share is computed
+    once where that is much of their work.
+    """
+    soon: list[Asked] = []
+    long: list[Asked] = []
+    for asked in task.asked:
+        # where a value is missing of an image that is there, it is scored alone
+        is_soon = resolved.methods[asked.method].quick or asked.missing
+        (soon if is_soon else long).append(asked)
+    return [replace(task, asked=tuple(soon))] * bool(soon) + each_method(
+        replace(task, asked=tuple(long))
+    )
+
+
+def changed(what: str = "An image") -> ImageError:
+    """The error for a file that isn't what it was when the run began."""
+    return ImageError(f"{what} has changed since this run began.", "Run it again.")
+
+
 _one_at_a_time = threading.Lock()
 """Held by a method that doesn't bear several threads."""
 
 
-def compute(task: Task, resolved: Resolved, folder: ResultsFolder) -> Result:
-    """Compute a task; SR images are written to ``folder``, LR images that are made as well.
+class Computer:
+    """Computes tasks one after another; tasks of one image that follow each other share it.
 
-    Raises DataError where they can't be written. What is wrong with an image, or with a method on
-    it, stands in the result.
+    SR images are written to ``folder``, LR images that are made as well.
     """
-    dataset = resolved.datasets[task.dataset]
-    item = dataset.items[task.item]
-    keep = folder.inputs(dataset.name, dataset.scale)
-    given = [(path, settled_state(path)) for path in (item.hr, item.lr) if path]
-    try:
-        pair = dataset.pair(item, keep, task.before)
-        if task.taken_over not in (None, (pair.hr_sha256, pair.lr_sha256)):
-            raise ImageError("An image has changed since this run began.", "Run it again.")
-    except ImageError as error:
-        return Result(None, Failed(error.message, error.remedy))
-    of_file = dict(zip((item.hr, item.lr), pair.files, strict=True))
-    one = _Image(resolved, folder, dataset, item, pair)
-    return Result(
-        Found(pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256, pair.cropped, pair.files),
-        made=tuple(map(one.made, task.asked)),
-        read=tuple(Read(path, state, of_file[path]) for path, state in given),
-    )
+
+    def __init__(self, resolved: Resolved, folder: ResultsFolder) -> None:
+        self._resolved, self._folder = resolved, folder
+        self._image: _Image | None = None
+
+    def compute(self, task: Task) -> Result:
+        """What a task comes to. Raises DataError where images can't be written.
+
+        What is wrong with an image, or with a method on it, stands in the result.
+        """
+        of = replace(task, asked=())
+        if self._image is None or self._image.of != of:
+            self._image = None  # its memory is free before the next is read
+            try:
+                self._image = _Image(of, self._resolved, self._folder)
+            except ImageError as error:
+                return Result(None, Failed(error.message, error.remedy))
+        image = self._image
+        return Result(image.found, made=tuple(map(image.made, task.asked)), read=image.read)
 
 
 class _Image:
-    """A pair, and what several methods make of it."""
+    """A pair, and what several methods make of it. Raises ImageError where it can't be read."""
 
-    def __init__(
-        self, resolved: Resolved, folder: ResultsFolder, dataset: Dataset, item: Item, pair: Pair
-    ) -> None:
+    def __init__(self, of: Task, resolved: Resolved, folder: ResultsFolder) -> None:
+        self.of = of
         self._resolved, self._folder = resolved, folder
-        self._dataset, self._item, self._pair = dataset, item, pair
+        self._dataset = dataset = resolved.datasets[of.dataset]
+        self._item = item = dataset.items[of.item]
+        keep = folder.inputs(dataset.name, dataset.scale)
+        given = [(path, settled_state(path)) for path in (item.hr, item.lr) if path]
+        self._pair = pair = dataset.pair(item, keep, of.before)
+        if of.taken_over not in (None, (pair.hr_sha256, pair.lr_sha256)):
+            raise changed()
+        of_file = dict(zip((item.hr, item.lr), pair.files, strict=True))
+        self.read = tuple(Read(path, state, of_file[path]) for path, state in given)
+        self.found = Found(
+            pair.hr_sha256, pair.lr_sha256, pair.recipe_sha256, pair.cropped, pair.files
+        )
         self._reference = Reference(pair.hr, dataset.scale, resolved.device)
 
     def made(self, asked: Asked) -> Made:
@@ -179,7 +219,7 @@ class _Image:
                     return Made(asked.method, "kept", None, source_sha256, asked.sr_sha256)
                 there = read_image(path)
                 if there.sha256 != asked.sr_sha256:
-                    raise ImageError(f"{path} has changed since this run began.", "Run it again.")
+                    raise changed(str(path))
                 scores = self._scores(there.pixels, asked.missing)
                 return self._with_scores(asked, "kept", source_sha256, there.sha256, scores)
             outcome = "failed"

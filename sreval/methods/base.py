@@ -70,7 +70,8 @@ class Upscaler(ABC):
     with ``IN_PYTHON``; ``settings`` what
     else decides, in words. ``weights_sha256`` is the hash of the weights it runs with, empty for
     a method without any. ``parallel`` says whether several threads may call ``upscale`` at once.
-    ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``scale`` is the
+    ``known`` says whether its ``sha256`` covers all that an SR image depends on. ``quick`` says
+    whether making an SR image takes no longer than scoring it. ``scale`` is the
     only one that it enlarges by, None where it takes any. ``torch_device`` is where torch computes
     for it: of what others allocate on a GPU nothing is known. ``told`` gets how many tiles of a
     picture are done, and how many there are, from a method that has tiles.
@@ -82,6 +83,7 @@ class Upscaler(ABC):
     weights_sha256: str = ""
     parallel: bool = True
     known: bool = True
+    quick: bool = False
     scale: int | None = None
     torch_device: str = "cpu"
     told: Callable[[int, int], object] = staticmethod(lambda *_: None)
@@ -196,6 +198,8 @@ class Upscaler(ABC):
 class Interpolation(Upscaler):
     """A method that needs nothing but the pixels."""
 
+    quick = True
+
     def on_crops(self) -> Upscaler:
         """Itself."""
         return self
@@ -246,6 +250,7 @@ class Original(Upscaler):
     """The HR image itself: the ceiling of every table and of every opinion test."""
 
     name = specification = "hr"
+    quick = True
 
     def prepare(self, dataset: Dataset) -> None:
         """Raises UsageError for a data set without originals."""

@@ -212,7 +212,8 @@ class OwnCode(Upscaler):
     def files(self) -> dict[str, str]:
         """Its modules, as far as they are loaded by now, and the files that it names."""
         named = {str(path): sha256 for path, (_, sha256) in self._named.items()}
-        return {**self._elsewhere, **own_modules(self._module), **named}
+        loaded = {**self._elsewhere, **own_modules(self._module)}
+        return {**dict(sorted(loaded.items())), **named}  # whichever process saw one first
 
     def check_unchanged(self) -> None:
         """Raises ImageError when a named file was written to: it may have been read before."""

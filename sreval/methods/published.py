@@ -44,6 +44,8 @@ class PublishedImages(Upscaler):
     A sub-folder named as the data set is taken before the folder itself.
     """
 
+    quick = True
+
     def __init__(self, folder: str) -> None:
         self._folder = user_path(folder)
         if not self._folder.is_dir():

@@ -258,10 +258,10 @@ def test_an_image_that_ends_its_worker_each_time_fails_by_name(
     results = go(photos, tmp_path / "a", own, workers=2)
     lost = results.failures[results.failures["reason"].str.contains("worker process ended")]
     assert set(lost["image"]) == {"3"}
-    assert set(lost["method"]) == {"nearest", "bicubic", "own"}
+    assert set(lost["method"]) == {"own"}
     assert lost["remedy"].str.contains("workers=1").all()
     scored = set(results.frame.dropna(subset="value")["image"])
-    assert scored == set("024567")
+    assert scored == set("0234567")
 
 
 def test_a_function_that_cant_be_sent_is_called_by_threads_and_that_is_said_once(
@@ -294,11 +294,19 @@ def test_errors_cross_processes_with_their_remedy() -> None:
     assert computed.__module__ == "sreval.benchmarking.elsewhere"
 
 
-def test_dask_gives_the_same_folder(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "processes", [False, pytest.param(True, marks=pytest.mark.evidence)], ids=["here", "processes"]
+)
+def test_dask_gives_the_same_folder(photos: Path, tmp_path: Path, processes: bool) -> None:
     distributed = pytest.importorskip("distributed")
     go(photos, tmp_path / "a", workers=1)
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=processes,
+            dashboard_address=None,
+        ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         go(photos, tmp_path / "b", executor=client.get_executor())

@@ -23,11 +23,24 @@ def strike(out: Path, *faults: str) -> dict[str, dict[str, int]]:
     return {row["fault"]: row for row in rows}
 
 
-def test_a_run_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    assert list(strike(tmp_path, "run killed")) == ["run killed"]
-
-
-def test_a_cluster_that_is_lost_loses_nothing(tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
-    faults = ("Dask scheduler killed", "Dask scheduler out of reach", "Dask worker killed")
-    assert list(strike(tmp_path, *faults)) == list(faults)
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ["run killed"],
+        pytest.param(
+            [
+                "worker killed",
+                "Dask scheduler killed",
+                "Dask scheduler out of reach",
+                "Dask worker killed",
+                "Dask worker out of reach",
+            ],
+            marks=pytest.mark.evidence,
+        ),
+    ],
+    ids=["here", "on a cluster"],
+)
+def test_what_is_struck_loses_nothing(tmp_path: Path, faults: list[str]) -> None:
+    if len(faults) > 1:
+        pytest.importorskip("distributed")
+    assert list(strike(tmp_path, *faults)) == faults
