@@ -21,7 +21,7 @@ from sreval.cli.shared import (
     print_json,
     warn,
 )
-from sreval.errors import DataError, Exit, UsageError, counted, listed
+from sreval.errors import Exit, UsageError, counted, listed
 
 
 @click.command(
@@ -86,8 +86,6 @@ def benchmark(
     by another recipe, and results then name the data set Set5-bd. Of LR images without originals
     there are only metrics without a reference: brisque, clip-iqa, pyiqa:NAME, your own.
     """
-    from sreval.benchmarking.results import JOURNAL
-
     wanted = _plan(plan, {**given, "out": out})
     if wanted.out is None:
         raise UsageError("No results folder is given.", "Add --out FOLDER.")
@@ -95,21 +93,16 @@ def benchmark(
     try:
         results = api.benchmark(**dict(wanted), executor=dask, command=command)
     except KeyboardInterrupt:
-        warn(f"Interrupted. {_goes_on(wanted.out, command)}")
+        warn(
+            f"Interrupted. What is finished is kept in {wanted.out}; "
+            f"`{command}` goes on from there."
+        )
         raise SystemExit(Exit.INTERRUPTED) from None
-    except DataError:
-        if (wanted.out / JOURNAL).is_file():
-            warn(_goes_on(wanted.out, command))
-        raise
     _summary(results, as_json)
     if results.frame["value"].isna().all():
         raise SystemExit(Exit.FAILED)
     if results.frame["value"].isna().any():
         raise SystemExit(Exit.PARTIAL)
-
-
-def _goes_on(out: Path, command: str) -> str:
-    return f"What is finished is kept in {out}; `{command}` goes on from there."
 
 
 def _plan(path: Path | None, given: dict[str, Any]) -> Any:
