@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -38,16 +40,21 @@ def _cells(column: pd.Series, rows: int) -> list[str] | None:
         # by their bits, for -0.0 is written differently from 0.0
         bits = values.view(np.int64) if values.dtype == np.float64 else values
         codes, different = pd.factorize(bits)
-        different = different.view(values.dtype)
-        texts = ["" if value != value else str(value) for value in different.tolist()]
-        return np.array(texts, dtype=object)[codes].tolist()
-    codes, values = pd.factorize(column.to_numpy(dtype=object), use_na_sentinel=True)
-    if not all(isinstance(value, str) for value in values):
+        plain = different.view(values.dtype).tolist()
+        texts = ["" if value != value else str(value) for value in plain]
+        return _at(codes, texts)
+    codes, names = pd.factorize(column.to_numpy(dtype=object))
+    if not all(isinstance(name, str) for name in names):
         return None
-    return np.array([*_quoted(values), ""], dtype=object)[codes].tolist()
+    return _at(codes, [*_quoted(names), ""])
 
 
-def _quoted(texts: object) -> list[str]:
+def _at(codes: Codes, cells: list[str]) -> list[str]:
+    found: list[str] = np.array(cells, dtype=object)[codes].tolist()
+    return found
+
+
+def _quoted(texts: Iterable[str]) -> list[str]:
     """Texts as cells, in quotes where they need them."""
     made: list[str] = []
     writer = csv.writer(SimpleNamespace(write=made.append), lineterminator="\n")
@@ -68,8 +75,8 @@ def _times(column: pd.Series, rows: int) -> list[str] | None:
     days = np.logical_and.reduceat((since % 86_400_000_000 == 0) | ~there, starts)
     if len(set(levels.tolist())) > 1 or (days & np.logical_or.reduceat(there, starts)).any():
         return None
-    unit = ("s", "ms", "us")[max(levels.tolist(), default=0)]
-    texts = np.datetime_as_string(times, unit=unit)
+    units: list[Literal["s", "ms", "us"]] = ["s", "ms", "us"]
+    texts = np.datetime_as_string(times, unit=units[max(levels.tolist(), default=0)])
     return [
         f"{text[:10]} {text[11:]}+00:00" if known else ""
         for text, known in zip(texts.tolist(), there.tolist(), strict=True)

@@ -420,7 +420,8 @@ def _columns(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFram
         else column
         for column, kind in zip(query.selected_columns, own_types, strict=True)
     ]
-    # the connection itself makes rows in half of a session's time
+    # the connection itself makes rows in half of a session's time, but doesn't flush
+    tx.flush()
     result = tx.connection().execute(query.with_only_columns(*plain, maintain_column_froms=True))
     is_text = [kind.python_type is str for kind in own_types]
     texts: dict[str | None, str | None] = {}
