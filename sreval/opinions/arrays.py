@@ -17,6 +17,8 @@ from sreval.frames import unit_name, unit_of
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-12
+_SPARSE = 32
+"""Codes that count to more than so many times their number are sorted instead of counted."""
 
 
 def vector(values: ArrayLike, name: str) -> Floats:
@@ -186,14 +188,23 @@ def cell_means(values: Floats, rater: Codes, image: Codes) -> tuple[Floats, Code
 
     The codes are renumbered without gaps.
     """
-    cells = rater * (int(image.max(initial=0)) + 1) + image
-    _, first, cell = np.unique(cells, return_index=True, return_inverse=True)
-    means = group_mean(values, np.asarray(cell, dtype=np.intp), first.size)
-    raters, images = (
-        np.asarray(np.unique(codes[first], return_inverse=True)[1], dtype=np.intp)
-        for codes in (rater, image)
-    )
-    return means, raters, images
+    width = int(image.max(initial=0)) + 1
+    cell, cells = compact(rater * width + image)
+    raters, images = (compact(codes)[0] for codes in np.divmod(cells, width))
+    return group_mean(values, cell, cells.size), raters, images
+
+
+def compact(codes: Codes) -> tuple[Codes, Codes]:
+    """Codes renumbered without gaps, and the old code of each new one, in rising order.
+
+    What ``np.unique`` gives, by counting, which is sooner done where the codes are no larger than
+    there are many.
+    """
+    if int(codes.max(initial=0)) > _SPARSE * codes.size:
+        different, renumbered = np.unique(codes, return_inverse=True)
+        return np.asarray(renumbered, dtype=np.intp), different
+    there = np.bincount(codes) > 0
+    return (np.cumsum(there) - 1)[codes], np.flatnonzero(there)
 
 
 def _relabel(
@@ -204,20 +215,12 @@ def _relabel(
     stimuli: Sequence[Hashable],
 ) -> Ratings:
     """Ratings whose codes index only those labels that occur."""
-    rater, used_raters = _compact(rater, len(raters))
-    stimulus, used_stimuli = _compact(stimulus, len(stimuli))
+    rater, used_raters = compact(rater)
+    stimulus, used_stimuli = compact(stimulus)
     return Ratings(
         score,
         rater,
         stimulus,
-        tuple(raters[code] for code in used_raters),
-        tuple(stimuli[code] for code in used_stimuli),
+        tuple(raters[code] for code in used_raters.tolist()),
+        tuple(stimuli[code] for code in used_stimuli.tolist()),
     )
-
-
-def _compact(codes: Codes, n: int) -> tuple[Codes, list[int]]:
-    """Codes renumbered without gaps, and the old code of each new one."""
-    used = np.flatnonzero(np.bincount(codes, minlength=n))
-    renumbered = np.zeros(n, dtype=np.intp)
-    renumbered[used] = np.arange(used.size)
-    return renumbered[codes], used.tolist()

@@ -24,7 +24,7 @@ import scipy
 from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
-from sreval.opinions.arrays import Codes, Floats, cell_means
+from sreval.opinions.arrays import Codes, Floats, cell_means, compact
 from sreval.opinions.intervals import LEAST_UNITS, student_quantile
 
 _MOST_STEPS = 200
@@ -156,8 +156,8 @@ def _crossed(
     ``distances`` from a fit of the fixed effects alone. Every column has a fixed effect, and a
     random one of the rater and of the image.
     """
-    raters, rater = np.unique(rater, return_inverse=True)
-    images, image = np.unique(image, return_inverse=True)
+    rater, raters = compact(rater)
+    image, images = compact(image)
     sizes = (distances.size, raters.size, images.size)
     fewer = min(raters.size, images.size)
     if fewer < LEAST_UNITS:
@@ -187,10 +187,10 @@ class _Table:
 
     def __init__(self, values: Floats, design: Floats, outer: Codes, inner: Codes) -> None:
         self.n, self.k = design.shape
-        products = design[:, :, None] * design[:, None, :]
         n_outer, n_inner = int(outer.max()) + 1, int(inner.max()) + 1
-        cells = np.zeros((n_outer, n_inner, self.k, self.k))
-        np.add.at(cells, (outer, inner), products)
+        products = (design[:, :, None] * design[:, None, :]).reshape(self.n, -1)
+        cells = _sums(outer * n_inner + inner, products, n_outer * n_inner)
+        cells = cells.reshape(n_outer, n_inner, self.k, self.k)
         self.outer: Floats = cells.sum(axis=1)
         self.cells = cells.transpose(0, 2, 1, 3).reshape(n_outer, self.k, n_inner * self.k)
         inner_blocks = np.zeros((n_inner, self.k, n_inner, self.k))
@@ -198,15 +198,18 @@ class _Table:
         inner_blocks[places, :, places, :] = cells.sum(axis=0)
         self.inner = inner_blocks.reshape(n_inner * self.k, n_inner * self.k)
         weighted = design * values[:, None]
-        self.sum_outer = np.zeros((n_outer, self.k))
-        np.add.at(self.sum_outer, outer, weighted)
-        self.sum_inner = np.zeros((n_inner, self.k))
-        np.add.at(self.sum_inner, inner, weighted)
+        self.sum_outer = _sums(outer, weighted, n_outer)
+        self.sum_inner = _sums(inner, weighted, n_inner)
         self.squares = float(values @ values)
         # of two columns, votes of one unit may differ less alike than the rest, which only both of
         # its effects together can say
         apart = [units < self.n or self.k > 1 for units in (n_outer, n_inner)]
         self.told_apart = np.array([True, *np.repeat(apart, self.k)])
+
+
+def _sums(codes: Codes, values: Floats, n: int) -> Floats:
+    """The sums of the rows of ``values`` (V, K) within each of ``n`` groups, (n, K)."""
+    return np.column_stack([np.bincount(codes, column, n) for column in values.T])
 
 
 class _At:

@@ -194,7 +194,7 @@ def ordinal_model(
     """
     counted_votes = opinions(votes)
     scale.scores()  # refuses a slider
-    of = unit_name(map(str, counted_votes["image"]))
+    of = unit_name(map(str, counted_votes["image"].unique()))
     present = sorted(counted_votes["method"].unique()) if methods is None else list(methods)
     counted_votes = counted_votes[counted_votes["method"].isin(present)]
     if counted_votes["score"].nunique() == 1:

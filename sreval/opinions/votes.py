@@ -477,7 +477,7 @@ def flags(column: pd.Series, default: bool, place: Place) -> pd.Series:
     bad = found.isna() & mapped(column, str).notna()
     what = f"Column {str(column.name)!r} has no flag"
     refuse(column, bad, what, f"Write true or false, yes or no, 1 or 0. {_empty()}", place)
-    return found.map(lambda value: default if value is None else value).astype(bool)
+    return found.where(found.notna(), default).astype(bool)
 
 
 def _kinds(votes: pd.DataFrame, place: Place) -> pd.Series:

@@ -79,7 +79,7 @@ def vote_notes(votes: pd.DataFrame) -> list[str]:
         f"{counted(len(own), 'vote')} by {counted(own['rater'].nunique(), 'rater')} on "
         f"{stimuli} {'stimulus' if stimuli == 1 else 'stimuli'}."
     )
-    frame = next(filter(is_frame, own["image"]), "")
+    frame = next(filter(is_frame, own["image"].unique()), "")
     frames = [f"An image such as {frame} is a frame of the sequence {unit_of(frame)}."] * bool(
         frame
     )
@@ -125,7 +125,7 @@ def image_notes(votes: pd.DataFrame, interval: str | None = None, scale: Scale =
     """
     notes = []
     for dataset, rows in votes.groupby("dataset"):
-        of = {str(method): set(own["image"]) for method, own in rows.groupby("method")}
+        of = {str(method): set(own["image"].unique()) for method, own in rows.groupby("method")}
         common = set.intersection(*of.values())
         if all(images == common for images in of.values()):
             continue

@@ -219,7 +219,7 @@ def reliability(votes: pd.DataFrame, request: Request) -> list[Table]:
         )
     rows: list[_Figure] = []
     notes = [*_apart(ratings), *_icc_notes(ratings)]
-    frames = unit_name(counted["image"]) == "sequence"
+    frames = unit_name(counted["image"].unique()) == "sequence"
     for what, estimate in _agreement(ratings, request, frames).items():
         made, why = attempted(estimate)
         rows += made or []
@@ -392,7 +392,7 @@ def difference(votes: pd.DataFrame, request: Request) -> list[Table]:
         plain = mos_interval(
             Ratings.from_votes(group, ["image"]), name, request.level, request.scale
         )
-        of = unit_name(group["image"])
+        of = unit_name(group["image"].unique())
         fields = {**vars(made), "interval": made.method, "mean_of": mean_of(name, of)}
         fields |= {
             "crushed": crushed.estimate, "crushed_low": crushed.low, "crushed_high": crushed.high,
@@ -497,7 +497,7 @@ def zmos(votes: pd.DataFrame, request: Request) -> list[Table]:
         plain = INTERVALS[name](Ratings.from_votes(group, ["image"]), request.level).estimate
         fields = vars(made) | {"zmos": made.estimate, "mos": plain, "interval": made.method}
         del fields["estimate"], fields["method"]
-        fields["mean_of"] = mean_of(name, unit_name(group["image"]))
+        fields["mean_of"] = mean_of(name, unit_name(group["image"].unique()))
         rows.append(fields | {"dataset": dataset, "method": method, "n_votes": len(group)})
     frame = paper.in_order(pd.DataFrame(rows))
     columns: Columns = {

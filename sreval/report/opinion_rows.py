@@ -251,7 +251,7 @@ def with_mos(
                 for method, group in rows.groupby("method")
             }
             there = [method for method in table.methods if method in means]
-            of = " and ".join(unit_names(own_unit, unit_name(rows["image"])))
+            of = " and ".join(unit_names(own_unit, unit_name(rows["image"].unique())))
             found = score_line(
                 dataset, "mos", table.methods, means, marks(there, made, pairs), level,
                 table.scales[0], unit=of, simulated=bool(rows["simulated"].any()), study=study,
@@ -328,7 +328,7 @@ def _notes(
     sizes: dict[str, list[str]] = {}
     about = []
     for dataset, rows in groups:
-        own, of = units[dataset].unit, unit_name(rows["image"])
+        own, of = units[dataset].unit, unit_name(rows["image"].unique())
         size = f"{dataset} {len(rows)} by {counted(rows['rater'].nunique(), 'rater')}"
         sizes.setdefault(mean_of(CLAIMS[own].interval, of), []).append(size)
         about.append(claim(own, of))

@@ -33,6 +33,7 @@ from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import opinion_figure
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import ANALYSES, Request, comparison_tables
+from sreval.report.plain_csv import to_csv
 from sreval.report.scores import score_table
 from sreval.report.study_methods import of_votes
 from sreval.report.style import figure_svg, house_style
@@ -236,7 +237,7 @@ class Facts:
     @property
     def votes_sha256(self) -> str:
         """The hash of all votes as analysed, as CSV."""
-        return sha256_bytes(self.data.votes.to_csv(index=False, lineterminator="\n").encode())
+        return sha256_bytes(to_csv(self.data.votes))
 
     @property
     def _analysed(self) -> pd.DataFrame:
@@ -402,9 +403,9 @@ class StudyFacts(Facts):
             none if planned is None else planned,
             none if every is None else every,
             raters=votes["rater"].nunique(),
-            images=votes["image"].map(unit_of).nunique(),
+            images=len(set(map(unit_of, votes["image"].unique()))),
             unit=chosen.unit,
-            of=unit_name(votes["image"]),
+            of=unit_name(votes["image"].unique()),
             level=self.request.level,
             name=self.mean,
             reference=self.request.reference,

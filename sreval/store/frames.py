@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Select, func, select
+from sqlalchemy import Double, Select, Text, func, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
@@ -28,9 +28,11 @@ from sreval.store.models import (
     OperatorEvent,
     PlanItem,
     Rater,
+    Score,
     Session,
     Study,
     Tombstone,
+    Utc,
     ViewingCheck,
     Vote,
 )
@@ -175,6 +177,8 @@ MODELS: Mapping[str, Any] = {
 """The tables of which a session has many rows."""
 
 _TIMES = (*_SENT, "shown_at", "received_at")
+_AT_ONCE = 20_000
+"""The rows of votes that are held twice, as rows and as columns."""
 _DURATIONS = ("hidden_ms", "unfocused_ms", "left_ms", "reference_ms", "right_ms")
 
 
@@ -303,8 +307,8 @@ def _add_results(sessions: pd.DataFrame, checks: pd.DataFrame, design: StudyDesi
 
 def _add_stimuli(frame: pd.DataFrame, manifest: Manifest, side: str) -> None:
     """What the manifest knows of the pictures of one side, "" where there is but one."""
-    methods = frame[side.rstrip("_") or "method"]
-    keys = zip(frame["dataset"], frame["image"], methods, strict=True)
+    names = ("dataset", "image", side.rstrip("_") or "method")
+    keys = zip(*(frame[name].tolist() for name in names), strict=True)
     shown = [manifest.by_key[key] for key in keys]
     place = list(frame.columns).index(f"{side or 'stimulus_'}sha256") + 1
     frame.insert(place, f"{side}image_sha256", [stimulus.image_sha256 for stimulus in shown])
@@ -380,10 +384,11 @@ def _decisions(study: Study) -> Select[str, int, str | None, bool | None, str]:
 
 
 def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
-    result = tx.execute(query)
-    found = pd.DataFrame(result.all(), columns=list(result.keys()))
+    found = _columns(tx, query).infer_objects()
+    if "score" in found and (found["score"] % 1 == 0).all():
+        found["score"] = found["score"].astype(np.int64)
     for column in [column for column in _TIMES if column in found]:
-        found[column] = pd.to_datetime(found[column], utc=True)
+        found[column] = pd.to_datetime(found[column], utc=True, format="ISO8601")
     further = [column for column in _SENT if column in found and column != "sent_at"]
     if further:
         found["sent_at"] = found[["sent_at", *further]].max(axis=1)
@@ -400,6 +405,34 @@ def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
             found[column] = found[column].map(CHOICES).astype(object)
     # `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
     return found.assign(accepted=True, reason="")
+
+
+def _columns(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
+    """What a query finds as columns of objects, of which there may be millions.
+
+    Times and scores are as the driver gives them, SQLite's times as texts. A text that is there
+    often is one object.
+    """
+    own_types = [column.type for column in query.selected_columns]
+    plain = [
+        type_coerce(column, Text if isinstance(kind, Utc) else Double).label(column.name)
+        if isinstance(kind, Utc | Score)
+        else column
+        for column, kind in zip(query.selected_columns, own_types, strict=True)
+    ]
+    # the connection itself makes rows in half of a session's time, but doesn't flush
+    tx.flush()
+    result = tx.connection().execute(query.with_only_columns(*plain, maintain_column_froms=True))
+    is_text = [kind.python_type is str for kind in own_types]
+    texts: dict[str | None, str | None] = {}
+    # of arrays, unlike lists, the garbage collector doesn't visit each cell again and again
+    parts = [[np.empty(0, dtype=object)] for _ in plain]
+    for rows in result.partitions(_AT_ONCE):
+        for part, text, cells in zip(parts, is_text, zip(*rows, strict=True), strict=True):
+            shared = tuple(map(texts.setdefault, cells, cells)) if text else cells
+            part.append(np.array(shared, dtype=object))
+    columns = map(np.concatenate, parts)
+    return pd.DataFrame(dict(zip(result.keys(), columns, strict=True)), dtype=object)
 
 
 def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
