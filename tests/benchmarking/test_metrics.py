@@ -68,11 +68,12 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every call of LPIPS."""
     calls: list[str] = []
 
-    def lpips(hr: UInt8, sr: UInt8, net: str, device: str) -> float:
+    def distance(hr: list[UInt8], sr: list[UInt8], net: str, device: str) -> float:
         calls.append(net)
-        return float(np.abs(hr.astype(float) - sr).mean())
+        return float(np.abs(hr[0].astype(float) - sr[0]).mean())
 
-    monkeypatch.setattr("sreval.metrics.lpips.lpips", lpips)
+    monkeypatch.setattr("sreval.metrics.lpips.features", lambda image, net, device: [image])
+    monkeypatch.setattr("sreval.metrics.lpips.distance", distance)
     monkeypatch.setattr("sreval.benchmarking.plan._trunks", lambda *_: {"alex": "a" * 64})
     return calls
 

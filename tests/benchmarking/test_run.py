@@ -593,7 +593,7 @@ def test_any_number_of_workers_gives_the_same_bytes(
     tmp_path: Path, photograph: UInt8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fewer workers leave more threads to each, so sums of wide images could come out otherwise."""
-    monkeypatch.setattr("sreval.benchmarking.run.cores", lambda: 4)
+    monkeypatch.setattr("sreval.benchmarking.executors.cores", lambda: 4)
     for index in range(4):
         write_png(tmp_path / "wide" / f"{index}.png", np.tile(photograph, (1, 11 + index, 1)))
     for workers in (1, 2, 4):
