@@ -98,6 +98,7 @@ class Host:
             "/opt/sreval/bin": str(self._programs),
             "https://study.example.org": self.url,
             "http://127.0.0.1:8000": self.url,
+            "backups/mine-": f"backups/{load_design(self.study).name}-",
         }
         unit = dict(re.findall(r"^(ExecStart\w*)=(.*)$", UNIT.read_text(), re.MULTILINE))
         places = {"home": self.home, "settings": self.settings, "pid": self._pid, "log": self.log}

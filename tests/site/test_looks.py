@@ -88,11 +88,11 @@ def test_a_look_that_is_in_time_leaves_the_connection(
 
 
 def test_an_answer_is_told_again_while_it_is_fresh(tmp_path: Path) -> None:
-    asked = []
+    asked: list[int] = []
     with Store(str(tmp_path / "votes.sqlite")) as store:
         for fresh, times in ((60.0, 1), (0.0, 3)):
             asked.clear()
-            look = looks.Look(store, lambda: asked.append(1), fresh)
+            look = looks.Look[None](store, lambda: asked.append(1), fresh)
             for _ in range(3):
                 look.answer()
             assert len(asked) == times

@@ -201,7 +201,7 @@ def test_gunicorn_s_settings_refuse_before_a_worker_begins(
     from sreval.site import workers
 
     monkeypatch.setattr(workers, "_address", "nowhere")
-    monkeypatch.setattr(workers.tempfile, "mkdtemp", lambda **_: pytest.fail("a folder is made"))
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: pytest.fail("a folder is made"))
     with pytest.raises(SystemExit) as ended:
         workers.on_starting(None)
     assert ended.value.code == 2
