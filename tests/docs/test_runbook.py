@@ -272,7 +272,7 @@ def test_every_command_of_the_page_does_what_it_says(
 
     choose, look, overwrite = page.pop("Restore from a backup")
     for _ in range(2):
-        with pytest.raises(WalkError, match="Add --overwrite"):
+        with pytest.raises(WalkError, match="then add --overwrite"):
             host.type(choose + look)
         assert "SIMULATED" in host.type(choose + overwrite).upper()
         assert stored(database) == votes
