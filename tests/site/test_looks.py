@@ -65,7 +65,6 @@ def test_a_lost_connection_costs_one_look(
     make_site: MakeSite, proxied: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, url = proxied
-    monkeypatch.setattr(probes, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(probes, "GIVE_UP_SECONDS", 0.3)
     visitor = make_site(database=url)
     assert visitor.client.get("/readyz").status_code == 200

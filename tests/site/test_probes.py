@@ -24,11 +24,6 @@ from tests.site.conftest import SECRET, MakeSite, Visitor, freeze
 PROBES = ("/healthz", "/readyz", "/health")
 
 
-@pytest.fixture(autouse=True)
-def _never_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes, "FRESH_SECONDS", 0.0)
-
-
 def test_a_site_that_is_well_says_only_that_and_writes_nothing(
     visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
