@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ P99_MS = 250
 MACHINES = 10
 _MARK = re.compile(r"<!--=(\w+)-->[^<]*<!--/-->")
 _HOUR = 3600
+_UNMEASURED = "not measured yet"
 _BITS, _GRADIENT_BYTES = 8, 4
 
 
@@ -35,7 +37,13 @@ def page() -> str:
 
 def figures() -> dict[str, str]:
     """Every figure by its name, as it is printed."""
-    return {**_of_votes(), **_of_studies(), **_of_computing(), "machines": str(MACHINES)}
+    return {
+        **_of_votes(),
+        **_of_studies(),
+        **_of_computing(),
+        **_of_growth(),
+        "machines": str(MACHINES),
+    }
 
 
 def _result(name: str) -> dict[str, Any]:
@@ -98,6 +106,9 @@ def _of_computing() -> dict[str, str]:
     gpu = _one(_result("training_step_gpu")["rows"], **step)["seconds"]
     parameters = _one(_result("cost")["rows"], method="srresnet-mse", width=320)["parameters"]
     bits = parameters * _GRADIENT_BYTES * _BITS
+    # of N machines each sends 2 (N - 1) / N of the gradients in an update, and each update takes
+    # an Nth of the time
+    sent = MACHINES * bits * 2 * (MACHINES - 1) / MACHINES
     images = inference["images"] / own["seconds"] * _HOUR
     scored = _HOUR * 1e3 / scoring["ms"]
     return {
@@ -109,9 +120,29 @@ def _of_computing() -> dict[str, str]:
         "train_cpu": f"{1 / processor:.1f}",
         "train_gpu": f"{1 / gpu:.0f}",
         "gradient_mb": f"{bits / _BITS / 1e6:.1f}",
-        "gradient_gbit_cpu": f"{bits / processor / 1e9:.1f}",
-        "gradient_gbit_gpu": f"{bits / gpu / 1e9:.0f}",
+        "gradient_gbit_cpu": f"{sent / processor / 1e9:.1f}",
+        "gradient_gbit_gpu": f"{sent / gpu / 1e9:.0f}",
+        "allreduce": f"{2 * (MACHINES - 1) / MACHINES:.1f}",
     }
+
+
+def _of_growth() -> dict[str, str]:
+    """What the benchmarks of executors and of growth have found, where they have been run."""
+    told = dict.fromkeys(("executors", "growth"), _UNMEASURED)
+    if (RESULTS / "growth.json").exists():
+        told["growth"] = "; ".join(
+            f"{row['name']} {law['slope']:.2f} ({law['slope_low']:.2f} to {law['slope_high']:.2f})"
+            for row in _result("growth")["rows"]
+            for law in [row["exponent"]]
+        )
+    if (RESULTS / "executors.json").exists():
+        wall = _result("executors")["wall"]["first"]
+        seconds = {name: statistics.median(wall[name]) for name in ("now", "one process")}
+        faster = statistics.median(
+            one / now for one, now in zip(wall["one process"], wall["now"], strict=True)
+        )
+        told["executors"] = f"{seconds['now']:.1f} s, {faster:.2f} times as fast as by one"
+    return told
 
 
 def _one(rows: list[dict[str, Any]], **wanted: object) -> dict[str, Any]:

@@ -310,6 +310,10 @@ class Study:
     def _store(self, *, create: bool = False) -> Store:
         from sreval.store.database import open_store
 
+        if create:
+            from sreval.site.config import Surroundings
+
+            create = Surroundings.given().create_tables
         return open_store(self.url, create=create)
 
     def rehearse(
@@ -366,7 +370,7 @@ class Study:
         label: str = "",
         group: str | None = None,
         expires: date | None = None,
-        base_url: str = "http://127.0.0.1:8000",
+        base_url: str | None = None,
     ) -> list[Link]:
         """Make links for raters. Nobody can look them up later: only their hashes are stored.
 
@@ -374,7 +378,8 @@ class Study:
         laboratory's machine, up to ``quota`` raters. ``rater`` gets a new link for a lost one.
         Raters come to ``group``, or where none is named to the one that lacks most.
         ``expires`` is the last day on which a rater may begin, to its end in UTC; or a moment,
-        UTC where it names no zone. ``base_url`` is the address at which raters reach the site.
+        UTC where it names no zone. ``base_url`` is the address at which raters reach the site;
+        None: SREVAL_BASE_URL, else http://127.0.0.1:8000.
 
         Raises UsageError for what doesn't go together, StateError for a closed study.
         """
@@ -430,13 +435,11 @@ class Study:
         with self._store() as store:
             return Reminders(store, self.name).due(idle)
 
-    def renew_links(
-        self, *, idle_days: float = 1.0, base_url: str = "http://127.0.0.1:8000"
-    ) -> list[Reminder]:
+    def renew_links(self, *, idle_days: float = 1.0, base_url: str | None = None) -> list[Reminder]:
         """`reminders`, each with the ``address`` of a new link; the old links stop working.
 
-        Nobody can look the addresses up later. ``base_url`` is the address at which raters reach
-        the site. Raises as `reminders`.
+        Nobody can look the addresses up later. ``base_url`` as in `invite`. Raises as
+        `reminders`.
         """
         from sreval.store.reminders import Reminders, idle_time
 
@@ -467,16 +470,18 @@ class Study:
         port: int = 8000,
         *,
         threads: int = 8,
-        base_url: str = "",
-        trusted_proxies: int = 0,
+        base_url: str | None = None,
+        trusted_proxies: int | None = None,
         invite: bool = False,
         ready: Callable[[str, str | None], object] | None = None,
     ) -> int:
         """Serve the frozen study's rating site until Ctrl-C or SIGTERM, from the main thread.
 
         Only this machine can reach it unless ``host`` says otherwise; port 0 takes a free one.
-        ``ready`` is told the site's address and, with ``invite``, a personal link for you; None
-        writes them to stderr. Returns the number of the signal that ended it.
+        ``base_url`` and ``trusted_proxies``: None is what SREVAL_BASE_URL and
+        SREVAL_TRUSTED_PROXIES say. ``ready`` is told the site's address and, with ``invite``, a
+        personal link for you; None writes them to stderr. Returns the number of the signal that
+        ended it.
         """
         import sys
 
@@ -531,28 +536,26 @@ class Study:
     def check_site(
         self,
         *,
-        base_url: str = "",
-        trusted_proxies: int = 0,
+        base_url: str | None = None,
+        trusted_proxies: int | None = None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Iterator[Check]:
         """Whether all that serving needs holds: one ``Check`` after the other, name, ok, found.
 
-        Database, folders, stimuli, secret, clock and disk are looked at; nothing is changed.
+        Database, folders, stimuli, secret, clock, disk and metrics are looked at; nothing is
+        changed.
         ``progress`` is told how many stimuli of how many are hashed.
         """
         from sreval.site.checks import check_site
 
         return check_site(self._site(base_url, trusted_proxies), progress)
 
-    def _site(self, base_url: str, trusted_proxies: int) -> SiteConfig:
+    def _site(self, base_url: str | None, trusted_proxies: int | None) -> SiteConfig:
         from sreval.site.config import SiteConfig
 
-        return SiteConfig.given(
-            study=self.folder,
-            database=self.url,
-            base_url=base_url,
-            trusted_proxies=trusted_proxies,
-        )
+        given = {"base_url": base_url, "trusted_proxies": trusted_proxies}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return SiteConfig.given(study=self.folder, database=self.url, **chosen)
 
     def status(self) -> Status:
         """Who is how far, how it ended for whom, and how often what has been rated.
@@ -701,11 +704,11 @@ class Study:
         with self._store() as store:
             Operators(store).remove(name)
 
-    def login_link(self, name: str, base_url: str = "http://127.0.0.1:8000") -> str:
+    def login_link(self, name: str, base_url: str | None = None) -> str:
         """A link that logs an operator in once, within 15 minutes, without a password: for who
         forgot it, or can't log in while strangers try theirs.
 
-        ``base_url`` is the address of the site. Raises UsageError for an unknown name.
+        ``base_url`` as in `invite`. Raises UsageError for an unknown name.
         """
         from sreval.store.operators import Operators
 
@@ -865,18 +868,23 @@ class Study:
 
         return restore(user_path(file), self.url, self.name, overwrite=overwrite)
 
-    def upgrade(self, *, dry: bool = False) -> tuple[str, list[str]]:
+    def upgrade(self, *, dry: bool = False, begin: bool = False) -> tuple[str, list[str]]:
         """Bring the database's tables to those of this version; `backup` it before.
 
-        An empty database gets its tables, and SQLite its file. Of several that begin at once, one
-        does it and the others wait. With ``dry`` nothing is changed.
+        An empty database gets its tables, and SQLite its file; where SREVAL_CREATE_TABLES is "no",
+        only with ``begin``. Of several that begin at once, one does it and the others wait. With
+        ``dry`` nothing is changed.
 
         Returns the database's name, and the migrations that ran or, with ``dry``, would run.
-        Raises SchemaError for a database of a newer version.
+        Raises SchemaError for a database of a newer version, StoreError for one that may not be
+        begun.
         """
-        from sreval.store.database import Store, make_file
+        from sreval.site.config import Surroundings
+        from sreval.store.database import Store, make_file, open_store
         from sreval.store.schema import migrations
 
+        if not (dry or begin or Surroundings.given().create_tables):
+            open_store(self.url, older=True).dispose()
         with Store(self.url) as store:
             if store.file is not None and not store.file.exists():
                 if dry:
@@ -924,9 +932,11 @@ _MOST_RATERS = 500
 """As many simulated raters are sent at a time."""
 
 
-def _origin(base_url: str) -> str:
-    from sreval.site.config import origin
+def _origin(base_url: str | None) -> str:
+    from sreval.site.config import Surroundings, origin
 
+    if base_url is None:
+        return Surroundings.given().links_at
     try:
         return origin(base_url)
     except ValueError as error:

@@ -301,6 +301,13 @@ def _opened(command: Command) -> Command:
     )(wrapped)
 
 
+BASE_URL = click.option(
+    "--base-url",
+    metavar="URL",
+    help="The address raters know.  [default: SREVAL_BASE_URL, else http://127.0.0.1:8000]",
+)
+
+
 def counting(line: Any) -> Callable[[int, int], None]:
     """What tells a line of progress that so many of so many are done."""
 

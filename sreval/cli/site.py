@@ -14,7 +14,7 @@ import click
 
 from sreval.api import Study
 from sreval.cli import Group
-from sreval.cli.shared import counting, for_study, json_option, on_study, print_json, warn
+from sreval.cli.shared import BASE_URL, counting, for_study, json_option, on_study, print_json, warn
 from sreval.errors import Exit, UsageError
 from sreval.progress import progress_line
 from sreval.report.text import columns
@@ -29,19 +29,27 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True)
 @on_study
-@click.option("--base-url", default="", help="The address raters use, if a proxy stands before.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="The address raters use, if a proxy stands before.  [default: SREVAL_BASE_URL]",
+)
 @click.option(
     "--trusted-proxies",
     type=click.IntRange(0, 8),
-    default=0,
-    show_default=True,
-    help="Proxies in front whose X-Forwarded-* headers are believed.",
+    help="Proxies in front whose X-Forwarded-* headers are believed.  "
+    "[default: SREVAL_TRUSTED_PROXIES, else 0]",
 )
 @click.option("--invite", is_flag=True, help="Make a personal link for yourself and print it.")
 @click.option("--check", is_flag=True, help="Serve nothing: say whether all that is needed holds.")
 @json_option("With --check: machine-readable output.")
 def serve(
-    study: Study, base_url: str, trusted_proxies: int, check: bool, as_json: bool, **chosen: Any
+    study: Study,
+    base_url: str | None,
+    trusted_proxies: int | None,
+    check: bool,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Serve STUDY, a frozen study's name or folder, until Ctrl-C or SIGTERM.
 
@@ -49,8 +57,8 @@ def serve(
     put it on the net. The study is registered in its database. The server logs to stderr, one line
     of JSON a request, without links or network addresses.
 
-    --check looks at the database, folders, stimuli, secret, clock and disk, and serves nothing;
-    the exit code is 1 unless all is well.
+    --check looks at the database, folders, stimuli, secret, clock, disk and metrics, and serves
+    nothing; the exit code is 1 unless all is well.
     """
     if check:
         holds = _all_hold(study, base_url, trusted_proxies, as_json)
@@ -74,7 +82,9 @@ def serve(
     raise SystemExit(Exit.INTERRUPTED if caught == signal.SIGINT else Exit.OK)
 
 
-def _all_hold(study: Study, base_url: str, trusted_proxies: int, as_json: bool) -> bool:
+def _all_hold(
+    study: Study, base_url: str | None, trusted_proxies: int | None, as_json: bool
+) -> bool:
     """Print one line a check, as soon as it is known."""
     done: list[Check] = []
     with progress_line(0, "stimuli", "file") as line:
@@ -186,8 +196,8 @@ def password(study: Study, name: str, password_stdin: bool) -> None:
 )
 @click.argument("name")
 @for_study
-@click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
-def link(study: Study, name: str, base_url: str) -> None:
+@BASE_URL
+def link(study: Study, name: str, base_url: str | None) -> None:
     """Print a link that logs an operator in once, within 15 minutes, without a password.
 
     For who forgot the password, or is kept out because strangers try passwords for the name.

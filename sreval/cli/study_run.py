@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from sreval.api import Study
-from sreval.cli.shared import PATH, json_option, on_study, print_json, warn
+from sreval.cli.shared import BASE_URL, PATH, json_option, on_study, print_json, warn
 from sreval.errors import Exit, UsageError, counted, cut, listed
 from sreval.report.text import columns
 
@@ -65,7 +65,7 @@ EXPIRES = click.option(
 )
 @click.option("--group", help="The group of the design that the link leads to.")
 @EXPIRES
-@click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
+@BASE_URL
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False))
 def invite(
     study: Study,
@@ -121,11 +121,16 @@ def status(study: Study, as_json: bool) -> None:
     help="Those who could have gone on for so long, 0 to 3650.",
 )
 @click.option("--renew", is_flag=True, help="Make a new link for each; the old ones stop working.")
-@click.option("--base-url", default="http://127.0.0.1:8000", show_default=True)
+@BASE_URL
 @click.option("--out", type=PATH, help="Write a new CSV file instead, for your eyes alone.")
 @json_option()
 def reminders(
-    study: Study, idle_days: float, renew: bool, base_url: str, out: Path | None, as_json: bool
+    study: Study,
+    idle_days: float,
+    renew: bool,
+    base_url: str | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """List who is to be reminded: raters whose rest is over, links that nobody opened.
 
@@ -411,14 +416,15 @@ def restore(study: Study, file: Path, overwrite: bool) -> None:
 @click.command(epilog="Example: sreval study upgrade ledig2017")
 @on_study
 @click.option("--check", is_flag=True, help="Change nothing: say what would be done.")
-def upgrade(study: Study, check: bool) -> None:
+@click.option("--begin", is_flag=True, help="Also where SREVAL_CREATE_TABLES is no.")
+def upgrade(study: Study, check: bool, begin: bool) -> None:
     """Bring the database's tables to those of this version. Back it up before: study backup.
 
-    An empty database gets its tables. The command may be run again, and by several machines at
-    once: one does it, the others wait. With --check the exit code is 1 where there is anything to
-    do.
+    An empty database gets its tables; where SREVAL_CREATE_TABLES is no, only with --begin. The
+    command may be run again, and by several machines at once: one does it, the others wait. With
+    --check the exit code is 1 where there is anything to do.
     """
-    name, steps = study.upgrade(dry=check)
+    name, steps = study.upgrade(dry=check, begin=begin)
     done = "to be upgraded" if check else "upgraded"
     click.echo(f"{name}: {f'{done}, by {listed(steps)}' if steps else 'nothing to do'}.")
     if check and steps:

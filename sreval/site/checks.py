@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from sqlalchemy import select, update
 
-from sreval.errors import SrevalError, StoreError, listed
-from sreval.site.config import SiteConfig
+from sreval.errors import SrevalError, StoreError, install, listed, shown
+from sreval.site.config import SiteConfig, listening_address
 from sreval.site.current import Stimuli
 from sreval.site.errors import StimulusError
-from sreval.store.database import Store, database_file
+from sreval.store.database import Store, database_file, open_store
 from sreval.store.errors import StateError
 from sreval.store.models import Study
 from sreval.store.schema import revision_of
@@ -61,6 +63,8 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
     yield _stimuli(config, manifest, progress)
     newest = None
     try:
+        if not config.create_tables:
+            open_store(config.database).dispose()
         with Store(config.database) as store:
             state, newest = _database(store, design, manifest)
         yield Check("database", True, state)
@@ -70,13 +74,15 @@ def check_site(config: SiteConfig, progress: Callable[[int, int], None]) -> Iter
     yield _secret(config)
     yield _clock(newest, dt.datetime.now(dt.UTC))
     yield _disk(config)
+    if config.metrics:
+        yield _metrics(config)
 
 
-def check_storable(store: Store, study: str, revision: str) -> None:
+def check_storable(store: Store, study: str, revision: str, seconds: float) -> None:
     """Raise StoreError unless a vote could be stored now, in tables of this revision.
 
-    Nothing is left of the attempt, and nothing waits for the disk. That PostgreSQL's disk is full
-    isn't seen by it.
+    PostgreSQL is given so many seconds. Nothing is left of the attempt, and nothing waits for the
+    disk. That PostgreSQL's disk is full isn't seen by it.
     """
     if store.file is not None:
         try:
@@ -89,7 +95,7 @@ def check_storable(store: Store, study: str, revision: str) -> None:
                 "Free space there, and let this user write.",
             ) from None
     own = Study.name == study
-    with store.begin() as tx:
+    with store.begin() as tx, store.limited(tx.connection(), seconds):
         if store.sqlite:
             tx.execute(update(Study).where(own).values(state=Study.state))
         else:  # a read-only server refuses the lock, and nobody waits for it
@@ -201,6 +207,29 @@ def _clock(newest: dt.datetime | None, now: dt.datetime) -> Check:
             "Set it, preferably from a time server.",
         )
     return Check("clock", True, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _metrics(config: SiteConfig) -> Check:
+    """A port in use may be this site's, which runs already."""
+    host, port = listening_address(config.metrics)
+    if find_spec("prometheus_client") is None:
+        return Check("metrics", False, f"prometheus_client is missing. {install('prometheus')}")
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.bind((host, 0, *place[2:]))
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.settimeout(1)
+            used = tried.connect_ex(place) == 0
+    except OSError as error:
+        return Check(
+            "metrics",
+            False,
+            f"Can't listen on SREVAL_METRICS = {shown(config.metrics)}: {error.strerror}. Give an "
+            "address of this machine, 127.0.0.1:9100 or the like.",
+        )
+    said = f"{host} port {port}"
+    return Check("metrics", True, f"{said} is in use; by this site, if it runs" if used else said)
 
 
 def _disk(config: SiteConfig) -> Check:

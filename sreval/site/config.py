@@ -42,6 +42,8 @@ _FROM_ENVIRONMENT = (
     *("secret", "secret_file", "base_url"),
     *("trusted_proxies", "create_tables", "metrics"),
 )
+_LOCAL = "http://127.0.0.1:8000"
+"""Where `sreval serve` listens unless it is told otherwise."""
 _MOST_PORTS = 65535
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
@@ -95,48 +97,35 @@ class Rates(Config):
     image: PositiveInt = 600
 
 
-class SiteConfig(Config):
-    """One site serves one study.
+class Surroundings(Config):
+    """What a site shares with every command on its database.
 
     `base_url` is the address raters know, as `origin` has it; https:// there turns on what only
-    makes sense behind TLS. `trusted_proxies` is how many proxies are in front and set
-    X-Forwarded-*; 0 ignores such headers. `create_tables` says whether an empty database gets its
-    tables when the site starts; older tables never change by that. `metrics` is a private address
-    for Prometheus, HOST:PORT or a port of this machine alone; empty, there is none. `rates` None
-    turns rate limits off, for simulated raters and tests.
+    makes sense behind TLS. `create_tables` says whether an empty database gets its tables when
+    the site starts or somebody is invited; older tables never change by that.
     """
 
-    study: UserPath
-    database: str = Field(repr=False)
-    secret: str | None = Field(default=None, min_length=_LEAST_SECRET, repr=False)
-    secret_file: UserPath | None = None
     base_url: str = ""
-    trusted_proxies: NonNegativeInt = 0
     create_tables: bool = True
-    metrics: str = ""
-    rates: Rates | None = Rates()
 
     @field_validator("base_url")
     @classmethod
     def _is_origin(cls, url: str) -> str:
         return origin(url) if url else ""
 
-    @field_validator("metrics")
-    @classmethod
-    def _is_address(cls, text: str) -> str:
-        if text:
-            listening_address(text)
-        return text
+    @property
+    def links_at(self) -> str:
+        """The address that links begin with."""
+        return self.base_url or _LOCAL
 
     @classmethod
     def given(cls, **fields: object) -> Self:
         """A checked configuration; what `fields` lack is taken from the environment, if it is
-        there: SREVAL_SECRET, SREVAL_SECRET_FILE, SREVAL_BASE_URL, SREVAL_TRUSTED_PROXIES,
-        SREVAL_CREATE_TABLES, SREVAL_METRICS.
+        there: SREVAL_BASE_URL for `base_url`, and so on.
 
         Raises UsageError naming the field, the bad value and the remedy.
         """
-        for field in _FROM_ENVIRONMENT:
+        for field in cls.model_fields.keys() & set(_FROM_ENVIRONMENT):
             value = os.environ.get(f"SREVAL_{field.upper()}")
             if value and field not in fields:
                 fields[field] = value
@@ -147,6 +136,30 @@ class SiteConfig(Config):
                 "Leave it unset, or set it to the output of: openssl rand -hex 32",
             )
         return cls.checked(fields, "site")
+
+
+class SiteConfig(Surroundings):
+    """One site serves one study.
+
+    `trusted_proxies` is how many proxies are in front and set X-Forwarded-*; 0 ignores such
+    headers. `metrics` is a private address for Prometheus, HOST:PORT or a port of this machine
+    alone; empty, there is none. `rates` None turns rate limits off, for simulated raters and tests.
+    """
+
+    study: UserPath
+    database: str = Field(repr=False)
+    secret: str | None = Field(default=None, min_length=_LEAST_SECRET, repr=False)
+    secret_file: UserPath | None = None
+    trusted_proxies: NonNegativeInt = 0
+    metrics: str = ""
+    rates: Rates | None = Rates()
+
+    @field_validator("metrics")
+    @classmethod
+    def _is_address(cls, text: str) -> str:
+        if text:
+            listening_address(text)
+        return text
 
     @classmethod
     def from_environment(cls) -> Self:

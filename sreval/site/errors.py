@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as Answer
 
 from sreval.errors import DataError, StoreError
-from sreval.site.logs import LOG, where
-from sreval.store.errors import AnswerError, BusyError, StateError, TokenError, VoteError
+from sreval.site.logs import LOG, log_database, where
+from sreval.store.errors import AnswerError, StateError, TokenError, VoteError
 
 _UNSAVED = _("Your answers below aren't saved yet. Please wait a moment, then send them again.")
 
@@ -180,7 +180,6 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (AnswerError, "answers"),
     (StimulusError, "stimulus"),
     (CSRFError, "csrf"),
-    (BusyError, "busy"),
 )
 
 
@@ -194,7 +193,7 @@ def kind_of(error: Exception) -> str:
         if isinstance(error, known):
             return kind
     if isinstance(error, StoreError):
-        LOG.error("database", extra={"fields": {**where(), "message": str(error)}})
+        log_database(error, **where())
         return "busy"
     if isinstance(error, HTTPException) and error.code and error.code < 500:
         return str(error.code) if str(error.code) in MESSAGES else "400"

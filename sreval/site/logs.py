@@ -18,9 +18,12 @@ from typing import Any
 
 from flask import g, request
 
+from sreval.errors import SrevalError
+from sreval.store.errors import BusyError
+
 LOG = logging.getLogger("sreval.site")
 
-_IN_FLOODS = ("login refused", "database")
+_IN_FLOODS = ("login refused", "database", "database busy")
 """Events that come by the hundred from one cause, and of which nobody is told the request's id."""
 
 _FLOOD_SECONDS = 60.0
@@ -151,6 +154,15 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     LOG.setLevel(level)
     LOG.propagate = False
     logging.getLogger("waitress").setLevel(logging.CRITICAL)
+
+
+def log_database(error: SrevalError, **fields: Any) -> None:
+    """A line on a database that can't be used, or that others keep busy."""
+    fields["message"] = str(error)
+    if isinstance(error, BusyError):
+        LOG.warning("database busy", extra={"fields": fields})
+    else:
+        LOG.error("database", extra={"fields": fields})
 
 
 def where() -> dict[str, Any]:

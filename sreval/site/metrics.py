@@ -11,8 +11,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -21,7 +22,8 @@ from sqlalchemy import event
 
 from sreval.errors import SrevalError, UsageError, install, shown
 from sreval.site.config import SiteConfig, listening_address
-from sreval.site.logs import LOG
+from sreval.site.logs import LOG, log_database
+from sreval.site.looks import GIVE_UP_SECONDS, Look
 from sreval.store.counts import Counts
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ METRICS = "sreval.metrics"
 _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Seconds; the goals of benchmarks/load.py are among them."""
 
-_SILENCE_SECONDS = 10
-"""A reader that sends or takes nothing for so long is let go."""
+_REQUEST_SECONDS = 10.0
+"""How long a request may take from its connection to the end of the answer."""
 
 
 class Metrics:
@@ -63,6 +65,9 @@ class Metrics:
             ) from None
         disable_created_metrics()  # several processes don't tell when a count began
         self._here = here
+        self._study = Look(
+            here.store, lambda: Counts.of(here.store, here.design.name, GIVE_UP_SECONDS)
+        )
         self._own = own = CollectorRegistry()
         self._requests = Counter(
             "sreval_requests",
@@ -120,9 +125,10 @@ class Metrics:
         from prometheus_client.core import GaugeMetricFamily
 
         try:
-            counts = Counts.of(self._here.store, self._here.design.name)
-        except SrevalError:
+            counts: Counts | None = self._study.answer()
+        except SrevalError as error:
             counts = None
+            log_database(error)
         yield GaugeMetricFamily(
             "sreval_database_up", "1 while the database can be read.", int(counts is not None)
         )
@@ -214,13 +220,18 @@ def metrics_at(config: SiteConfig, app: Flask) -> Iterator[None]:
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _SILENCE_SECONDS
+    timeout = _REQUEST_SECONDS
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: readers come every few seconds."""
 
 
-class _Server(WSGIServer):
+class _Server(ThreadingMixIn, WSGIServer):
+    """A reader that is slow, or a database that is, keeps no other reader waiting."""
+
+    daemon_threads = True
+    block_on_close = False
+
     def __init__(self, listening: socket.socket) -> None:
         host, port = listening.getsockname()[:2]
         super().__init__((host, port), _Handler, bind_and_activate=False)
@@ -228,6 +239,25 @@ class _Server(WSGIServer):
         self.socket = listening
         self.server_name, self.server_port = host, port
         self.setup_environ()
+        self._began: dict[socket.socket, float] = {}
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread; note when it began."""
+        self._began[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """The end of a request, however it ended."""
+        self._began.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called twice a second: let go whoever takes too long."""
+        late = time.monotonic() - _REQUEST_SECONDS
+        for reader, began in list(self._began.items()):
+            if began < late:
+                with suppress(OSError):
+                    reader.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a reader that left asks again."""

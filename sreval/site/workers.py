@@ -5,20 +5,20 @@ gunicorn reads the names below; whatever is given on its command line comes firs
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import socket
 import sys
 import tempfile
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NoReturn
 
-from sreval.errors import SrevalError
+from sreval.errors import SrevalError, shown
 from sreval.site import metrics
 
 wsgi_app = "sreval.site.wsgi:app"
 bind = "127.0.0.1:8000"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = 8
 graceful_timeout = 20
 loglevel = "error"
@@ -27,9 +27,22 @@ _REFUSED = 2
 _private: list[socket.socket] = []
 _open = ExitStack()
 _address = os.environ.get("SREVAL_METRICS", "")
-if _address:
-    # the library looks for it when it is imported, in each worker
-    os.environ[metrics.MULTIPROCESS] = tempfile.mkdtemp(prefix="sreval-metrics-")
+
+
+def _processes(told: str) -> int:
+    """How many workers; a word, of which gunicorn itself complains before this, or less than one
+    ends gunicorn."""
+    if not (told.isascii() and told.isdigit() and int(told)):
+        _refuse(f"WEB_CONCURRENCY = {shown(told)} is no number of processes. Give 1 or more.")
+    return int(told)
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"Error: {message}\n")
+    sys.exit(_REFUSED)
+
+
+workers = _processes(os.environ.get("WEB_CONCURRENCY") or "2")
 
 
 def on_starting(server: Any) -> None:
@@ -39,9 +52,10 @@ def on_starting(server: Any) -> None:
     try:
         _private.append(metrics.listen(_address))
     except SrevalError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        on_exit(server)
-        sys.exit(_REFUSED)
+        _refuse(str(error))
+    # the library looks for it when it is imported, in each worker
+    os.environ[metrics.MULTIPROCESS] = folder = tempfile.mkdtemp(prefix="sreval-metrics-")
+    atexit.register(_remove, folder, os.getpid())
 
 
 def post_worker_init(worker: Any) -> None:
@@ -58,7 +72,7 @@ def child_exit(server: Any, worker: Any) -> None:
         mark_process_dead(worker.pid)
 
 
-def on_exit(server: Any) -> None:
-    """The counts go with the site."""
-    if _address:
-        shutil.rmtree(os.environ[metrics.MULTIPROCESS], ignore_errors=True)
+def _remove(folder: str, process: int) -> None:
+    """The counts go with the site, not with a worker; also where gunicorn can't start."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -23,13 +23,14 @@ class Counts:
     sessions: dict[str, int]
 
     @classmethod
-    def of(cls, store: Store, study: str) -> Counts:
-        """The study as of now. Raises UsageError when there is none of that name."""
+    def of(cls, store: Store, study: str, seconds: float) -> Counts:
+        """The study as of now. Raises UsageError when there is none of that name, StoreError when
+        PostgreSQL is silent for so many seconds."""
         active = Session.seen_at >= store.clock() - PRESENT
         state = case((Session.outcome.is_not(None), "ended"), (active, "active"), else_="idle")
         count, rated = func.count(), func.coalesce(func.sum(Session.done), 0)
         query = select(state, count, rated).group_by(state)
-        with store.read() as tx:
+        with store.read() as tx, store.limited(tx.connection(), seconds):
             rows = tx.execute(query.where(Session.study_id == by_name(tx, study).id)).all()
         found = {name: number for name, number, _ in rows}
         return cls(

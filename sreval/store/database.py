@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
+import os
 import selectors
+import socket
 import sqlite3
 import threading
 import time
@@ -51,7 +53,7 @@ _ERASE_AGAIN = 1.0
 """Seconds from an attempt in vain to the next one, which a later write makes."""
 
 _POOL = 10
-_BEGIN = "Serve the study, invite raters or run: sreval study upgrade STUDY."
+_BEGIN = "Begin an empty one: sreval study upgrade STUDY --begin."
 _URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 _BROKEN = (
     sqlite3.SQLITE_READONLY,
@@ -61,7 +63,10 @@ _BROKEN = (
     sqlite3.SQLITE_NOTADB,
 )
 _LOG = logging.getLogger("sreval.site.store")  # the site writes it among its own lines
-_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_KEEPALIVE = {
+    **{"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
+    "tcp_user_timeout": 60_000,  # milliseconds; keepalives don't watch what was sent
+}
 
 
 def parse_url(url: str) -> URL:
@@ -245,6 +250,32 @@ class Store:
         except (DBAPIError, PoolTimeout) as error:
             raise database_error(self.name, error) from error
 
+    @contextmanager
+    def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """End a connection to PostgreSQL when the block takes longer.
+
+        Who waits in it for a server that is silent gets a StoreError, and the pool replaces all
+        its connections. SQLite's own waiting ends by itself.
+        """
+        if self.sqlite:
+            yield
+            return
+        # a file number of our own: the connection's may be another file's by then
+        held = socket.socket(fileno=os.dup(connection.connection.fileno()))
+
+        def cut() -> None:
+            with suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            held.close()
+
     def check_schema(self) -> SchemaState:
         """Whether the tables are those of this code: empty, current, older or newer."""
         with self._translated(), self.engine.connect() as connection:
@@ -311,7 +342,8 @@ def open_store(url: str, create: bool = False, *, older: bool = False) -> Store:
         elif store.file is not None and not store.file.exists():
             raise StoreError(
                 f"There is no database {store.file}.",
-                f"{_BEGIN} If its votes are elsewhere, name them: {option('--database')}.",
+                f"{_BEGIN} If its votes are elsewhere, name them by "
+                f"{option('--database or SREVAL_DATABASE', 'SREVAL_DATABASE')}.",
             )
         state = store.check_schema()
         if state == "empty" and create:

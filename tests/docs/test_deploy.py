@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,7 +15,8 @@ import pytest
 
 from benchmarks.timing import ROOT
 from docs.deploy.requirements import COMPUTING, requirements
-from sreval.site.config import _FROM_ENVIRONMENT
+from sreval.site.config import _FROM_ENVIRONMENT, body_limit
+from sreval.study.questions import Question
 from tests.docs.test_pages import problem
 
 DEPLOY = ROOT / "docs" / "deploy"
@@ -38,6 +40,30 @@ def test_every_variable_and_command_exists(file: Path) -> None:
     assert [problem(shlex.split(line)[1:]) for line in lines] == [""] * len(lines)
     started = re.findall(r"python:([\w.]+)", text)
     assert set(started) <= {"sreval.site.workers"}
+
+
+def test_a_shell_reads_the_settings_as_systemd_does(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "hosting.md").read_text("utf-8")
+    (example,) = re.findall(r"^```\n(SREVAL_STUDY=.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    password = "a&b$HOME(c;d#e`"
+    file = tmp_path / "sreval.env"
+    file.write_text(example.replace("PASSWORD", password))
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    text = 'set -a; . "$1"; set +a; exec "$2" -c "$3"'
+    run = ["sh", "-ec", text, "sh", str(file), sys.executable, code]
+    told = json.loads(subprocess.run(run, capture_output=True, check=True, text=True).stdout)
+    assert told["SREVAL_DATABASE"] == f"postgresql://sreval:{password}@127.0.0.1/votes"
+    assert told["SREVAL_STUDY"] == "/var/lib/sreval/studies/mine"
+    assert set(re.findall(r"^\w+", example, re.MULTILINE)) <= KNOWN
+
+
+def test_proxies_take_what_the_site_explains() -> None:
+    page = (ROOT / "docs" / "how-to" / "hosting.md").read_text("utf-8")
+    caddy = re.findall(r"max_size (\d+)MB", (DEPLOY / "Caddyfile").read_text("utf-8"))
+    limits = [*caddy, *re.findall(r"client_max_body_size (\d+)m;", page)]
+    long = [Question(key=f"q{i}", text="?", kind="text") for i in range(50)]
+    assert min(map(int, limits)) * 1e6 >= body_limit(long)
+    assert len(limits) == 2
 
 
 def test_what_is_copied_into_the_image_is_there() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+
+import pytest
 
 from docs import figures
 
@@ -37,6 +41,28 @@ def test_every_figure_is_on_the_page_and_every_mark_is_filled() -> None:
     assert "0 machines" not in bare.replace("10 machines", "")
     fresh = figures.page()
     assert figures._MARK.sub("", fresh) == figures._MARK.sub("", text)
+
+
+def test_the_network_of_ten_machines_is_that_of_a_ring() -> None:
+    found = figures.figures()
+    # each sends nine tenths of its gradients twice, at ten times the updates of one machine
+    once = float(found["gradient_mb"]) * 8 / 1e3 * float(found["train_gpu"])
+    assert abs(float(found["gradient_gbit_gpu"]) / (once * 18) - 1) < 0.02
+
+
+def test_results_that_are_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = {"first": {"one process": [8.0, 9.0, 10.0], "now": [5.0, 5.0, 4.0]}}
+    law = {"slope": 1.004, "slope_low": 0.98, "slope_high": 1.03}
+    rows = [{"name": "vote, raters", "exponent": law}]
+    assert figures._of_growth().keys() == {"executors", "growth"}
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    assert set(figures._of_growth().values()) == {"not measured yet"}
+    (tmp_path / "executors.json").write_text(json.dumps({"wall": wall}))
+    (tmp_path / "growth.json").write_text(json.dumps({"rows": rows}))
+    assert figures._of_growth() == {
+        "executors": "5.0 s, 1.80 times as fast as by one",
+        "growth": "vote, raters 1.00 (0.98 to 1.03)",
+    }
 
 
 def test_a_changed_result_changes_the_page(monkeypatch) -> None:  # type: ignore[no-untyped-def]

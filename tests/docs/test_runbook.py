@@ -1,7 +1,7 @@
-"""docs/how-to/runbook.md: its commands, run as printed, while raters vote.
+"""docs/how-to/runbook.md: its commands, run as printed and twice, while raters vote.
 
-Stand-ins play sudo, systemctl, pip and createdb. systemctl does what docs/deploy/sreval.service
-says; the new version that pip brings has a migration more.
+Stand-ins play runuser, chown, systemctl, pip and createdb. systemctl does what
+docs/deploy/sreval.service says; the new version that pip brings has a migration more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ import pytest
 from benchmarks.durability import compare
 from benchmarks.site import links, noise_study
 from benchmarks.timing import ROOT
-from benchmarks.walks import WalkError, shell
+from benchmarks.walks import WalkError
 from sreval.store import schema
 from sreval.store.database import Store, open_store
 from sreval.store.operators import LoginError, Operators
@@ -40,22 +41,34 @@ UNIT = ROOT / "docs" / "deploy" / "sreval.service"
 SYSTEMCTL = """\
 #!/bin/sh -e
 set -a; . {settings}; set +a
-stop() {{ kill -TERM $(cat {pid}); while [ -e {pid} ]; do sleep 0.05; done; }}
-start() {{ cd {home}; {start} --bind 127.0.0.1:{port} --pid {pid} >>{log} 2>&1 & {started}; }}
-[ "$2" = sreval ] || exit 5
-case $1 in start) start ;; stop) stop ;; restart) stop; start ;; *) exit 6 ;; esac
+stop() {{ [ ! -e {pid} ] || kill -TERM $(cat {pid}); while [ -e {pid} ]; do sleep 0.05; done; }}
+start() {{
+    [ ! -e {pid} ] || return 0
+    cd {home}; {start} --bind 127.0.0.1:{port} --pid {pid} >>{log} 2>&1 & {started}
+}}
+case $* in
+"start sreval" | "enable --now sreval sreval-backup.timer") start ;;
+"stop sreval" | "disable --now sreval sreval-backup.timer") stop ;;
+"restart sreval") stop; start ;;
+*) exit 5 ;;
+esac
 """
 PIP = """\
 #!/bin/sh -e
 case "$*" in
-*==*) rm {site}/sitecustomize.py ;;
+*==*) rm -f {site}/sitecustomize.py ;;
 "install --upgrade"*) cp {site}/newer.py {site}/sitecustomize.py ;;
 *) exit 6 ;;
 esac
 """
 CREATEDB = """\
 #!/bin/sh -e
-[ "$*" = "--owner=sreval votes" ] && exec touch {made}
+[ "$*" = "--owner=sreval votes" ] && exec mkdir {made}
+"""
+RUNUSER = """\
+#!/bin/sh -e
+case $* in "-u sreval -- "* | "-u postgres -- "*) shift 3 ;; *) exit 6 ;; esac
+exec "$@"
 """
 NEWER = (
     "from pathlib import Path\nfrom sreval.store import schema\nschema.MIGRATIONS = Path({!r})\n"
@@ -77,13 +90,15 @@ class Host:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         given = {"SREVAL_STUDY": str(self.study), "WEB_CONCURRENCY": str(workers), **more}
-        self.settings.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+        given["SREVAL_CREATE_TABLES"] = "no"
+        self.settings.write_text("".join(f"{name}='{value}'\n" for name, value in given.items()))
         self.replaced = {
             "/etc/sreval.env": str(self.settings),
             "/var/lib/sreval": str(self.home),
             "/opt/sreval/bin": str(self._programs),
             "https://study.example.org": self.url,
             "http://127.0.0.1:8000": self.url,
+            "backups/mine-": f"backups/{load_design(self.study).name}-",
         }
         unit = dict(re.findall(r"^(ExecStart\w*)=(.*)$", UNIT.read_text(), re.MULTILINE))
         places = {"home": self.home, "settings": self.settings, "pid": self._pid, "log": self.log}
@@ -92,7 +107,8 @@ class Host:
         python = shlex.quote(sys.executable)
         self._program("sreval", f'#!/bin/sh\nexec {python} -m sreval "$@"\n')
         self._program("gunicorn", f'#!/bin/sh\nexec {python} -m gunicorn "$@"\n')
-        self._program("sudo", '#!/bin/sh\nexec "$@"\n')
+        self._program("runuser", RUNUSER)
+        self._program("chown", '#!/bin/sh\n[ "$*" = "--recursive sreval: studies backups" ]\n')
         self._program("systemctl", self.here(SYSTEMCTL.format(**places, **lines)))
         self._program("pip", PIP.format(**places))
         self._program("createdb", CREATEDB.format(**places))
@@ -126,7 +142,15 @@ class Host:
         Raises WalkError when one fails.
         """
         text = self.here(blocks()[""][0] + commands)
-        done = shell(text, self.home.parent, self._environment)
+        done = subprocess.run(  # as a terminal does: it goes on after a command that failed
+            ["bash", "-c", text],
+            cwd=self.home.parent,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         if done.returncode:
             log = self.log.read_text() if self.log.exists() else ""
             raise WalkError(f"exit code {done.returncode} of\n{text}\n{done.stdout}\n{log[-2000:]}")
@@ -196,7 +220,7 @@ def test_update_in_mid_study_loses_no_vote(
 ) -> None:
     host = make_host(1)
     database = str(host.study / "votes.sqlite")
-    host.type("sudo systemctl start sreval")
+    host.type('as_sreval sreval study upgrade "$SREVAL_STUDY" --begin; systemctl start sreval')
     raters = Raters(host, database, 2)
     host.type(blocks()["Update in mid-study"][0])
     visits = raters.all_votes()
@@ -207,9 +231,19 @@ def test_update_in_mid_study_loses_no_vote(
     assert found["acknowledged"] == found["stored"] == sum(visit.of for visit in visits)
     with Store(database) as store, store.read() as tx:
         assert schema.revision_of(tx.connection()) == "9998"
-    assert (host.home / "backups" / "before-update.backup.zip").stat().st_mode & 0o77 == 0
+    (copy,) = (host.home / "backups").glob("before-update-*.backup.zip")
+    assert copy.stat().st_mode & 0o77 == 0
     with pytest.raises(WalkError, match="exit code 5"):
-        host.type("sudo systemctl stop another")
+        host.type("systemctl stop another")
+
+
+def test_a_block_ends_at_its_first_failure(make_host: Callable[..., Host]) -> None:
+    host = make_host(1)
+    whole = [text for title, of in blocks().items() for text in of if title]
+    assert all(text.startswith("(set -e\n") for text in whole if text.count("\n") > 2)
+    with pytest.raises(WalkError, match="There is no database"):
+        host.type(blocks()["Update in mid-study"][0])  # no backup can be made
+    assert not (host.newer.parent / "sitecustomize.py").exists()
 
 
 @pytest.mark.evidence
@@ -225,31 +259,38 @@ def test_every_command_of_the_page_does_what_it_says(
     )
     Operators(store).add("ada", "owner", "a password of hers")
     store.dispose()
-    host.type("sudo systemctl start sreval")
+    host.type("systemctl start sreval")
     visits = Raters(host, database, 2).all_votes()
     votes = sum(visit.of for visit in visits)
     update, back = page.pop("Update in mid-study")
-    host.type(update)
-    host.type(back)
-    assert stored(database) == votes
-    host.type('sreval study backup "$SREVAL_STUDY" --out backups/nightly.backup.zip')
+    for _ in range(2):
+        host.type(update)
+        host.type(back)
+        assert stored(database) == votes
+    assert len([*(host.home / "backups").glob("newer-*/votes.sqlite")]) == 2
+    host.type('cd backups; as_sreval sreval study backup "$SREVAL_STUDY"')
 
-    (restore,) = page.pop("Restore from a backup")
-    said = host.type(restore)
-    assert "overwrite" in said
-    assert stored(database) == votes
+    choose, look, overwrite = page.pop("Restore from a backup")
+    for _ in range(2):
+        with pytest.raises(WalkError, match="then add --overwrite"):
+            host.type(choose + look)
+        assert "SIMULATED" in host.type(choose + overwrite).upper()
+        assert stored(database) == votes
 
     away, here = page.pop("Move to another host")
-    host.type(away)
-    for left in [*host.home.iterdir()]:
-        if left.name != "move.tar":
-            shutil.rmtree(left)
-    host.type(here)
-    assert stored(database) == votes
+    for _ in range(2):
+        host.type(away)
+        assert (host.home / "move.tar").stat().st_mode & 0o77 == 0
+        for left in [*host.home.iterdir()]:
+            if left.name != "move.tar":
+                shutil.rmtree(left)
+        host.type(here)
+        assert stored(database) == votes
 
     (rotate, password) = page.pop("Rotate secrets")
     secret = (host.study / "site.secret").read_text()
-    host.type(password)
+    for _ in range(2):
+        host.type(password)
     with open_store(database) as store, pytest.raises(LoginError):
         Operators(store).log_in("ada", "a password of hers")
 
@@ -257,18 +298,27 @@ def test_every_command_of_the_page_does_what_it_says(
     url = new_database("postgresql", tables=False)
     host.replaced["postgresql://sreval:PASSWORD@127.0.0.1/votes"] = url
     host.type(to_postgresql)
+    with pytest.raises(WalkError, match="cannot create"):
+        host.type(to_postgresql)
+    host.type("systemctl start sreval")
     found = compare(url, visits)
     assert found["acknowledged"] == found["stored"] == votes
     assert (found["lost"], found["changed"], found["doubled"], found["gaps"]) == (0, 0, 0, 0)
 
-    host.type(rotate)
-    assert (host.study / "site.secret").read_text() != secret
-    old = host.home / "backups" / "old.backup.zip"
-    old.write_bytes(b"")
-    os.utime(old, (0, 0))
-    host.type(page.pop("The disk is full")[0])
-    assert not old.exists()
-    assert "SIMULATED" in host.type(page.pop("Somebody says that it doesn't work")[0]).upper()
+    for _ in range(2):
+        host.type(rotate)
+        assert (host.study / "site.secret").read_text() != secret
+        secret = (host.study / "site.secret").read_text()
+    (full,) = page.pop("The disk is full")
+    for _ in range(2):
+        old = host.home / "backups" / "old.backup.zip"
+        old.write_bytes(b"")
+        os.utime(old, (0, 0))
+        host.type(full)
+        assert not old.exists()
+    (seen,) = page.pop("Somebody says that it doesn't work")
+    for _ in range(2):
+        assert "SIMULATED" in host.type(seen).upper()
     assert [name for name, of in page.items() if of] == [""]
 
 

@@ -26,6 +26,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from sreval import content
+from sreval.site import probes
 from sreval.site.app import catalogues, create_app
 from sreval.site.config import SiteConfig
 from sreval.store import invitations
@@ -47,6 +48,12 @@ FACTS = {
 }
 SECRET = "for tests only, and longer than thirty-two characters"
 PNG_BYTES = 8000
+
+
+@pytest.fixture(autouse=True)
+def _never_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the database is a new one."""
+    monkeypatch.setattr(probes, "FRESH_SECONDS", 0.0)
 
 
 def design(**changes: Any) -> dict[str, Any]:

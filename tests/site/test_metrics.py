@@ -8,16 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from sreval.errors import UsageError, install
+from sreval.errors import StoreError, UsageError, install
+from sreval.site import looks, metrics
 from sreval.site.config import SiteConfig, listening_address
 from sreval.site.logs import LOG
 from sreval.site.metrics import METRICS, listen, metrics_at
+from sreval.store.counts import Counts
 from tests.site.conftest import MakeSite, Visitor, freeze
 
 
@@ -97,6 +100,41 @@ def test_a_database_that_is_gone_takes_only_its_figures_along(
     assert "sreval_items_rated" not in found
 
 
+def test_a_silent_database_and_a_slow_reader_keep_nobody(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def silent(*_: object) -> Counts:
+        asked.set()
+        assert go_on.wait(60)
+        raise StoreError("gone", "Wait.")
+
+    monkeypatch.setattr(Counts, "of", silent)
+    monkeypatch.setattr(looks, "WAIT_SECONDS", 60.0)
+    monkeypatch.setattr(metrics, "_REQUEST_SECONDS", 0.2)
+    port = free_port()
+    visitor = make_site(site={"metrics": str(port)})
+    with (
+        metrics_at(visitor.app.extensions["sreval"].config, visitor.app),
+        socket.create_connection(("127.0.0.1", port)) as slow,
+    ):
+        slow.sendall(b"GET /metr")
+        with socket.create_connection(("127.0.0.1", port)) as waiting:
+            waiting.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert asked.wait(60)
+            assert slow.recv(1) == b""  # let go, whatever the database does
+            monkeypatch.setattr(metrics, "_REQUEST_SECONDS", 60.0)
+            monkeypatch.setattr(looks, "WAIT_SECONDS", 0.01)
+            assert figures(f"http://127.0.0.1:{port}")["sreval_database_up"] == 0
+            pending = socket.create_connection(("127.0.0.1", port))
+            monkeypatch.setattr(looks, "WAIT_SECONDS", 60.0)
+            pending.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    assert not go_on.is_set()  # the block ended while one waited
+    pending.close()
+    go_on.set()
+
+
 def test_neither_port_answers_for_the_other(measured: tuple[Visitor, str]) -> None:
     visitor, address = measured
     assert visitor.client.get("/metrics").status_code == 404
@@ -163,11 +201,24 @@ def test_gunicorn_s_settings_refuse_before_a_worker_begins(
     from sreval.site import workers
 
     monkeypatch.setattr(workers, "_address", "nowhere")
-    monkeypatch.setattr(workers, "on_exit", lambda server: None)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: pytest.fail("a folder is made"))
     with pytest.raises(SystemExit) as ended:
         workers.on_starting(None)
     assert ended.value.code == 2
     assert re.match(r"Error: .*SREVAL_METRICS = 'nowhere'", capfd.readouterr().err)
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "abc", "1.5", "٣"])
+def test_a_number_of_processes_that_is_none_is_one_line(
+    told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from sreval.site import workers
+
+    with pytest.raises(SystemExit) as ended:
+        workers._processes(told)
+    assert ended.value.code == 2
+    assert re.fullmatch(r"Error: WEB_CONCURRENCY = .*\n", capfd.readouterr().err)
+    assert workers._processes("3") == 3
 
 
 @pytest.mark.evidence
