@@ -12,8 +12,7 @@ import pickle
 import signal
 import sys
 import threading
-import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
@@ -23,8 +22,10 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cache
+from multiprocessing import spawn
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,7 +123,7 @@ class Here(Workers):
         """See ``Workers``."""
         parts: dict[Future[Any], Task] = {Future(): part for part in each_method(task)}
         if self._pool:
-            self._pool.submit(self._compute, parts)
+            self._pool.submit(copy_context().run, self._compute, parts)
         else:
             for future, part in parts.items():
                 future.set_result(part)
@@ -168,22 +169,49 @@ class _Process(_CONTEXT.Process):  # type: ignore[misc]
     """A worker process; it doesn't run the program that called for it a second time."""
 
     def start(self) -> None:
-        program = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
+        _starting.ours = True
         try:
             super().start()
         finally:
-            sys.modules["__main__"] = program
+            _starting.ours = False
+
+
+_starting = threading.local()
+
+
+def _without_the_program(prepare: Callable[[str], dict[str, Any]]) -> Callable[..., Any]:
+    """``get_preparation_data`` as it is, but for the processes that are begun here.
+
+    It names the program that they are to run again.
+    """
+
+    def prepared(name: str) -> dict[str, Any]:
+        data = prepare(name)
+        if getattr(_starting, "ours", False):
+            for key in ("init_main_from_name", "init_main_from_path"):
+                data.pop(key, None)
+        return data
+
+    return prepared
+
+
+spawn.get_preparation_data = _without_the_program(spawn.get_preparation_data)
 
 
 _PRELOAD = ["sreval.benchmarking.preload"]
 _ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def warm_up() -> None:
-    """Let what worker processes have in common be loaded, while this process does other things."""
+def warm_up() -> bool:
+    """Let what worker processes have in common be loaded, while this process does other things.
+
+    False where this process can have none: a daemon process, or one that was forked from another
+    which has them.
+    """
+    if multiprocessing.current_process().daemon:
+        return False
     if "forkserver" not in _METHODS:
-        return
+        return True
     from multiprocessing import forkserver, resource_tracker
 
     resource_tracker.ensure_running()
@@ -196,6 +224,9 @@ def warm_up() -> None:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
+        return True
+    except ChildProcessError:  # the server is the child of the process that this was forked from
+        return False
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
@@ -249,11 +280,10 @@ class Processes(Workers):
     """A pool of processes of this machine, made anew where one of them ends."""
 
     def __init__(self, resolved: Resolved, folder: ResultsFolder, processes: int) -> None:
-        """Raises NotPortableError as ``described`` does."""
+        """Raises NotPortableError as ``described`` does; ``warm_up`` must have been true."""
         self.ahead, self._processes = 2 * processes, processes
         self._resolved, self._folder = resolved, folder
         self._run = described(resolved)
-        warm_up()
         self._start()
 
     def _start(self) -> None:
@@ -510,7 +540,7 @@ def workers_for(
 def _pool(
     resolved: Resolved, folder: ResultsFolder, abreast: int, to_make: int, say: Any
 ) -> Here | Processes:
-    if abreast == 1 or to_make < LEAST or resolved.device != "cpu":
+    if abreast == 1 or to_make < LEAST or resolved.device != "cpu" or not warm_up():
         return Here(resolved, folder, abreast)
     try:
         return Processes(resolved, folder, abreast)
