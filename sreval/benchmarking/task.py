@@ -139,7 +139,8 @@ def each_slow_method(task: Task, resolved: Resolved) -> list[Task]:
     So little is lost with a task that isn't ended, and what methods of an image share is computed
     once where that is much of their work.
     """
-    soon, long = [], []
+    soon: list[Asked] = []
+    long: list[Asked] = []
     for asked in task.asked:
         # where a value is missing of an image that is there, it is scored alone
         is_soon = resolved.methods[asked.method].quick or asked.missing
