@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ class Hashes:
         self._lock = threading.Lock()
         self._files: dict[str, tuple[State, str]] = {}
         self._pairs: dict[str, list[Any]] = {}
-        with suppress(OSError, ValueError, SrevalError, KeyError, TypeError, AttributeError):
+        with suppress(
+            OSError, ValueError, SrevalError, KeyError, TypeError, AttributeError, ArithmeticError
+        ):
             said = from_json(read_bytes(file, TEXT_BYTES)) if file else {}
             if (said["format"], said["machine"]) == (FORMAT, platform.node()):
                 self._files = {
@@ -102,7 +105,7 @@ class Hashes:
             self._pairs[place] = pair
 
     def write(self, file: Path) -> None:
-        """Write what holds; of files that are no longer there, nothing. Raises DataError."""
+        """Write what holds, as far as ``file`` can be written: without it, files are read again."""
         with self._lock:
             files = {
                 name: known for name, known in sorted(self._files.items()) if os.path.lexists(name)
@@ -113,10 +116,12 @@ class Hashes:
                 "files": files,
                 "pairs": dict(sorted(self._pairs.items())),
             }
-        write_atomic(file, json.dumps(said, ensure_ascii=True) + "\n")
+        with suppress(OSError, SrevalError):
+            write_atomic(file, json.dumps(said, ensure_ascii=True) + "\n")
 
 
-_known: list[tuple[Path, Hashes]] = []
+_known: ContextVar[tuple[Path, Hashes] | None] = ContextVar("known", default=None)
+"""Of the run that this thread works for."""
 
 
 @contextmanager
@@ -125,17 +130,19 @@ def known_from(file: Path) -> Iterator[Hashes]:
 
     Within another block of the same file it is the same.
     """
-    if _known and _known[-1][0] == file:
-        yield _known[-1][1]
+    known = _known.get()
+    if known and known[0] == file:
+        yield known[1]
         return
     hashes = Hashes(file)
-    _known.append((file, hashes))
+    token = _known.set((file, hashes))
     try:
         yield hashes
     finally:
-        _known.remove((file, hashes))
+        _known.reset(token)
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, read only where nothing tells that it is as it was. Raises OSError."""
-    return _known[-1][1].sha256(path) if _known else sha256_file(path)
+    known = _known.get()
+    return known[1].sha256(path) if known else sha256_file(path)

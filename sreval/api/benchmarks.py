@@ -802,9 +802,12 @@ def _run(
     from sreval.report.collect import joined, with_failures
 
     plan = BenchmarkPlan.checked(settings, "benchmark")
-    if not isinstance(executor, str | None) and not callable(getattr(executor, "submit", None)):
+    if isinstance(executor, type) or not (
+        isinstance(executor, str | None) or callable(getattr(executor, "submit", None))
+    ):
+        what = f"the class {executor.__name__}" if isinstance(executor, type) else kind_of(executor)
         raise UsageError(
-            f"An executor can't be {kind_of(executor)}.",
+            f"An executor can't be {what}.",
             "Give one of concurrent.futures, client.get_executor() of Dask, or the address of a "
             "Dask scheduler.",
         )

@@ -381,7 +381,14 @@ def _scores(
 def _pixels(picture: Picture) -> UInt8:
     """An array as it is, a file as a benchmark reads it. Raises UsageError or ImageError."""
     if not isinstance(picture, str | Path):
-        return picture
+        if hasattr(picture, "__array__"):
+            return picture
+        raise ArrayError(
+            f"An image can't be {kind_of(picture)}.",
+            "Give an array, uint8 (H, W, 3) or (H, W), or the path of an image file.",
+        )
+    if picture == "":
+        raise UsageError("No image file can be called ''.", "Give the path of one.")
     from sreval.content import user_path
     from sreval.images.io import read_image
 

@@ -22,7 +22,14 @@ from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
 from sreval.benchmarking.task import Computer, Failed, Result, Task
-from sreval.errors import DataError, SrevalError, UsageError, told
+from sreval.errors import (
+    DataError,
+    SrevalError,
+    UsageError,
+    listed,
+    told,
+    without_addresses,
+)
 from sreval.files import sha256_bytes, sha256_or_empty, write_atomic
 from sreval.images.datasets import Dataset
 from sreval.methods import Running, Upscaler, method_of
@@ -132,24 +139,46 @@ def described(resolved: Resolved, dumps: Callable[[Any], bytes] = pickle.dumps) 
         },
         (str(Path.cwd()), *sys.path),
     )
-    objects = [m.name for m in resolved.methods if m.specification.startswith(IN_PYTHON)]
-    objects += [name or key for key, (name, _) in resolved.own_metrics.items()]
-    what = ", ".join(objects) or "this run"
+    objects: dict[str, object] = {m.name: m for m in resolved.methods if _is_object(m)}
+    objects |= {name or key: one for key, (name, one) in resolved.own_metrics.items()}
     try:
         data = dumps(run)
     except Exception as error:  # an object may refuse in its own way
-        raise NotPortableError(f"{what} can't be sent to another process: {told(error)}.") from None
+        refused = _refused(objects, dumps)
+        raise _not_sent(list(refused) or list(objects), [*refused.values(), error][0]) from None
     if objects and dumps is pickle.dumps and b"__main__" in data:
+        of_program = [name for name, one in objects.items() if b"__main__" in dumps(one)]
         raise NotPortableError(
-            f"{what} can't be sent to another process: it is code of the program itself, not of a "
-            "module.",
+            f"{listed(of_program or list(objects))} can't be sent to another process: it is code "
+            "of the program itself, not of a module.",
             "Put it into a module, and import it.",
         )
     if objects and (edited := is_edited()):
         raise NotPortableError(
-            f"{what} can't be sent to another process: {edited} was edited since it was imported."
+            f"{listed(list(objects))} can't be sent to another process: {edited} was edited since "
+            "it was imported.",
+            "Start the program anew.",
         )
     return data
+
+
+def _refused(objects: Mapping[str, object], dumps: Callable[[Any], bytes]) -> dict[str, Exception]:
+    """The objects that can't be pickled, each with what is said of it."""
+    refused = {}
+    for name, one in objects.items():
+        try:
+            dumps(one)
+        except Exception as error:
+            refused[name] = error
+    return refused
+
+
+def _not_sent(names: list[str], error: Exception) -> NotPortableError:
+    return NotPortableError(
+        f"{listed(names) or 'This run'} can't be sent to another process: "
+        f"{without_addresses(told(error))}.",
+        "Define it in a module, outside functions and classes, and import it." if names else "",
+    )
 
 
 def _named(method: Upscaler) -> str | Upscaler:
@@ -266,6 +295,7 @@ def _computed(parcel: Parcel) -> Returned | Lacking:
     if lacking or parcel.run not in _runs:
         return Lacking(parcel.run not in _runs, tuple(lacking))
     resolved = run_of(_runs[parcel.run], {p: at[p] for p in parcel.common if p in at})
+    _use_trunks(resolved, parcel.common, at)
     with tempfile.TemporaryDirectory(prefix="sreval-") as place:
         folder = ResultsFolder(Path(place))
         for path in parcel.files:
@@ -286,6 +316,30 @@ def _computed(parcel: Parcel) -> Returned | Lacking:
         if path not in parcel.common:
             shutil.rmtree(at[path].parent, ignore_errors=True)
     return Returned(_named_as_there(result, names), written)
+
+
+def trunk_files(resolved: Resolved) -> dict[str, str]:
+    """The hashes of the files of LPIPS's trunks that a run needs, by path."""
+    if not resolved.trunks:
+        return {}
+    from sreval.metrics.lpips import TRUNKS
+
+    return {str(TRUNKS[net].file()): sha256 for net, sha256 in resolved.trunks.items()}
+
+
+def _use_trunks(resolved: Resolved, common: Mapping[str, str], at: Mapping[str, Path]) -> None:
+    """Let LPIPS find here the trunks that were sent, or that lie where they do there."""
+    if not resolved.trunks:
+        return
+    from sreval.metrics import weights
+    from sreval.metrics.lpips import TRUNKS
+
+    paths = {sha256: at.get(path, Path(path)) for path, sha256 in common.items()}
+    for net, sha256 in resolved.trunks.items():
+        if (path := paths.get(sha256)) and not (
+            TRUNKS[net].is_here() and TRUNKS[net].file() == path
+        ):
+            weights.sent.insert(0, path.parent)
 
 
 def _with_files(resolved: Resolved, task: Task, at: Mapping[str, Path]) -> Resolved:

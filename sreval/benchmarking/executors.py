@@ -12,8 +12,7 @@ import pickle
 import signal
 import sys
 import threading
-import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
@@ -23,8 +22,10 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cache
+from multiprocessing import spawn
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,7 @@ from sreval.benchmarking.elsewhere import (
     computed,
     described,
     run_of,
+    trunk_files,
 )
 from sreval.benchmarking.plan import Resolved, cores
 from sreval.benchmarking.provenance import code_version
@@ -48,7 +50,7 @@ from sreval.benchmarking.task import (
     each_method,
     each_slow_method,
 )
-from sreval.errors import DataError, ImageError, SrevalError, UsageError, option, told
+from sreval.errors import DataError, ImageError, SrevalError, UsageError, listed, option, told
 from sreval.files import sha256_bytes, write_atomic
 from sreval.hashes import sha256_of
 
@@ -66,14 +68,38 @@ _ABREAST = 64
 TRIES = 3
 """How often a task is computed whose worker ends each time."""
 
-LOST = Result(
-    None,
-    Failed(
-        f"the worker process ended {TRIES} times while it computed this image. It was killed, "
-        "perhaps for lack of memory.",
-        f"Give {option('--workers 1', 'workers=1')}, or smaller tiles by {option('--tile')}.",
-    ),
-)
+
+def lost(codes: Collection[int] = ()) -> Result:
+    """What a task came to whose worker ended each time; with these exit codes, if they are known.
+
+    A worker that was killed lacked memory, perhaps; one that ended by itself was ended by what it
+    computed, which would end this process as well.
+    """
+    message = f"the worker process ended {TRIES} times while it computed this image"
+    other = sorted(set(codes) - {-signal.SIGKILL} if hasattr(signal, "SIGKILL") else set(codes))
+    if other:
+        how = f"by signal {-other[0]}" if other[0] < 0 else f"with exit code {other[0]}"
+        return Result(
+            None,
+            Failed(
+                f"{message}, {how}: a method or a metric ends its process.",
+                f"Leave out the one that does, or mend it: run the methods one by one by "
+                f"{option('--method', 'methods=')} to see which.",
+            ),
+            lost=True,
+        )
+    if codes:
+        message += ". It was killed, perhaps for lack of memory"
+    return Result(
+        None,
+        Failed(
+            f"{message}.",
+            f"Give {option('--workers 1', 'workers=1')}, or smaller tiles by {option('--tile')}."
+            if codes
+            else f"Give its machine more memory, or smaller tiles by {option('--tile')}.",
+        ),
+        lost=True,
+    )
 
 
 class LostError(Exception):
@@ -96,6 +122,10 @@ class Workers(Protocol):
 
     def again(self) -> None:
         """Be ready anew after LostError."""
+
+    def lost(self) -> Result:
+        """What a task is said to have come to that can't be given again; before ``again``."""
+        return lost()
 
     def check(self) -> None:
         """Raise DataError where no result will come any more; called while none comes."""
@@ -122,7 +152,7 @@ class Here(Workers):
         """See ``Workers``."""
         parts: dict[Future[Any], Task] = {Future(): part for part in each_method(task)}
         if self._pool:
-            self._pool.submit(self._compute, parts)
+            self._pool.submit(copy_context().run, self._compute, parts)
         else:
             for future, part in parts.items():
                 future.set_result(part)
@@ -168,22 +198,49 @@ class _Process(_CONTEXT.Process):  # type: ignore[misc]
     """A worker process; it doesn't run the program that called for it a second time."""
 
     def start(self) -> None:
-        program = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
+        _starting.ours = True
         try:
             super().start()
         finally:
-            sys.modules["__main__"] = program
+            _starting.ours = False
+
+
+_starting = threading.local()
+
+
+def _without_the_program(prepare: Callable[[str], dict[str, Any]]) -> Callable[..., Any]:
+    """``get_preparation_data`` as it is, but for the processes that are begun here.
+
+    It names the program that they are to run again.
+    """
+
+    def prepared(name: str) -> dict[str, Any]:
+        data = prepare(name)
+        if getattr(_starting, "ours", False):
+            for key in ("init_main_from_name", "init_main_from_path"):
+                data.pop(key, None)
+        return data
+
+    return prepared
+
+
+spawn.get_preparation_data = _without_the_program(spawn.get_preparation_data)
 
 
 _PRELOAD = ["sreval.benchmarking.preload"]
 _ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def warm_up() -> None:
-    """Let what worker processes have in common be loaded, while this process does other things."""
+def warm_up() -> bool:
+    """Let what worker processes have in common be loaded, while this process does other things.
+
+    False where this process can have none: a daemon process, or one that was forked from another
+    which has them.
+    """
+    if multiprocessing.current_process().daemon:
+        return False
     if "forkserver" not in _METHODS:
-        return
+        return True
     from multiprocessing import forkserver, resource_tracker
 
     resource_tracker.ensure_running()
@@ -196,6 +253,9 @@ def warm_up() -> None:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
+        return True
+    except ChildProcessError:  # the server is the child of the process that this was forked from
+        return False
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
@@ -249,11 +309,10 @@ class Processes(Workers):
     """A pool of processes of this machine, made anew where one of them ends."""
 
     def __init__(self, resolved: Resolved, folder: ResultsFolder, processes: int) -> None:
-        """Raises NotPortableError as ``described`` does."""
+        """Raises NotPortableError as ``described`` does; ``warm_up`` must have been true."""
         self.ahead, self._processes = 2 * processes, processes
         self._resolved, self._folder = resolved, folder
         self._run = described(resolved)
-        warm_up()
         self._start()
 
     def _start(self) -> None:
@@ -302,6 +361,13 @@ class Processes(Workers):
         self.stop()
         self._start()
 
+    def lost(self) -> Result:
+        """See ``Workers``."""
+        # the pool ends the others by SIGTERM where one has ended
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        codes = {one.exitcode for one in self._started if one.pid}
+        return lost(codes - {0, None, -signal.SIGTERM} or {-signal.SIGTERM})
+
     def check(self) -> None:
         """A process that ends is told of."""
 
@@ -349,7 +415,7 @@ class Elsewhere(Workers):
                 *(metric.files for metric in resolved.metrics),
             )
             for path, sha256 in files.items()
-        }
+        } | trunk_files(resolved)
         said = getattr(executor, "_max_workers", None)
         width = link.threads() if link else said
         self.ahead = 2 * (resolved.plan.workers or width or _ABREAST)
@@ -371,7 +437,7 @@ class Elsewhere(Workers):
         try:
             future = self._executor.submit(computed, parcel)
         except RuntimeError as error:  # a BrokenExecutor, or one that was shut down
-            raise _ended(error) from None
+            raise self._ended(error) from None
         future.parcel = parcel  # type: ignore[attr-defined]
         return future
 
@@ -421,7 +487,7 @@ class Elsewhere(Workers):
         except (BrokenExecutor, CancelledError, OSError) as error:
             if self._link:
                 self._link.check(at_once=True)
-            raise _ended(error) from None
+            raise self._ended(error, parcel.task) from None
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "sreval":
                 raise
@@ -431,7 +497,7 @@ class Elsewhere(Workers):
             ) from None
         except Exception as error:
             if type(error).__name__ == "KilledWorker":  # Dask has tried it several times
-                return LOST
+                return lost()
             raise
         if isinstance(found, SrevalError):
             raise found
@@ -456,6 +522,21 @@ class Elsewhere(Workers):
         if self._link:
             self._link.check()
 
+    def _ended(self, error: BaseException, task: Task | None = None) -> DataError:
+        during = ""
+        if task:
+            dataset = self._resolved.datasets[task.dataset]
+            names = [self._resolved.methods[asked.method].name for asked in task.asked]
+            during = f", while it computed {dataset.name}/{dataset.items[task.item].image}"
+            during += f" by {listed(names)}" if names else ""
+        return DataError(
+            f"The executor has ended before all images were computed{during}: {told(error)}.",
+            "What is finished is kept. Start the scheduler and its workers, then run the same "
+            "again."
+            if self._link
+            else "What is finished is kept. Run the same again with a new executor.",
+        )
+
 
 class Link(Protocol):
     """What is known of an executor's other end."""
@@ -465,13 +546,6 @@ class Link(Protocol):
 
     def check(self, at_once: bool = False) -> None:
         """Raises DataError where it can't be reached any more; asked now and then, or now."""
-
-
-def _ended(error: BaseException) -> DataError:
-    return DataError(
-        f"The executor has ended before all images were computed: {told(error)}.",
-        "What is finished is kept. Start its workers, then run the same again.",
-    )
 
 
 # Which of them
@@ -510,10 +584,11 @@ def workers_for(
 def _pool(
     resolved: Resolved, folder: ResultsFolder, abreast: int, to_make: int, say: Any
 ) -> Here | Processes:
-    if abreast == 1 or to_make < LEAST or resolved.device != "cpu":
+    if abreast == 1 or to_make < LEAST or resolved.device != "cpu" or not warm_up():
         return Here(resolved, folder, abreast)
     try:
         return Processes(resolved, folder, abreast)
     except NotPortableError as error:
-        say(f"{error.message} Its images are made by threads, which takes longer. {error.remedy}")
+        slower = "All images are made by threads, which takes longer."
+        say(f"{error.message} {slower} {error.remedy}".strip())
         return Here(resolved, folder, abreast)

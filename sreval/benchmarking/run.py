@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 import sreval
-from sreval.benchmarking.executors import LOST, TRIES, LostError, Workers, workers_for
+from sreval.benchmarking.executors import TRIES, LostError, Workers, workers_for
 from sreval.benchmarking.first_images import FirstImages
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
@@ -365,13 +365,14 @@ class Course:
                     lacking.popleft()
                 self._take_ended(waiting, tries, workers, progress)
             except LostError:
+                lost = workers.lost()
                 for part in waiting.values():
                     tries[part] += 1
                     if tries[part] < TRIES:
                         suspects.append(part)
                     else:
                         del tries[part]
-                        self._take(part, LOST, progress)
+                        self._take(part, lost, progress)
                 waiting.clear()
                 workers.again()
 
@@ -561,7 +562,7 @@ class Course:
         methods = [asked.method for asked in part.task.asked]
         if error:
             who = "every method"
-            if result is LOST:
+            if result.lost:
                 who = listed([self._resolved.methods[number].name for number in methods])
             self._tell(who, *self._of(job), error)
             # of a pair that none of its tasks could read, also those that weren't asked

@@ -116,12 +116,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Result:
-    """What a task came to: the pair, or why there is none, and each method that was asked."""
+    """What a task came to: the pair, or why there is none, and each method that was asked.
+
+    ``lost``: the process that computed it ended each time, so nothing is known.
+    """
 
     pair: Found | None
     failed: Failed | None = None
     made: tuple[Made, ...] = ()
     read: tuple[Read, ...] = ()
+    lost: bool = False
 
 
 def each_method(task: Task) -> list[Task]:

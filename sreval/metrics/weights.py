@@ -22,6 +22,9 @@ from sreval.files import read_named_hash
 LOADING = threading.Lock()
 """Held while a network is made: several threads may ask for the same one at once."""
 
+sent: list[Path] = []
+"""Folders of files that the machine which asks for the scores has sent to this one: they count."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -61,7 +64,7 @@ class Weights:
 
     def _places(self) -> list[Path]:
         names = (*self.others, self.file_name)
-        places = [folder / name for folder in content.weights_dirs() for name in names]
+        places = [folder / name for folder in (*sent, *content.weights_dirs()) for name in names]
         return [*places, self._cached()]
 
     def _cached(self) -> Path:
