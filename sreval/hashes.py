@@ -36,11 +36,14 @@ def state_of(path: Path) -> State | None:
     The time of change can't be set, so it also tells of writers who set the time of writing back.
     """
     try:
-        found = path.stat()
+        return state_in(path.stat())
     except OSError:
         return None
-    # Windows has the time of creation in its place
-    if os.name == "nt":
+
+
+def state_in(found: os.stat_result) -> State | None:
+    """`state_of` for what the system has said of a file."""
+    if os.name == "nt":  # it has the time of creation in the place of that of change
         return None
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
@@ -48,7 +51,12 @@ def state_of(path: Path) -> State | None:
 def settled_state(path: Path) -> State | None:
     """The state of a file that is to be read now; None where a later write might leave the same."""
     now, state = time.time_ns(), state_of(path)
-    return state if state and max(state[1:3]) + GRANULARITY < now else None
+    return state if state and is_settled(state, now) else None
+
+
+def is_settled(state: State, now: int) -> bool:
+    """Whether a write after ``now``, in nanoseconds since 1970, leaves another state."""
+    return max(state[1:3]) + GRANULARITY < now
 
 
 class Hashes:

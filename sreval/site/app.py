@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from sreval.site.api import api
 from sreval.site.config import Rates, SiteConfig, body_limit, origin
 from sreval.site.current import Site, Stimuli, StudyView, design_as_read, own, site
 from sreval.site.errors import PageError, answer_errors
-from sreval.site.identity import Cookies, refuse_foreign
+from sreval.site.identity import Cookies, is_operators, refuse_foreign
 from sreval.site.logs import LOG, where
 from sreval.site.metrics import METRICS, Metrics
 from sreval.site.operator_actions import operator
@@ -64,6 +65,8 @@ HEADERS = {
 }
 _HSTS = "max-age=31536000"
 _UNKNOWN = "sreval.unknown_address"
+_HOSTS = 64
+"""How many addresses of this site are remembered; visitors may claim any."""
 
 Catalogues = dict[str, NullTranslations]
 
@@ -83,6 +86,10 @@ _RATE_OF = {
 
 
 class _Application(Flask):
+    def ensure_sync(self, func: Any) -> Any:
+        """The function itself: none here is asynchronous, and to ask each takes time."""
+        return func
+
     def log_exception(self, exc_info: Any) -> None:
         """Log what no error handler could answer; Flask's own line names the path, with tokens."""
         LOG.error("unexpected", extra={"fields": where()}, exc_info=exc_info)
@@ -265,29 +272,44 @@ def _guard(app: Flask, config: SiteConfig, design: StudyDesign) -> None:
     app.before_request(lambda: refuse_foreign(study))
     CSRFProtect(app)
 
+    _harden(app, config)
+
     @app.after_request
-    def harden(response: Response) -> Response:
-        response.headers.update(HEADERS)
-        if request.blueprint == "operator":
-            # told no referrer, browsers hide the origin of forms too, which is checked there
-            response.headers["Referrer-Policy"] = "same-origin"
-        if config.tls:
-            response.headers["Strict-Transport-Security"] = _HSTS
+    def keep_nowhere(response: Response) -> Response:
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "private, no-store"
         return response
 
 
+def _harden(app: Flask, config: SiteConfig) -> None:
+    """Add the headers that guard visitors to every answer."""
+    answer = app.wsgi_app
+    to_all = HEADERS | ({"Strict-Transport-Security": _HSTS} if config.tls else {})
+    # told no referrer, browsers hide the origin of forms too, which is checked there
+    to_operators = list((to_all | {"Referrer-Policy": "same-origin"}).items())
+    to_raters = list(to_all.items())
+
+    def hardened(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        more = to_operators if is_operators(environ["PATH_INFO"]) else to_raters
+
+        def start(status: str, headers: list[tuple[str, str]], *failed: Any) -> Any:
+            return start_response(status, headers + more, *failed)
+
+        return answer(environ, start)
+
+    app.wsgi_app = hardened  # type: ignore[method-assign]
+
+
 def _know_own_address(app: Flask, config: SiteConfig) -> None:
     """Take scheme and host from the base URL; without one, only from a host that can be one."""
-    answer = app.wsgi_app
+    answer, known_origin = app.wsgi_app, lru_cache(maxsize=_HOSTS)(origin)
 
     def known(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         told = environ.get("HTTP_HOST", "localhost")
         try:
             if not told.isascii():
                 raise ValueError("a header's letters are ASCII")
-            own = config.base_url or origin(f"{environ['wsgi.url_scheme']}://{told}")
+            own = config.base_url or known_origin(f"{environ['wsgi.url_scheme']}://{told}")
         except ValueError:
             # nothing could be answered there, not even with an error's page
             own, environ[_UNKNOWN] = "http://localhost", True

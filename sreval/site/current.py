@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from flask import current_app, request, session, url_for
 from flask_babel import get_locale, refresh
@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from sreval.errors import StoreError
 from sreval.files import sha256_bytes
+from sreval.hashes import State, is_settled, state_in
 from sreval.site.config import SiteConfig
 from sreval.site.errors import PageError, StimulusError
 from sreval.site.identity import session_id
@@ -30,8 +31,6 @@ from sreval.study.task import GAP, LEFT, RIGHT, TIE, Choice, Place, Scale, Task
 
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 _REMEDY = "It isn't shown any more. Put the frozen file back from a backup; no restart is needed."
-_SETTLED_SECONDS = 2.0
-"""A file whose last change is older than this can't change without another time."""
 
 _FEW, _MANY = 5, 10
 """The most categories of a layout, see `StudyView.controls`."""
@@ -126,14 +125,14 @@ class Stimuli:
     """A study's stimuli by SHA-256; a name that the manifest lacks never becomes a path."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder = folder / STIMULI
+        self._paths = {s.sha256: folder / STIMULI / f"{s.sha256}.png" for s in manifest.stimuli}
         self.sizes = {s.sha256: (s.width, s.height) for s in manifest.stimuli}
         self.refused: set[str] = set()
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, State] = {}
 
     def missing(self) -> list[str]:
         """The SHA-256 of every stimulus whose file is absent."""
-        return [sha for sha in self.sizes if not self._path(sha).is_file()]
+        return [sha for sha, path in self._paths.items() if not path.is_file()]
 
     def open(self, sha256: str) -> BinaryIO:
         """The PNG, open at its first byte.
@@ -143,15 +142,13 @@ class Stimuli:
         changed, StoreError when it can't be read just now, KeyError for a hash that is not the
         study's.
         """
-        if sha256 not in self.sizes:
-            raise KeyError(sha256)
-        path = self._path(sha256)
+        path = self._paths[sha256]
         try:
             with ExitStack() as undo:
                 file = undo.enter_context(path.open("rb"))
-                found = os.fstat(file.fileno())
-                known = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-                same = self._known.get(sha256) == known or self._is_whole(file, sha256)
+                now, state = time.time_ns(), state_in(os.fstat(file.fileno()))
+                known = state is not None and state == self._known.get(sha256)
+                same = known or self._is_whole(file, sha256)
                 if same:
                     undo.pop_all()
         except OSError as error:
@@ -164,9 +161,8 @@ class Stimuli:
         if not same:
             self.refused.add(sha256)
             raise StimulusError(f"{path} has changed since it was frozen.", _REMEDY)
-        # what was written a moment ago may be written again without another time
-        if time.time() - max(found.st_mtime, found.st_ctime) > _SETTLED_SECONDS:
-            self._known[sha256] = known
+        if state and is_settled(state, now):
+            self._known[sha256] = state
         self.refused.discard(sha256)
         return file
 
@@ -180,9 +176,6 @@ class Stimuli:
         """Raise StimulusError for a stimulus that was refused and still must be."""
         if sha256 in self.refused:
             self.open(sha256).close()
-
-    def _path(self, sha256: str) -> Path:
-        return self._folder / f"{sha256}.png"
 
 
 @dataclass(frozen=True)
@@ -209,7 +202,8 @@ class Site:
 
 def site() -> Site:
     """The site that answers the present request."""
-    return cast(Site, current_app.extensions["sreval"])
+    found: Site = current_app.extensions["sreval"]
+    return found
 
 
 def design_as_read() -> StudyDesign:
@@ -284,32 +278,32 @@ def as_told(state: SessionState) -> dict[str, Any]:
     }
     if state.stage != "rating":
         return told
-    here = site()
+    here, address = site(), own("api.image", address="-").removesuffix("-")
     present, *following = state.items
     for picture in present.pictures:
         here.stimuli.recheck(picture.sha256)
     return told | {
         "intended": present.intended if present.kind == "calibration" else None,
-        **_item(present),
-        "next": [_item(item) for item in following],
+        **_item(here, address, present),
+        "next": [_item(here, address, item) for item in following],
         "least_ms": here.design.viewing.least_ms,
         "grey_ms": here.design.viewing.grey_ms,
     }
 
 
-def _item(item: PlanItemRow) -> dict[str, Any]:
+def _item(here: Site, address: str, item: PlanItemRow) -> dict[str, Any]:
     """The heading of an item, whether its vote is answered by what was meant, and its pictures in
-    the order of the task's places."""
-    places = site().design.task.places
+    the order of the task's places; ``address`` is how the addresses of all begin."""
+    places = here.design.task.places
     pictures = sorted(item.pictures, key=lambda picture: places.index(picture.place))
     return {
         "heading": _HEADINGS.get(item.kind, "rating"),
         "feedback": item.meant is not None,
-        "pictures": [_picture(picture) for picture in pictures],
+        "pictures": [_picture(here, address, picture) for picture in pictures],
     }
 
 
-def _picture(picture: Picture) -> dict[str, Any]:
-    width, height = site().stimuli.sizes[picture.sha256]
-    url = own("api.image", address=picture.address)
+def _picture(here: Site, address: str, picture: Picture) -> dict[str, Any]:
+    width, height = here.stimuli.sizes[picture.sha256]
+    url = address + picture.address  # its letters need no quoting
     return {"place": picture.place, "url": url, "width": width, "height": height}

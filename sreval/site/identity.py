@@ -7,6 +7,7 @@ of the link which was opened last in its browser, so that what an older tab send
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Request, redirect, request, session, url_for
@@ -22,6 +23,8 @@ HERE = "/study/<study>/<place>"
 
 _OPERATOR = "/operator"
 _VISIT = "v-"
+_COOKIES = 2048
+"""How many cookies are remembered as good; a rater keeps one through the whole rating."""
 
 
 class Cookies(SecureCookieSessionInterface):
@@ -33,12 +36,12 @@ class Cookies(SecureCookieSessionInterface):
 
     def __init__(self) -> None:
         self._serializers: dict[str, URLSafeTimedSerializer | None] = {}
+        self._verified = lru_cache(maxsize=_COOKIES)(self._read)
 
     def get_cookie_name(self, app: Flask) -> str:
         """The name of the cookie that the present request uses."""
         name = super().get_cookie_name(app)
-        operators = f"{request.path}/".startswith(f"{_OPERATOR}/")
-        return f"{name}-operator" if operators else name
+        return f"{name}-operator" if is_operators(request.path) else name
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         """One that reads no other cookie, made once."""
@@ -57,9 +60,20 @@ class Cookies(SecureCookieSessionInterface):
         if serializer is None or not found:
             return self.session_class()
         try:
-            return self.session_class(serializer.loads(found))
+            return self.session_class(self._verified(serializer, found))
         except BadSignature:
             return self.session_class()
+
+    @staticmethod
+    def _read(serializer: URLSafeTimedSerializer, cookie: str) -> dict[str, Any]:
+        """What a cookie says, if its signature is good: it then says so for ever."""
+        said: dict[str, Any] = serializer.loads(cookie)
+        return said
+
+
+def is_operators(path: str) -> bool:
+    """Whether an address is one of the operators' pages."""
+    return f"{path}/".startswith(f"{_OPERATOR}/")
 
 
 def visit_name(visit: str) -> str:

@@ -32,6 +32,7 @@ _BETWEEN_LOGINS_S = 0.02
 """The rest before the next login where several wait: the interpreter is for raters."""
 
 _IDLE_SECONDS, _SWEEP_SECONDS = 1.0, 5
+_MOMENT = 0.01  # within which a thread that pulled the trigger lets its connection go
 _BACKLOG = 1024
 _MOST_CONNECTIONS, _OTHER_FILES = 10_000, 128
 
@@ -140,6 +141,7 @@ class _Channels(dict[int, Any]):
         super().__init__()
         self._selector = selector
         self._busy: dict[int, Any] = {}
+        self._awaited: dict[int, int] = {}
 
     def __setitem__(self, number: int, channel: Any) -> None:
         super().__setitem__(number, channel)
@@ -148,7 +150,7 @@ class _Channels(dict[int, Any]):
     def __delitem__(self, number: int) -> None:
         super().__delitem__(number)
         self._busy.pop(number, None)
-        with suppress(KeyError):
+        if self._awaited.pop(number, 0):
             self._selector.unregister(number)
 
     def visitors(self) -> list[Any]:
@@ -157,9 +159,8 @@ class _Channels(dict[int, Any]):
 
     def turn(self) -> None:
         """Wait for what happens next, a second at most, and see to it."""
-        for number, channel in list(self._busy.items()):
-            self._await(number, channel)
-        for key, happened in self._selector.select(_IDLE_SECONDS):
+        answered = [self._await(*each) for each in list(self._busy.items())]
+        for key, happened in self._selector.select(_MOMENT if any(answered) else _IDLE_SECONDS):
             channel = key.data
             if self.get(key.fd) is not channel:  # closed by one before it
                 continue
@@ -169,19 +170,37 @@ class _Channels(dict[int, Any]):
             if happened & selectors.EVENT_WRITE and self.get(key.fd) is channel:
                 wasyncore.write(channel)
 
-    def _await(self, number: int, channel: Any) -> None:
-        """Register what a channel waits for. One that only waits for its visitor isn't busy."""
+    def _await(self, number: int, channel: Any) -> bool:
+        """Register what a channel waits for. One that only waits for its visitor isn't busy.
+
+        True for one that is just being answered: the thread that does so pulls the trigger where
+        something is left to be sent, and a loop that waited for that, too, would turn all the time.
+        """
+        visitor = isinstance(channel, HTTPChannel)
         reads, writes = channel.readable(), channel.writable() and not channel.accepting
-        wanted = selectors.EVENT_READ * bool(reads) | selectors.EVENT_WRITE * bool(writes)
-        known = self._selector.get_map().get(number)
-        if known is None and wanted:
-            self._selector.register(number, wanted, channel)
-        elif known is not None and not wanted:
-            self._selector.unregister(number)
-        elif known is not None and known.events != wanted:
-            self._selector.modify(number, wanted, channel)
-        if wanted == selectors.EVENT_READ and isinstance(channel, HTTPChannel):
+        answered = bool(writes and visitor and channel.requests and not _is_free(channel))
+        wanted = selectors.EVENT_READ * bool(reads)
+        wanted |= selectors.EVENT_WRITE * bool(writes and not answered)
+        before = self._awaited.get(number, 0)
+        if wanted != before:
+            if not before:
+                self._selector.register(number, wanted, channel)
+            elif wanted:
+                self._selector.modify(number, wanted, channel)
+            else:
+                self._selector.unregister(number)
+            self._awaited[number] = wanted
+        if visitor and wanted == selectors.EVENT_READ:
             self._busy.pop(number, None)
+        return answered
+
+
+def _is_free(channel: Any) -> bool:
+    """Whether no thread sends something on it at this moment."""
+    free: bool = channel.outbuf_lock.acquire(False)
+    if free:
+        channel.outbuf_lock.release()
+    return free
 
 
 class LoginsLast(ThreadedTaskDispatcher):  # type: ignore[misc]

@@ -9,13 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import Column, Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session as Transaction
-from sqlalchemy.orm.attributes import set_committed_value
 
 from sreval.store.answers import (
     appeared,
@@ -49,7 +47,7 @@ from sreval.study.viewing import Check
 _AHEAD = 3
 """How many images beyond the current one may be fetched in advance."""
 
-# Built once: every vote asks these, and building a query takes longer than running it.
+# Built once: building a query takes longer than running it.
 _SESSION = (
     select(Session, Study, Rater.simulated)
     .join(Study, Study.id == Session.study_id)
@@ -82,8 +80,51 @@ _ITEMS = (
     .order_by(_PLAN.c.position)
 )
 _SESSIONS, _STUDIES = Session.metadata.tables["session"], Study.metadata.tables["study"]
+_RATERS = Rater.metadata.tables["rater"]
+
+
+@dataclass
+class _Row:
+    """A session's columns as they are read for a vote or a page, in their order."""
+
+    id: str
+    group: str
+    stage: str
+    done: int
+    total: int
+    sitting: int
+    sitting_ends: str
+    pause_until: dt.datetime | None
+    consent_version: str | None
+    language: str | None
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class _StudyRow:
+    """A study's name and state, and its design."""
+
+    name: str
+    state: str
+    design: StudyDesign
+
+
+_FACTS = (
+    select(
+        _STUDIES.c.id,
+        _STUDIES.c.name,
+        _STUDIES.c.state,
+        _STUDIES.c.design_sha256,
+        _RATERS.c.simulated,
+        *(_SESSIONS.c[column.name] for column in fields(_Row)),
+    )
+    .join_from(_SESSIONS, _STUDIES, _STUDIES.c.id == _SESSIONS.c.study_id)
+    .join(_RATERS, _RATERS.c.id == _SESSIONS.c.rater_id)
+    .where(_SESSIONS.c.id == bindparam("session_id"))
+)
 _SHOWN_AT = (
     select(
+        _STUDIES.c.id,
         _SESSIONS.c.stage,
         _SESSIONS.c.done,
         _SESSIONS.c.sitting,
@@ -239,23 +280,22 @@ class RaterSession:
     def state(self) -> SessionState:
         """Where the session stands, with the items that may be shown."""
         with self.store.read() as tx:
-            return opened(self.store, tx, self.id).state()
+            return seen(self.store, tx.connection(), self.id).state()
 
     def image(self, address: str) -> Picture | None:
         """The picture under an address; None unless it may be shown now."""
         asked = {"session_id": self.id, "address": address}
         with self.store.look() as connection:
             row = connection.execute(_SHOWN_AT, asked).first()
-        if row is not None and row.design_sha256 in designs:
-            stage, done, sitting, ends, study_state, sha256, *cells = row
-            design = designs[sha256]
-            items = [PlanItemRow.of(cells, design)]
-            if items[0].position not in _shown(stage, study_state, done, sitting, ends, design):
+            if row is None:
+                seen(self.store, connection, self.id)
                 return None
-        else:
-            items = list(self.state().items)
-        pictures = (picture for item in items for picture in item.pictures)
-        return next((picture for picture in pictures if picture.address == address), None)
+            study_id, stage, done, sitting, ends, study_state, sha256, *cells = row
+            design = _design(connection, study_id, sha256)
+        item = PlanItemRow.of(cells, design)
+        if item.position not in _shown(stage, study_state, done, sitting, ends, design):
+            return None
+        return next(picture for picture in item.pictures if picture.address == address)
 
     def sent(self, picture: Picture) -> None:
         """Keep that ``picture`` is sent now, if it is the first time.
@@ -315,10 +355,10 @@ class RaterSession:
             "reference_ms": reference_ms,
         }
         check_vote(vote)
-        with self.store.begin() as tx:
-            found = opened(self.store, tx, self.id, lock=True)
+        with self.store.write() as connection:
+            found = seen(self.store, connection, self.id, lock=True)
             vote["score"] = score = score_on(found.study.design.answers, score)
-            stands = found.connection.execute(_STANDING, asked).first()
+            stands = connection.execute(_STANDING, asked).first()
             if stands is not None:
                 meant = found.meant(stands.position)
                 return Receipt(*stands, repeated=True, state=found.state(), meant=meant)
@@ -330,12 +370,18 @@ class RaterSession:
                 "shown_at": appeared(shown_at, response_ms, stored_at),
                 "stored_at": stored_at,
             }
-            found.connection.execute(_INSERT, vote)
+            connection.execute(_INSERT, vote)
             found.count(position, stored_at)
-            found.go_on()
-            tx.flush()
             meant = found.meant(position)
-            return Receipt(position, score, stored_at, False, found.state(), meant)
+            state = found.state() if found.goes_on else self._pause_or_end(connection)
+            return Receipt(position, score, stored_at, False, state, meant)
+
+    def _pause_or_end(self, connection: Connection) -> SessionState:
+        with Transaction(connection, expire_on_commit=False) as tx:
+            found = opened(self.store, tx, self.id)
+            found.pause_or_end()
+            tx.commit()  # to the connection's own transaction
+            return found.state()
 
     def agree(self, version: str, language: str | None = None) -> SessionState:
         """Consent to the text of that version, read in ``language`` (by default the design's own).
@@ -511,37 +557,60 @@ class RaterSession:
         return found
 
 
+def seen(
+    store: Store, connection: Connection, session_id: str, *, lock: bool = False
+) -> SeenSession:
+    """A session as a page or a vote must know it; locked and refused as by `opened`."""
+    asked = {"session_id": session_id}
+    if lock:
+        _lock(store, connection, asked)
+    row = connection.execute(_FACTS, asked).first()
+    if row is None:
+        raise VoteError("session", "There is no such session.", "Open your link again.")
+    study_id, name, state, sha256, simulated, *columns = row
+    study = _StudyRow(name, state, _design(connection, study_id, sha256))
+    return SeenSession(store, connection, _Row(*columns), study, simulated)
+
+
 def opened(store: Store, tx: Transaction, session_id: str, *, lock: bool = False) -> OpenedSession:
     """A session, locked where asked. Raises VoteError ('session') when there is none.
 
     What decides about a locked one is read after it is locked: whoever closes a study waits for
     the locks of its sessions, so that no vote is stored afterwards.
     """
-    asked = {"session_id": session_id}
-    if lock and not store.sqlite:  # a transaction that writes there locks everything
-        tx.execute(_LOCK, asked)
+    asked, connection = {"session_id": session_id}, tx.connection()
+    if lock:
+        _lock(store, connection, asked)
     row = tx.execute(_SESSION, asked).first()
     if row is None:
         raise VoteError("session", "There is no such session.", "Open your link again.")
-    return OpenedSession(store, tx, *row)
+    return OpenedSession(store, connection, *row, tx)
+
+
+def _lock(store: Store, connection: Connection, asked: dict[str, str]) -> None:
+    if not store.sqlite:  # a transaction that writes there locks everything
+        connection.execute(_LOCK, asked)
+
+
+def _design(connection: Connection, study_id: int, sha256: str) -> StudyDesign:
+    """A study's design, parsed once a process."""
+    if sha256 not in designs:
+        with Transaction(connection) as tx:
+            return tx.get_one(Study, study_id).design
+    return designs[sha256]
 
 
 @dataclass(frozen=True)
-class OpenedSession:
-    """A session within a transaction, with what decides about it and what may become of it."""
+class SeenSession:
+    """A session within a transaction, with what decides about it."""
 
     store: Store
-    tx: Transaction
-    row: Session
-    study: Study
+    connection: Connection
+    row: Session | _Row
+    study: Study | _StudyRow
     simulated: bool
-    _plan: dict[int, PlanItemRow] = field(default_factory=dict)
+    _plan: dict[int, PlanItemRow] = field(default_factory=dict, init=False)
     """What was read of the plan; it doesn't change within a transaction."""
-
-    @cached_property
-    def connection(self) -> Connection:
-        """The transaction's connection: asked directly, it answers in half the time."""
-        return self.tx.connection()
 
     @property
     def _ends(self) -> list[int]:
@@ -552,8 +621,7 @@ class OpenedSession:
         """Keep that there is a vote on this position since ``now``."""
         facts = {"session": self.row.id, "position": position, "now": now}
         self.connection.execute(_VOTED, facts)
-        set_committed_value(self.row, "done", position)
-        set_committed_value(self.row, "seen_at", now)
+        self.row.done = position
 
     @property
     def pause(self) -> dt.timedelta:
@@ -571,12 +639,6 @@ class OpenedSession:
             raise VoteError("closed", "The study is closed.", "What was stored is safe.")
         if self.study.state == "paused":
             raise VoteError("paused", "The study is paused.", "Come back later; nothing is lost.")
-
-    def language_of(self, language: str) -> str:
-        """The language, if the study has it. Raises StateError otherwise."""
-        if language not in self.study.design.languages:
-            raise StateError(f"The study has no texts in {language!r}.", "Choose another language.")
-        return language
 
     def refuse_rest(self) -> None:
         """Raise VoteError ('rest') while a break or rest isn't over."""
@@ -640,22 +702,24 @@ class OpenedSession:
             )
         return [self._plan[position] for position in range(first, last + 1)]
 
-    def answers(self) -> dict[str, str]:
-        """What was answered so far, by the names of ``Question.fields``."""
-        query = select(Answer.key, Answer.value).where(Answer.session_id == self.row.id)
-        return {row.key: row.value for row in self.tx.execute(query)}
+    @property
+    def goes_on(self) -> bool:
+        """Whether what follows the vote just stored is the next item, and nothing else."""
+        done, ends, every = self.row.done, self._ends, self.study.design.sittings.break_every
+        in_sitting = done - ends[self.row.sitting - 1]
+        pauses = done == ends[self.row.sitting] or (every and in_sitting % every == 0)
+        return not (pauses or self._may_be_lost)
 
-    def advance(self) -> None:
-        """To the next stage that has content."""
-        answers, questions = self.answers(), self.study.design.questions
-        asked = {question.when for question in questions if question.applies(answers)}
-        empty = {"questions"} if "before" not in asked else set()
-        if not self.study.design.viewing.checks.kinds:
-            empty.add("checks")
-        if "after" not in asked:
-            empty.add("closing")
-        following = _STAGES[_STAGES.index(self.row.stage) + 1 :]
-        self.row.stage = next(stage for stage in following if stage not in empty)
+    @property
+    def _may_be_lost(self) -> bool:
+        """Whether the vote just stored is on a gold item, and a rule may end the session.
+
+        Asked after gold items alone: nobody shall rate on for nothing, and votes must be fast.
+        """
+        design = self.study.design
+        if not design.gold or not any(rule.ends_early for rule in design.acceptance):
+            return False
+        return self._planned(self.row.done).kind == "gold"
 
     @property
     def plates(self) -> str:
@@ -665,7 +729,8 @@ class OpenedSession:
     def checks(self) -> dict[Check, dict[str, Any]]:
         """The facts of the viewing checks that were made or left out."""
         query = select(ViewingCheck.kind, ViewingCheck.facts)
-        rows = self.tx.execute(query.where(ViewingCheck.session_id == self.row.id))
+        where = ViewingCheck.session_id == self.row.id
+        rows = self.connection.execute(query.where(where))
         own = {kind: facts for kind, facts in rows}  # noqa: C416 (dict() would not take a row)
         return {kind: json.loads(own[kind]) for kind in viewing.CHECKS if kind in own}
 
@@ -675,78 +740,6 @@ class OpenedSession:
             return None
         made = self.checks()
         return next((k for k in self.study.design.viewing.checks.kinds if k not in made), None)
-
-    def quota_is_full(self, answers: Answers) -> bool:
-        """Whether as many others as a quota wants gave one of these answers and hold a place."""
-        for quota in self.study.design.quotas:
-            if answers.get(quota.question) != quota.option:
-                continue
-            others = select(func.count()).select_from(Session).join(Answer)
-            others = others.where(
-                Session.study_id == self.study.id,
-                Session.id != self.row.id,
-                Session.holds_slot,
-                Answer.key == quota.question,
-                Answer.value == quota.option,
-            )
-            if (self.tx.scalar(others) or 0) >= quota.raters:
-                return True
-        return False
-
-    def go_on(self) -> None:
-        """What follows the vote just stored: the next item, a break, a rest, or the end."""
-        session, pause, ends = self.row, self.study.design.sittings, self._ends
-        in_sitting = session.done - ends[session.sitting - 1]
-        if session.done == session.total:
-            from sreval.store.frames import judge_session  # pandas: most commands do without
-
-            verdict, held = judge_session(self.tx, session, self.study.design), session.holds_slot
-            used = verdict.used if session.accepted is None else session.accepted
-            self.end("complete" if verdict.paid else "failed_check")
-            session.holds_slot = held and used  # whoever was refused may have lost it by now
-            session.stage = "rating"
-            self.advance()
-        elif self._is_lost():
-            from sreval.store.frames import judge_session
-
-            paid = judge_session(self.tx, session, self.study.design, ended=True).paid
-            self.end("ended_early" if paid else "failed_check")
-        elif session.done == ends[session.sitting]:
-            session.stage = "rest"
-            session.pause_until = self.store.clock() + self.pause
-            self.note("rest", minutes=pause.rest_minutes)
-        elif pause.break_every and in_sitting % pause.break_every == 0:
-            session.stage = "break"
-            session.pause_until = self.store.clock() + self.pause
-            self.note("break", seconds=pause.break_seconds)
-
-    def _is_lost(self) -> bool:
-        """Whether, after a gold item, a rule that ends sessions is broken whatever the further
-        votes are.
-
-        Asked after gold items alone: nobody shall rate on for nothing, and votes must be fast.
-        """
-        design = self.study.design
-        if not design.gold or not any(rule.ends_early for rule in design.acceptance):
-            return False
-        if self._planned(self.row.done).kind != "gold":
-            return False
-        from sreval.store.frames import is_lost
-
-        return is_lost(self.tx, self.row, design)
-
-    def end(self, outcome: str) -> None:
-        """End the session; unless it is complete, its slot is free for another rater."""
-        session = self.row
-        session.stage, session.outcome, session.pause_until = "done", outcome, None
-        session.ended_at = self.store.clock()
-        session.holds_slot = session.holds_slot and outcome == "complete"
-        self.note(outcome)
-
-    def note(self, kind: str, **facts: Any) -> None:
-        """Keep that something happened to the session."""
-        at = self.store.clock()
-        self.tx.add(Event(session_id=self.row.id, kind=kind, facts=_canonical(facts), at=at))
 
     def state(self) -> SessionState:
         """The session as it stands now."""
@@ -787,6 +780,102 @@ class OpenedSession:
             row.stage, study.state, row.done, row.sitting, row.sitting_ends, study.design
         )
         return tuple(self._read(shown[0], shown[-1])) if shown else ()
+
+
+@dataclass(frozen=True)
+class OpenedSession(SeenSession):
+    """A session with all that is known of it, and what may become of it."""
+
+    row: Session
+    study: Study
+    tx: Transaction
+
+    def language_of(self, language: str) -> str:
+        """The language, if the study has it. Raises StateError otherwise."""
+        if language not in self.study.design.languages:
+            raise StateError(f"The study has no texts in {language!r}.", "Choose another language.")
+        return language
+
+    def answers(self) -> dict[str, str]:
+        """What was answered so far, by the names of ``Question.fields``."""
+        query = select(Answer.key, Answer.value).where(Answer.session_id == self.row.id)
+        return {row.key: row.value for row in self.tx.execute(query)}
+
+    def advance(self) -> None:
+        """To the next stage that has content."""
+        answers, questions = self.answers(), self.study.design.questions
+        asked = {question.when for question in questions if question.applies(answers)}
+        empty = {"questions"} if "before" not in asked else set()
+        if not self.study.design.viewing.checks.kinds:
+            empty.add("checks")
+        if "after" not in asked:
+            empty.add("closing")
+        following = _STAGES[_STAGES.index(self.row.stage) + 1 :]
+        self.row.stage = next(stage for stage in following if stage not in empty)
+
+    def quota_is_full(self, answers: Answers) -> bool:
+        """Whether as many others as a quota wants gave one of these answers and hold a place."""
+        for quota in self.study.design.quotas:
+            if answers.get(quota.question) != quota.option:
+                continue
+            others = select(func.count()).select_from(Session).join(Answer)
+            others = others.where(
+                Session.study_id == self.study.id,
+                Session.id != self.row.id,
+                Session.holds_slot,
+                Answer.key == quota.question,
+                Answer.value == quota.option,
+            )
+            if (self.tx.scalar(others) or 0) >= quota.raters:
+                return True
+        return False
+
+    def pause_or_end(self) -> None:
+        """What follows the vote just stored, where the next item doesn't: a break, a rest, or the
+        end."""
+        session, pause, ends = self.row, self.study.design.sittings, self._ends
+        in_sitting = session.done - ends[session.sitting - 1]
+        if session.done == session.total:
+            from sreval.store.frames import judge_session  # pandas: most commands do without
+
+            verdict, held = judge_session(self.tx, session, self.study.design), session.holds_slot
+            used = verdict.used if session.accepted is None else session.accepted
+            self.end("complete" if verdict.paid else "failed_check")
+            session.holds_slot = held and used  # whoever was refused may have lost it by now
+            session.stage = "rating"
+            self.advance()
+        elif self._may_be_lost and self._is_lost():
+            from sreval.store.frames import judge_session
+
+            paid = judge_session(self.tx, session, self.study.design, ended=True).paid
+            self.end("ended_early" if paid else "failed_check")
+        elif session.done == ends[session.sitting]:
+            session.stage = "rest"
+            session.pause_until = self.store.clock() + self.pause
+            self.note("rest", minutes=pause.rest_minutes)
+        elif pause.break_every and in_sitting % pause.break_every == 0:
+            session.stage = "break"
+            session.pause_until = self.store.clock() + self.pause
+            self.note("break", seconds=pause.break_seconds)
+
+    def _is_lost(self) -> bool:
+        """Whether a rule that ends sessions is broken, whatever the further votes are."""
+        from sreval.store.frames import is_lost
+
+        return is_lost(self.tx, self.row, self.study.design)
+
+    def end(self, outcome: str) -> None:
+        """End the session; unless it is complete, its slot is free for another rater."""
+        session = self.row
+        session.stage, session.outcome, session.pause_until = "done", outcome, None
+        session.ended_at = self.store.clock()
+        session.holds_slot = session.holds_slot and outcome == "complete"
+        self.note(outcome)
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Keep that something happened to the session."""
+        at = self.store.clock()
+        self.tx.add(Event(session_id=self.row.id, kind=kind, facts=_canonical(facts), at=at))
 
 
 def _ends(sitting_ends: str) -> list[int]:

@@ -113,7 +113,7 @@ def test_an_image_that_was_never_loaded_is_not_rated(visitor: Visitor) -> None:
 def test_an_image_that_cant_be_read_was_not_sent(visitor: Visitor) -> None:
     current = visitor.to_rating()
     data = visitor.client.get(current["next"][0]["pictures"][0]["url"]).data
-    path = visitor.app.extensions["sreval"].stimuli._path(hashlib.sha256(data).hexdigest())
+    path = visitor.app.extensions["sreval"].stimuli._paths[hashlib.sha256(data).hexdigest()]
     assert visitor.vote(1).status_code == 200
     with visitor.store.begin() as tx:
         tx.execute(update(PlanItem).values(sent_at=None))
@@ -354,7 +354,7 @@ def test_changed_stimulus_is_not_served_and_the_operator_is_told(
     url = current["pictures"][0]["url"]
     data = visitor.client.get(url).data
     shelf = visitor.app.extensions["sreval"].stimuli
-    path: Path = shelf._path(hashlib.sha256(data).hexdigest())
+    path: Path = shelf._paths[hashlib.sha256(data).hexdigest()]
     path.write_bytes(data[:-1] + b"\0") if harm == "changed" else path.unlink()
     answer = visitor.client.get(url)
     assert answer.status_code == visitor.client.get(url).status_code == 410
@@ -373,7 +373,7 @@ def test_vote_is_acknowledged_although_the_next_image_is_damaged(visitor: Visito
     after = current["next"][0]["pictures"][0]["url"]
     data = visitor.client.get(after).data
     shelf = visitor.app.extensions["sreval"].stimuli
-    shelf._path(hashlib.sha256(data).hexdigest()).write_bytes(b"")
+    shelf._paths[hashlib.sha256(data).hexdigest()].write_bytes(b"")
     assert visitor.client.get(after).status_code == 410
     answer = visitor.vote(1)
     assert answer.status_code == 200
@@ -400,7 +400,7 @@ def test_a_lack_of_open_files_is_not_taken_for_a_changed_stimulus(
 def test_an_image_that_changes_under_its_old_time_and_size_is_refused(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sreval.site.current._SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("sreval.hashes.GRANULARITY", -(10**9))
     address = visitor.to_rating()["pictures"][0]["url"]
     data = visitor.client.get(address).data
     (path,) = (visitor.app.extensions["sreval"].config.study / STIMULI).glob(

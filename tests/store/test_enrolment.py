@@ -20,7 +20,7 @@ from sreval.store.invitations import Links
 from sreval.store.models import Invitation, PlanItem, Rater, Session
 from sreval.store.overview import Overview
 from sreval.store.raters import Raters
-from sreval.store.sessions import OpenedSession, RaterSession, Receipt
+from sreval.store.sessions import RaterSession, Receipt, SeenSession
 from sreval.store.studies import Studies
 from sreval.study.manifest import Manifest
 from tests.store.conftest import Race, Study, design, plain_plan
@@ -384,7 +384,7 @@ def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
     session = study.rating()
     study.clock.wait(days=20)
     began = threading.Event()
-    genuine = OpenedSession.go_on
+    genuine = SeenSession.count
 
     def slow(*given: Any) -> None:
         genuine(*given)
@@ -397,7 +397,7 @@ def test_release_waits_for_a_vote_under_way_and_spares_its_rater(
             return Raters(study.store, study.name).release(dt.timedelta(days=1))
         return study.vote(session, 1)
 
-    monkeypatch.setattr(OpenedSession, "go_on", slow)
+    monkeypatch.setattr(SeenSession, "count", slow)
     voted, released = race(vote_or_release, 2)
     assert isinstance(voted, Receipt)
     assert released == []

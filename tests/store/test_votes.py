@@ -19,7 +19,7 @@ from sreval.store.audit import AuditLog
 from sreval.store.database import open_store
 from sreval.store.errors import VoteError
 from sreval.store.models import Session, Vote
-from sreval.store.sessions import OpenedSession, PlanItemRow, RaterSession, Receipt
+from sreval.store.sessions import PlanItemRow, RaterSession, Receipt, SeenSession
 from sreval.store.studies import Studies
 from tests.store.conftest import START, Race, Study
 
@@ -264,7 +264,7 @@ def test_failure_after_the_vote_was_written_undoes_it_whole(
 ) -> None:
     session = study.rating()
     with monkeypatch.context() as patched:
-        patched.setattr(OpenedSession, "state", lambda *_: 1 / 0)
+        patched.setattr(SeenSession, "state", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             study.vote(session, 1, 5)
     assert stored(study, session) == []
@@ -302,7 +302,7 @@ def test_no_vote_is_stored_once_the_study_is_closed(
     """The vote has read that the study is open; then it is closed, in another connection."""
     sessions = [study.rating() for _ in range(2)]
     read, closed = threading.Event(), threading.Event()
-    genuine = OpenedSession.refuse_vote
+    genuine = SeenSession.refuse_vote
 
     def slow(*given: Any) -> PlanItemRow:
         item = genuine(*given)
@@ -318,7 +318,7 @@ def test_no_vote_is_stored_once_the_study_is_closed(
             return study.vote(sessions[1], 1)
         return study.vote(sessions[0], 1)
 
-    monkeypatch.setattr(OpenedSession, "refuse_vote", slow)
+    monkeypatch.setattr(SeenSession, "refuse_vote", slow)
     voted, late = race(close_or_vote, 2)
     assert isinstance(voted, Receipt)
     assert isinstance(late, VoteError)
