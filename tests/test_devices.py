@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -151,15 +152,16 @@ def test_inference_runs_inside(before: dict[str, object]) -> None:
 def test_lpips_runs_inside(before: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, object]] = []
 
-    def model(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    def layer(images: torch.Tensor) -> torch.Tensor:
         seen.append(switches())
-        return (a - b).abs().mean()
+        return images[:, :1]
 
+    model = SimpleNamespace(net=lambda images: [layer(images)], scaling_layer=layer, lins=[layer])
     monkeypatch.setattr(lpips_module.Trunk, "load", lambda trunk, device: model)
     black = np.zeros((40, 40, 3), np.uint8)
     assert lpips(black, black) == 0
-    assert len(seen) == 1
-    assert exact(seen[0])
+    assert len(seen) == 5
+    assert all(map(exact, seen))
     assert switches() == before
 
 

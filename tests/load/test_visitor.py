@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
 
 from sreval.site.app import create_app
 from sreval.site.config import SiteConfig
@@ -115,8 +116,7 @@ def losing(share: float) -> Callable[[Wsgi], Wsgi]:
         def call(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             if generator.random() >= share:
                 return app(environ, start)
-            for _ in app(environ, lambda *_: None):
-                pass
+            run_wsgi_app(app, environ, buffered=True)
             start("503 Service Unavailable", [("Content-Length", "0")])
             return []
 
