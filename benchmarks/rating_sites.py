@@ -9,8 +9,9 @@ a rater's votes together at the end; here each is sent when it is given, as by t
 rating_sites.json and rating_sites.md; exits with 1 unless our site is ahead of both.
 
 The rivals are fetched into build/rivals by git, with a virtual environment for pyMUSHRA's packages.
-`--rivals FOLDER` names a folder that holds AVrateVoyager/ and pymushra/ instead, `--python` an
-interpreter that has pyMUSHRA's packages.
+Where GitHub or the package index can't be reached, `--rivals FOLDER` names a folder that holds
+AVrateVoyager/ and pymushra/, and `--python` an interpreter that has gunicorn and pyMUSHRA's
+packages.
 
 Example: python -m benchmarks.rating_sites --seconds 5 --out build/bench
 """
@@ -20,7 +21,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,7 +43,6 @@ from benchmarks.load import (
     KNEE_SHARE,
     SIZE,
     THINK_SECONDS,
-    WORKERS,
     Connection,
     Counted,
     Rater,
@@ -48,11 +50,23 @@ from benchmarks.load import (
     step,
     take_seats,
 )
-from benchmarks.site import Process, Server, free_port, gunicorn, links, noise_study, postgresql
+from benchmarks.site import (
+    THREADS,
+    WORKERS,
+    Process,
+    Server,
+    free_port,
+    gunicorn,
+    links,
+    noise_study,
+    orderly,
+    postgresql,
+)
 from benchmarks.timing import ROOT, cores, progress, provenance, write_results
 from sreval.study.manifest import STIMULI
 
 RATERS = 100
+_FETCH_SECONDS = 300
 RATES = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400)
 SOURCES = {
     "AVrateVoyager": (
@@ -83,30 +97,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=6, help="of each rate")
+    parser.add_argument("--seconds", type=float, default=4, help="of each rate")
     parser.add_argument("--rivals", type=Path, help="a folder with both rivals' sources")
     parser.add_argument("--python", help="an interpreter that has pyMUSHRA's packages")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     options = parser.parse_args()
     origin = provenance()
-    rivals = options.rivals or fetched(ROOT / "build" / "rivals")
+    rivals = (options.rivals or fetched(ROOT / "build" / "rivals")).resolve()
+    if lacking := [name for name in SOURCES if not (rivals / name).is_dir()]:
+        sys.exit(f"{rivals} lacks {' and '.join(lacking)}. Put the sources there.")
     python = options.python or environment(ROOT / "build" / "rivals" / "venv", rivals)
     rows = []
-    for contender in contenders(rivals.resolve(), python):
-        with cores(2), tempfile.TemporaryDirectory() as name:
-            study = noise_study(Path(name) / "study", IMAGES, RATERS, SIZE)
-            with contender.run(Path(name), study) as (server, raters):
+    with cores(2), orderly(), tempfile.TemporaryDirectory() as name:
+        study = noise_study(Path(name) / "study", IMAGES, RATERS, SIZE)
+        for number, contender in enumerate(contenders(rivals, python)):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            with contender.run(folder, study) as (server, raters):
                 steps = asyncio.run(_steps(server, raters, options.seconds))
-        rows.append(
-            {
-                "name": contender.name,
-                "served": contender.served,
-                "durable": contender.durable,
-                "carried": carried_a_second(steps),
-                "steps": steps,
-            }
-        )
-        progress(f"{contender.name}, {contender.served}: {rows[-1]['carried']:.0f} votes/s")
+            rows.append(
+                {
+                    "name": contender.name,
+                    "served": contender.served,
+                    "durable": contender.durable,
+                    "carried": carried_a_second(steps),
+                    "steps": steps,
+                }
+            )
+            progress(f"{contender.name}, {contender.served}: {rows[-1]['carried']:.0f} votes/s")
     write_results(
         options.out,
         "rating_sites",
@@ -125,23 +143,39 @@ def is_ahead(rows: list[dict[str, Any]]) -> bool:
     return bool(min(ours) > max(others))
 
 
+def _run(command: Sequence[str], otherwise: str) -> None:
+    """Run a command that needs the net; one that fails or stands still ends all."""
+    quiet = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        subprocess.run(command, check=True, env=quiet, timeout=_FETCH_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        sys.exit(f"This failed: {shlex.join(command)}\n{otherwise}")
+
+
 def fetched(folder: Path) -> Path:
     """Both rivals' sources in ``folder``, got from their public repositories where they lack."""
+    otherwise = (
+        "Put both rivals' sources into a folder by another way, and name it: --rivals FOLDER."
+    )
     for name, (url, commit) in SOURCES.items():
         if not (folder / name).exists():
-            subprocess.run(["git", "clone", "--quiet", url, str(folder / name)], check=True)
-            checkout = ["git", "-C", str(folder / name), "checkout", "--quiet", commit]
-            subprocess.run(checkout, check=True)
+            part = folder / f"{name}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            _run(["git", "clone", "--quiet", url, str(part)], otherwise)
+            _run(["git", "-C", str(part), "checkout", "--quiet", commit], otherwise)
+            part.rename(folder / name)
     return folder
 
 
 def environment(folder: Path, rivals: Path) -> str:
     """An interpreter with pyMUSHRA's packages and gunicorn, in an environment of its own."""
+    otherwise = "Name an interpreter that has gunicorn and pyMUSHRA's packages: --python FILE."
     python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    if not (folder / "ready").exists():
+        _run([sys.executable, "-m", "venv", "--clear", str(folder)], otherwise)
         wanted = [str(rivals / "pymushra"), "gunicorn"]
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *wanted], check=True)
+        _run([str(python), "-m", "pip", "install", "--quiet", *wanted], otherwise)
+        (folder / "ready").touch()
     return str(python)
 
 
@@ -150,35 +184,38 @@ def contenders(rivals: Path, python: str) -> list[Contender]:
     journal = "SQLite's rollback journal, fsync at every vote"
     rewritten = "a JSON file, written anew at every vote, without fsync"
 
+    def file_in(folder: Path) -> Any:
+        return nullcontext(str(folder / "votes.sqlite"))
+
     def avrate(own: bool) -> Callable[[Path, Path], Any]:
         return lambda folder, study: avrate_voyager(rivals / "AVrateVoyager", folder, study, own)
 
     def mushra(own: bool) -> Callable[[Path, Path], Any]:
         return lambda folder, study: pymushra(rivals / "pymushra", python, folder, study, own)
 
-    both = f"gunicorn, {WORKERS} workers of 8 threads"
+    both = f"gunicorn, {WORKERS} workers of {THREADS} threads"
+    durable = "SQLite's WAL, synchronous FULL"
     return [
-        Contender("sreval", "sreval serve", "SQLite's WAL, synchronous FULL",
-                  lambda folder, study: ours(study, nullcontext(str(folder / "votes.sqlite")), 0)),
+        Contender("sreval", "sreval serve", durable,
+                  lambda folder, study: ours(study, file_in(folder), 0)),
+        Contender("sreval", both, durable,
+                  lambda folder, study: ours(study, file_in(folder), WORKERS)),
         Contender("sreval", both, "PostgreSQL, fsync and synchronous_commit",
                   lambda folder, study: ours(study, postgresql(), WORKERS)),
         Contender("AVrateVoyager", "its own main.py", journal, avrate(True)),
         Contender("AVrateVoyager", both, journal, avrate(False)),
         Contender("pyMUSHRA", "pymushra server", rewritten, mushra(True)),
-        # more workers would overwrite each other's file
-        Contender("pyMUSHRA", "gunicorn, 1 worker of 8 threads", rewritten, mushra(False)),
+        # two threads that write its file at once spoil it, and every vote after that is refused
+        Contender("pyMUSHRA", "gunicorn, 1 worker", rewritten, mushra(False)),
     ]  # fmt: skip
 
 
 @contextmanager
 def running(server: Process) -> Iterator[tuple[str, int]]:
     """A server's host and port while it runs."""
-    server.start()
-    try:
+    with server.running():
         host, _, port = server.url.removeprefix("http://").partition(":")
         yield host, int(port)
-    finally:
-        server.kill()
 
 
 @contextmanager
@@ -309,7 +346,7 @@ def pymushra(
         shutil.copy(study / STIMULI / name, home)
     port = free_port()
     own_command = "from pymushra.cli import cli; cli()"
-    command = gunicorn("pymushra.wsgi:application", port, workers=1)
+    command = gunicorn("pymushra.wsgi:application", port, workers=1, threads=1)
     if own:
         command = [python, "-c", own_command, "server", "--port", str(port)]
     server = Process(
@@ -348,9 +385,10 @@ def lines(rows: list[dict[str, Any]]) -> list[str]:
         f"{RATERS} raters vote at random moments, so many a second in all as the generator wants, "
         "whether or not the site keeps up; the time of a vote counts from the moment at which it "
         f"was due. A rate is carried if 99 % of its votes are answered within {GOAL_FAST_MS:.0f} "
-        f"ms and {100 * KNEE_SHARE:.0f} % of those due are done. Site, database and generator "
-        "share two cores. Every vote is followed by what a browser loads for the next item, with "
-        f"one picture of about {SIZE[0] * SIZE[1] * 3 / 1000:.0f} kB. The rivals: "
+        f"ms, {100 * KNEE_SHARE:.0f} % of those due are done and none is refused. "
+        "Site, database and generator share two cores. Every vote is followed by what a browser "
+        f"loads for the next item, with one picture of about {SIZE[0] * SIZE[1] * 3 / 1000:.0f} "
+        "kB. The rivals: "
         + ", ".join(f"{url} at {commit[:12]}" for url, commit in SOURCES.values())
         + ". webMUSHRA sends a rater's votes together at the end; here each was sent when it was "
         "given.",
@@ -367,7 +405,12 @@ def lines(rows: list[dict[str, Any]]) -> list[str]:
         text.append(
             f"| {row['name']} | {row['served']} | {row['durable']} | {row['carried']:.0f} | "
             + (f"{best['vote_ms']['p99']:.0f} ms | " if best else "– | ")
-            + (f"{last['vote_ms']['p99']:.0f} ms of {last['offered']:.0f}/s | " if last else "– | ")
+            + (
+                f"{last['vote_ms']['p99']:.0f} ms of {last['offered']:.0f}/s, "
+                f"{last['refused']} refused | "
+                if last
+                else "– | "
+            )
             + (f"{1000 * best['site_cores'] / best['achieved']:.1f} |" if best else "– |")
         )
     text += ["", f"Ahead of both: {'yes' if is_ahead(rows) else 'NO'}."]

@@ -19,12 +19,16 @@ import numpy as np
 import sqlalchemy
 
 from sreval.files import sha256_bytes, write_atomic
+from sreval.progress import stop_signals
 from sreval.store.database import open_store
 from sreval.store.invitations import Links
 from sreval.store.studies import Studies
 from sreval.study.design import load_design
 from sreval.study.freeze import encode_versions
 from sreval.study.manifest import MANIFEST, STIMULI, Manifest, Stimulus, load_manifest
+
+WORKERS, THREADS = 2, 4
+"""gunicorn's, as sreval.site.workers has them."""
 
 METHODS = ("nearest", "bicubic", "srcnn", "selfexsr", "drcn", "espcn")
 _PATIENCE_SECONDS = 60
@@ -83,7 +87,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def gunicorn(application: str, port: int, workers: int = 2, threads: int = 8) -> list[str]:
+def gunicorn(
+    application: str, port: int, workers: int = WORKERS, threads: int = THREADS
+) -> list[str]:
     """The command that serves a WSGI application with gunicorn, as hosting.md advises."""
     return [
         *(sys.executable, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}"),
@@ -136,6 +142,15 @@ class Process:
         self.kill()
         raise RuntimeError(f"{self.url} doesn't say {status}: {self._log.read_text()[-2000:]}")
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """It answers within the block."""
+        try:
+            self.start()
+            yield
+        finally:
+            self.kill()
+
     def kill(self) -> None:
         """SIGKILL, without warning."""
         if self._process:
@@ -158,15 +173,26 @@ class Process:
 class Server(Process):
     """A study's site: by `sreval serve`, or by gunicorn with so many ``workers``."""
 
-    def __init__(self, folder: Path, database: str, threads: int = 8, workers: int = 0) -> None:
-        port = free_port()
+    def __init__(self, folder: Path, database: str, workers: int = 0, port: int = 0) -> None:
+        port = port or free_port()
         if workers:
-            command = gunicorn("sreval.site.wsgi:app", port, workers, threads)
+            command = gunicorn("sreval.site.wsgi:app", port, workers)
         else:
             command = [sys.executable, "-m", "sreval", "serve", str(folder), "--port", str(port)]
-            command += ["--database", database, "--threads", str(threads)]
+            command += ["--database", database]
         told = {"SREVAL_STUDY": str(folder), "SREVAL_DATABASE": database}
         super().__init__(command, port, folder / "server.log", more=told)
+
+
+@contextlib.contextmanager
+def orderly() -> Iterator[None]:
+    """A signal to stop ends the block as an error does: servers and databases end with it."""
+
+    def stop() -> None:
+        raise SystemExit("Stopped by a signal.")
+
+    with stop_signals(stop):
+        yield
 
 
 @contextlib.contextmanager
@@ -176,10 +202,10 @@ def postgresql() -> Iterator[str]:
     if os.getuid() == 0:
         shutil.chown(folder, "nobody", "nogroup")
     options = f"-k {folder} -c listen_addresses='' -c max_connections=60"
-    _postgresql(folder, "initdb", "-A", "trust", "-U", "sreval", "-E", "UTF8")
-    _postgresql(folder, "pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
     url = f"postgresql://sreval@/votes?host={folder}"
     try:
+        _postgresql(folder, "initdb", "-A", "trust", "-U", "sreval", "-E", "UTF8")
+        _postgresql(folder, "pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
         engine = sqlalchemy.create_engine(
             f"postgresql+psycopg://sreval@/postgres?host={folder}", isolation_level="AUTOCOMMIT"
         )
@@ -188,7 +214,8 @@ def postgresql() -> Iterator[str]:
         engine.dispose()
         yield url
     finally:
-        _postgresql(folder, "pg_ctl", "-w", "-m", "immediate", "stop")
+        with contextlib.suppress(subprocess.CalledProcessError):  # it didn't come to run
+            _postgresql(folder, "pg_ctl", "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -46,10 +46,9 @@ def _result(name: str) -> dict[str, Any]:
 def _of_votes() -> dict[str, str]:
     told: dict[str, str] = {}
     (kilobytes,) = re.findall(r"of about (\d+) kB", (RESULTS / "load.md").read_text("utf-8"))
-    for row in _result("load")["rows"]:
-        kind = row["database"]
-        carried = [step for step in row["steps"] if _carried(step)]
-        best = max(carried, key=lambda step: step["offered"])
+    # of the ways to serve a database the one that carries most is the last to be told
+    for row in sorted(_result("load")["rows"], key=lambda row: _best(row)["offered"]):
+        kind, best = row["database"], _best(row)
         first = row["steps"][0]
         told |= {
             f"{kind}_votes": f"{best['offered']:.0f}",
@@ -65,9 +64,13 @@ def _of_votes() -> dict[str, str]:
     return told | {"image_kb": kilobytes}
 
 
+def _best(row: Mapping[str, Any]) -> dict[str, Any]:
+    return max(filter(_carried, row["steps"]), key=lambda step: step["offered"])
+
+
 def _carried(step: Mapping[str, Any]) -> bool:
     in_time = step["vote_ms"]["p99"] < P99_MS
-    return in_time and bool(step["achieved"] > 0.9 * step["offered"])
+    return in_time and bool(step["achieved"] > 0.9 * step.get("due", step["offered"]))
 
 
 def _gbit(votes: float, kilobytes: str) -> str:

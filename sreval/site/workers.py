@@ -19,7 +19,7 @@ from sreval.site import metrics
 wsgi_app = "sreval.site.wsgi:app"
 bind = "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = 8
+threads = 4
 graceful_timeout = 20
 loglevel = "error"
 

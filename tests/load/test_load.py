@@ -34,17 +34,20 @@ def test_a_small_load_is_served_without_a_refusal(
     monkeypatch.setattr("benchmarks.load.SIZE", (48, 64))
     database = str(tmp_path / "votes.sqlite")
     monkeypatch.setattr("benchmarks.load.DRIPS", 20)
-    found = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
+    rows = elsewhere(lambda: load(tmp_path, database, raters=8, seconds=4, factors=()))
+    found, behind = rows
     beside, drips, (step,) = found["strangers"], found["drips"], found["steps"]
+    assert behind["steps"][0]["votes"] > 0
+    assert behind["steps"][0]["refused"] == 0
     assert step["refused"] == beside["refused"] == drips["refused"] == 0
     assert drips["votes"] > 0
     assert beside["votes"] > 0
     assert beside["guesses"] > 0
     assert step["votes"] > 0
     assert step["images"] > 0
-    row = {"database": "sqlite", "raters": 8, "disk_ms": sync_ms(tmp_path, 0.1), **found}
-    page = "\n".join(lines([row]))
-    assert f"| 2 | {step['achieved']:.1f} | 8 | {step['votes']} |" in page
+    origin = {"database": "sqlite", "disk_ms": sync_ms(tmp_path, 0.1)}
+    page = "\n".join(lines([{**origin, **row} for row in rows]))
+    assert f"| 2 | {step['due']:.1f} | {step['achieved']:.1f} | 8 | {step['votes']} |" in page
 
 
 def test_a_stall_counts_for_every_vote_that_was_due_in_it() -> None:

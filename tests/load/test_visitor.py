@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,10 @@ def losing(share: float) -> Callable[[Wsgi], Wsgi]:
         def call(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             if generator.random() >= share:
                 return app(environ, start)
-            for _ in app(environ, lambda *_: None):
-                pass
+            answer: Any = app(environ, lambda *_: None)
+            with closing(answer):
+                for _ in answer:
+                    pass
             start("503 Service Unavailable", [("Content-Length", "0")])
             return []
 
