@@ -144,14 +144,13 @@ def limits(
 
 
 def carried_a_second(steps: list[dict[str, Any]]) -> float:
-    """The highest rate that was due of which 99 % came within GOAL_FAST_MS; 0 where none did."""
+    """The highest rate of which 99 % came within GOAL_FAST_MS and none was refused; 0 without."""
     return max((step["offered"] for step in steps if _is_carried(step)), default=0.0)
 
 
 def _is_carried(step: dict[str, Any]) -> bool:
-    return step["achieved"] >= KNEE_SHARE * step["due"] and bool(
-        step["vote_ms"]["p99"] < GOAL_FAST_MS
-    )
+    stored = step["achieved"] >= KNEE_SHARE * step["due"] and not step["refused"]
+    return stored and bool(step["vote_ms"]["p99"] < GOAL_FAST_MS)
 
 
 def sync_ms(folder: Path, seconds: float) -> dict[str, float]:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import selectors
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event
@@ -23,10 +25,11 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import create_engine, text
+from waitress.channel import HTTPChannel
 
 from sreval.site.config import SECRET
 from sreval.site.logs import LogQueue
-from sreval.site.server import LOGIN, LoginsLast
+from sreval.site.server import LOGIN, LoginsLast, _Channels
 from sreval.store.database import open_store
 from tests.site.conftest import Visitor, freeze
 
@@ -220,6 +223,36 @@ def _wait_until_busy(process: subprocess.Popen[str], address: str) -> None:
     httpx.get(f"{address}/static/rater.css")
     while '"route": "/static' not in process.stderr.readline():
         pass
+
+
+class Answered(HTTPChannel):  # type: ignore[misc]
+    """A connection with an answer that isn't sent yet."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket, self.requests, self.total_outbufs_len = connection, [object()], 1
+        self.outbuf_lock = threading.Condition()
+        self.sent: list[bytes] = []
+
+    def readable(self) -> bool:
+        return False
+
+    def handle_write(self) -> None:
+        self.sent.append(b"a")
+
+
+def test_the_loop_leaves_a_connection_to_the_thread_that_answers_it() -> None:
+    """Its socket can be written to all the time, so that the loop would turn all the time."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, selectors.DefaultSelector() as selector:
+        channels, answered = _Channels(selector), Answered(ours)
+        channels[ours.fileno()] = answered
+        with ThreadPoolExecutor(1) as thread, answered.outbuf_lock:
+            thread.submit(channels.turn).result()
+        assert not answered.sent
+        channels.turn()
+        assert len(answered.sent) == 1
+        del channels[ours.fileno()]
+        assert not selector.get_map()
 
 
 Run = Callable[..., Any]

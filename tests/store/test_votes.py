@@ -273,6 +273,17 @@ def test_failure_after_the_vote_was_written_undoes_it_whole(
     assert stored(study, session) == [(1, 2)]
 
 
+def test_a_process_that_has_not_read_the_design_yet_takes_votes(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = study.rating()
+    address = RaterSession(study.store, session).state().items[0].pictures[0].address
+    monkeypatch.setattr("sreval.store.sessions.designs", {})
+    assert RaterSession(study.store, session).image(address)
+    study.vote(session, 1, 4)
+    assert stored(study, session) == [(1, 4)]
+
+
 def test_done_is_the_number_of_votes(study: Study) -> None:
     sessions = [study.rating() for _ in range(3)]
     for number, session in enumerate(sessions):
