@@ -37,6 +37,7 @@ from sreval.benchmarking.elsewhere import (
     computed,
     described,
     run_of,
+    this_process,
     trunk_files,
 )
 from sreval.benchmarking.plan import Resolved, cores
@@ -428,7 +429,9 @@ class Elsewhere(Workers):
 
     def _begun(self, task: Task) -> Future[Any]:
         files = self._files(task)
-        parcel = Parcel(code_version(), self._key, task, self._shared, files, self._common)
+        parcel = Parcel(
+            this_process(), code_version(), self._key, task, self._shared, files, self._common
+        )
         if self._unseen:
             parcel = self._with(parcel, tuple(files))
         return self._given(parcel)
