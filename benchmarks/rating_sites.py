@@ -376,7 +376,11 @@ async def _steps(server: Process, raters: Sequence[Rater], seconds: float) -> li
     await step(server, raters, BEFORE_RATE * THINK_SECONDS / len(raters), BEFORE_SECONDS)
     steps: list[dict[str, Any]] = []
     for rate in RATES:
-        found = await step(server, raters, rate * THINK_SECONDS / len(raters), seconds)
+        try:
+            found = await step(server, raters, rate * THINK_SECONDS / len(raters), seconds)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            progress(f"  {rate}/s: connections fail ({type(error).__name__})")
+            return steps
         steps.append(found)
         progress(f"  {rate}/s: p99 {found['vote_ms']['p99']:.0f} ms, {found['achieved']:.0f}/s")
         if carried_a_second([found]) == 0:
