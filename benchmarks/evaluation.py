@@ -156,7 +156,7 @@ def of_commands(
             return whole([*run, "--out", Path(out) / "results"], images)
 
     runs: dict[str, Run] = {"sreval": sreval}
-    runs["sreval.score"] = of([sys.executable, loops, "sreval.score", hr, sr, "--once"])
+    runs["sreval.score"] = of([sys.executable, loops, "sreval.score in threads", hr, sr, "--once"])
     if "basicsr" in said:
         runs["basicsr"] = of([sys.executable, loops, "basicsr", hr, sr, "--once"])
     if pyiqa:
@@ -189,7 +189,8 @@ def of_loops(
     """Each rival's loop in a process that is ready."""
     images = len(list(hr.iterdir()))
     ours = Path(sys.executable)
-    asked = [("sreval.score", ours, images), ("sreval.benchmark", ours, images)]
+    own = ("sreval.score", "sreval.score in threads", "sreval.benchmark")
+    asked = [(name, ours, images) for name in own]
     if "basicsr" in said:
         asked.append(("basicsr", ours, images))
     if pyiqa:
@@ -296,9 +297,9 @@ def lines(content: dict[str, Any]) -> list[str]:
         "",
         "## Loops, without the start",
         "",
-        "Processes that have loaded what they need: `sreval.score` for each pair in two threads, "
-        "`sreval.benchmark` into a fresh folder, basicsr's functions as its script calls them, "
-        "pyiqa's metrics given paths, with our luma and crop.",
+        "Processes that have loaded what they need: `sreval.score` for each pair in two of them, "
+        "and in two threads of one; `sreval.benchmark` into a fresh folder; basicsr's functions as "
+        "its script calls them; pyiqa's metrics given paths, with our luma and crop.",
         "",
         *_table(content["loops"]),
         "",

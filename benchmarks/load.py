@@ -186,6 +186,7 @@ def load(
             if not browsers:
                 seats = enumerate(take_seats(server.url, links(study, url, raters)))
                 browsers = [Rater(at, "127.0.0.1", port, random.Random(i)) for i, at in seats]
+            os.sync()  # no vote waits for the disk with what was written before
             found = asyncio.run(_steps(server, browsers, seconds, factors, not workers))
         rows.append({"served": served, "workers": workers, "raters": raters, **found})
     return rows

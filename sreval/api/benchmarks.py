@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -783,9 +784,13 @@ def _literal(value: object) -> str:
     return repr(value)
 
 
+_Own: TypeAlias = Mapping[str, tuple[str, object]]
+"""Objects by what a plan calls them, see ``Resolved.of``."""
+
+
 def _run(
     settings: Mapping[str, Any],
-    own: tuple[Mapping[str, tuple[str, object]], ...],
+    own: tuple[_Own, _Own],
     folder: Path,
     progress: bool,
     command: str,
@@ -813,9 +818,8 @@ def _run(
         )
     given = dask_executor(executor) if isinstance(executor, str) else nullcontext(executor)
     with apart(), known_from(ResultsFolder(folder).hashes), given as computing:
-        resolved = Resolved.of(plan, *own)
-        if computing is None:
-            warm_up_for(resolved, ResultsFolder(folder))
+        begin = partial(warm_up_for, plan, folder=ResultsFolder(folder))
+        resolved = Resolved.of(plan, *own, begin if computing is None else lambda _: None)
         silent = nullcontext((lambda *_: None, lambda _: None))
         with _shown(resolved, folder) if progress else silent as (update, say):
             outcome = run(resolved, folder, update, say, command, computing)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import platform
 import shutil
 import sys
 import tempfile
@@ -222,6 +223,7 @@ def run_of(data: bytes, at: Mapping[str, Path] = {}) -> Resolved:
 class Parcel:
     """A task for a process that may see none of the files here.
 
+    ``asker`` is ``this_process`` of who asks, ``code`` its ``code_version``.
     ``run`` stands for what ``described`` gave, by its hash; ``data`` is that itself, where the
     process lacks it. ``files`` are the hashes of what the task reads, by path, and ``contents``
     what can't be seen there. ``common`` are the files of the run as a whole. ``shared`` is the
@@ -229,6 +231,7 @@ class Parcel:
     comes back with its result.
     """
 
+    asker: tuple[str, int]
     code: str
     run: str
     task: Task
@@ -274,9 +277,10 @@ def computed(parcel: Parcel) -> Returned | Lacking | SrevalError:
 
 
 def _computed(parcel: Parcel) -> Returned | Lacking:
+    _use_one_thread(parcel.asker)
     if code_version() != parcel.code:
         raise UsageError(
-            f"A worker on {os.uname().nodename if hasattr(os, 'uname') else 'another machine'} "
+            f"A worker on {platform.node() or 'another machine'} "
             f"runs sreval {code_version()}, this machine {parcel.code}: their code or the packages "
             "below it differ, so their scores could.",
             "Install the same versions on both.",
@@ -316,6 +320,23 @@ def _computed(parcel: Parcel) -> Returned | Lacking:
         if path not in parcel.common:
             shutil.rmtree(at[path].parent, ignore_errors=True)
     return Returned(_named_as_there(result, names), written)
+
+
+def this_process() -> tuple[str, int]:
+    """What tells this process from all others: its machine's name and its number."""
+    return platform.node(), os.getpid()
+
+
+def _use_one_thread(asker: tuple[str, int]) -> None:
+    """Let a worker's torch compute by one thread: what computes tasks abreast has the cores.
+
+    The threads of several tasks would wait for each other at each of torch's barriers. torch keeps
+    the number by thread. The process that asked, if it computes as well, stays as it is.
+    """
+    import torch
+
+    if this_process() != asker and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 def trunk_files(resolved: Resolved) -> dict[str, str]:

@@ -37,9 +37,10 @@ from sreval.benchmarking.elsewhere import (
     computed,
     described,
     run_of,
+    this_process,
     trunk_files,
 )
-from sreval.benchmarking.plan import Resolved, cores
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved, cores
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
 from sreval.benchmarking.task import (
@@ -265,10 +266,13 @@ def warm_up() -> bool:
                 os.environ[name] = value
 
 
-def warm_up_for(resolved: Resolved, folder: ResultsFolder) -> None:
-    """``warm_up`` where a run will hardly do without processes."""
-    many = resolved.images >= LEAST and not folder.is_one
-    if many and resolved.workers > 1 and resolved.device == "cpu":
+def warm_up_for(plan: BenchmarkPlan, images: int, folder: ResultsFolder) -> None:
+    """``warm_up`` where a run will hardly do without processes.
+
+    Whether there is a GPU, which does without them, isn't known before torch is loaded.
+    """
+    many = images >= LEAST and not folder.is_one
+    if many and (plan.workers or cores()) > 1 and plan.device in ("auto", "cpu"):
         warm_up()
 
 
@@ -428,7 +432,9 @@ class Elsewhere(Workers):
 
     def _begun(self, task: Task) -> Future[Any]:
         files = self._files(task)
-        parcel = Parcel(code_version(), self._key, task, self._shared, files, self._common)
+        parcel = Parcel(
+            this_process(), code_version(), self._key, task, self._shared, files, self._common
+        )
         if self._unseen:
             parcel = self._with(parcel, tuple(files))
         return self._given(parcel)

@@ -95,20 +95,23 @@ class Resolved:
         plan: BenchmarkPlan,
         own: Mapping[str, tuple[str, object]] = {},
         own_metrics: Mapping[str, tuple[str, object]] = {},
+        images: Callable[[int], object] = lambda number: None,
     ) -> Resolved:
         """Find everything a plan names, before any work is done.
 
         ``own`` holds a name and an object, see ``method_of``, for what the plan's ``methods`` call
-        so, ``own_metrics`` the same for its ``metrics``, see ``metrics_of``. Raises UsageError or
-        DataError for the first name that is unknown or given twice, for a method that can't serve a
-        data set, and for a metric that says nothing of one.
+        so, ``own_metrics`` the same for its ``metrics``, see ``metrics_of``. ``images`` is told how
+        many SR images are needed, before torch is loaded. Raises UsageError or DataError for the
+        first name that is unknown or given twice, for a method that can't serve a data set, and for
+        a metric that says nothing of one.
         """
         protocols = tuple(get_protocol(name) for name in dict.fromkeys(plan.protocols))
-        device = pick_device(plan.device)
-        methods = find_methods(plan.methods, own, Running(device, plan.precision, plan.tile))
         specs = list(dict.fromkeys(plan.datasets))
         recipe = recipe_of(plan.degrade, plan.seed)
         datasets = tuple(open_dataset(spec, plan.scale, recipe) for spec in specs)
+        images(len(plan.methods) * sum(len(dataset.items) for dataset in datasets))
+        device = pick_device(plan.device)
+        methods = find_methods(plan.methods, own, Running(device, plan.precision, plan.tile))
         _check_names("data set", [dataset.name for dataset in datasets], "Rename one.")
         for dataset in datasets:
             if dataset.scale != plan.scale:

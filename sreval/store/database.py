@@ -52,6 +52,9 @@ _ERASE_BUSY = 0.03
 _ERASE_AGAIN = 1.0
 """Seconds from an attempt in vain to the next one, which a later write makes."""
 
+_LOOK = 0.001
+"""Seconds between two looks whether another process still writes."""
+
 _POOL = 10
 _WRITE = "BEGIN IMMEDIATE"
 _BEGIN = "Begin an empty one: sreval study upgrade STUDY --begin."
@@ -257,7 +260,9 @@ class Store:
             if self.sqlite and synchronous:
                 driver: Any = connection.connection.driver_connection
                 driver.execute(f"PRAGMA synchronous={synchronous}")
-            if self.sqlite and begin:
+            if self.sqlite and begin == _WRITE:
+                _begin_write(connection)
+            elif self.sqlite and begin:
                 connection.exec_driver_sql(begin)
             yield connection
 
@@ -440,14 +445,35 @@ def _prepare_sqlite(connection: sqlite3.Connection) -> None:
 
 def _write_ahead(connection: Any) -> None:
     """Turn the file to WAL; SQLite doesn't wait where several do so at once with a new file."""
+    _until_free(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchall())
+
+
+def _begin_write(connection: Connection) -> None:
+    """Begin to write as soon as no other process does.
+
+    SQLite itself would look again after ever longer times, up to 100 ms, in which others that have
+    just come begin before.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        _until_free(lambda: connection.exec_driver_sql(_WRITE))
+    finally:
+        with suppress(sqlite3.ProgrammingError):  # a broken connection is closed by then
+            driver.execute(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
+
+
+def _until_free(step: Callable[[], object]) -> None:
+    """A step, again and again while another connection keeps the file locked; then it raises."""
     end = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchall()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            step()
+        except (sqlite3.OperationalError, DBAPIError) as error:
+            code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
+            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
-            time.sleep(0.01)
+            time.sleep(_LOOK)
         else:
             return
 

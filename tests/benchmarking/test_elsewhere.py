@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from sreval import api
+from sreval.benchmarking import executors
 from sreval.benchmarking.dask import DaskLink, dask_executor
 from sreval.benchmarking.provenance import code_version
 from sreval.errors import ArrayError, UsageError
@@ -184,6 +185,21 @@ class Trunkless(Executor):
         finally:
             away.rename(self._folder)
         return done
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_torch_has_one_thread_in_a_worker_and_in_the_asking_process_its_own(
+    photos: Path, tmp_path: Path, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    if elsewhere:
+        monkeypatch.setattr(executors, "this_process", lambda: ("another machine", 1))
+    with ThreadPoolExecutor(1) as pool:  # torch keeps its number of threads by thread
+        pool.submit(torch.set_num_threads, 2).result()
+        asked = {"methods": "nearest", "datasets": photos, "metrics": "psnr", "executor": pool}
+        api.benchmark(**asked, out=tmp_path / "out")
+        assert pool.submit(torch.get_num_threads).result() == (1 if elsewhere else 2)
 
 
 def test_the_trunk_of_lpips_is_sent(

@@ -45,6 +45,26 @@ def test_locked_database_is_busy_and_the_vote_can_be_sent_again(
     assert not study.vote(session, 1, key="one-vote").repeated
 
 
+def test_a_waiting_writer_looks_each_millisecond(
+    sqlite_study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, waited = sqlite_study.store, []
+    other = sqlite3.connect(str(store.file), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 40:  # by then SQLite itself would look each 100 ms
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr("sreval.store.database.time.sleep", wait)
+    with store.write() as connection:
+        asked = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    other.close()
+    assert waited == [0.001] * 40
+    assert asked == 1000 * database.BUSY_SECONDS
+
+
 def test_readers_never_wait_for_a_writer(patient_study: Study, database_url: str) -> None:
     study = patient_study
     session = study.rating()
