@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -350,9 +351,12 @@ def write_report(
     commands = [f"sreval study export {named}", f"sreval report {named} {again}"]
     made = study_report(data, scores, notes, sources, commands, stimuli)
     step()
-    files = _files(made)
-    step()
-    pdf, why = compile_pdf(files[LATEX].decode())
+    latex = _encoded(to_latex(made))
+    with ThreadPoolExecutor(1) as beside:  # LaTeX has a core of its own where there are two
+        compiled = beside.submit(compile_pdf, latex.decode())
+        files = _files(made) | {LATEX: latex}
+        step()
+        pdf, why = compiled.result()
     if pdf is not None:
         files[PDF] = pdf
     facts = {"marks": made.marks, "state": data.state, "design_sha256": data.design_sha256}
@@ -362,12 +366,17 @@ def write_report(
 
 
 def _files(made: Report) -> dict[str, bytes]:
-    files = {PAGE: to_html(made), LATEX: to_latex(made)}
+    """The page, and each table as CSV."""
+    files = {PAGE: to_html(made)}
     for index, table in enumerate(made.tables, 1):
         frame = table.frame.assign(marks=", ".join(made.marks)) if made.marks else table.frame
         if len(frame):
             files[f"csv/{index:02}-{table.analysis}.csv"] = csv_text(frame)
-    return {name: text.encode(errors="replace") for name, text in files.items()}
+    return {name: _encoded(text) for name, text in files.items()}
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="replace")
 
 
 def _again(folders: Sequence[Path], protocol: str | None, out: Path, allow_open: bool) -> str:
