@@ -473,15 +473,17 @@ class StudyFacts(Facts):
         found, _ = attempted(lambda: self.compared(dataset))
         return found.letters if found else {}
 
-    def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> tuple[str, str]:
-        """A figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
+    def drawn(
+        self, kind: str, votes: pd.DataFrame, dataset: str | None = None
+    ) -> tuple[Callable[[], str], str]:
+        """What draws a figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
         asked = replace(self.request, width="column")
         if kind == "significance" and dataset is not None:
             asked = replace(asked, compared=partial(self.compared, dataset))
         figure, caption = figure_beside(votes, kind, asked, dataset)
         with house_style():
             write_marks(figure, study_marks(self.data))
-        return figure_svg(figure), caption
+        return partial(figure_svg, figure), caption
 
     def _values(self, votes: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[int]]:
         table = mos_table(votes, interval=self.request.interval, scale=self.request.scale)

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from html import escape
 from pathlib import Path
 
@@ -85,11 +86,19 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its SVG element, and what it shows in a sentence that also serves as its label."""
+    """A figure: what draws its SVG element, and what it shows in a sentence, its label as well.
+
+    It is drawn for the page alone, so that LaTeX, which sets none, needn't wait for it.
+    """
 
     title: str
-    svg: str
+    draw: Callable[[], str]
     caption: str = ""
+
+    @cached_property
+    def drawn(self) -> tuple[str | None, str]:
+        """The SVG element and an empty text, or None and why it can't be drawn."""
+        return attempted(self.draw)
 
 
 @dataclass
@@ -216,10 +225,14 @@ class Report:
         self.parts[-1].tables[-1].notes.append(in_task(_line(caller()), self.task))
         return ""
 
-    def picture(self, title: str, svg: str, caption: str = "") -> None:
-        """A figure."""
-        words = (in_task(text, self.task) for text in (title, svg, caption))
-        self.parts[-1].blocks.append(Picture(*words))
+    def picture(self, title: str, svg: str | Callable[[], str], caption: str = "") -> None:
+        """A figure: its SVG element, or what draws it."""
+
+        def draw() -> str:
+            return in_task(svg if isinstance(svg, str) else svg(), self.task)
+
+        title, caption = (in_task(text, self.task) for text in (title, caption))
+        self.parts[-1].blocks.append(Picture(title, draw, caption))
 
     def gallery(self, made: Gallery) -> None:
         """Crops of the pictures that were rated."""
