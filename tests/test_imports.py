@@ -112,6 +112,7 @@ VOTES = "rater,image,method,score\n" + "".join(
     [
         ("data list", {"pandas"}),
         ("models list", {"pandas"}),
+        ("models show espcn", set()),
         ("study schema", set()),
         ("opinions votes.csv", {"pandas", "scipy"}),
         (
