@@ -138,8 +138,7 @@ def lines(content: dict[str, Any]) -> list[str]:
         "Processor seconds, user and system, of a whole process; medians of "
         f"{content['rounds']} rounds in turn. `sreval table` is of {ROWS:,} rows, `sreval "
         f"opinions` of {VOTES:,} votes. Goal: `sreval table` at most {GOAL} s above importing "
-        f"pandas and scipy.stats: {'met' if met else 'MISSED'}. The import again is the noise. "
-        "`models list` builds every network to count its parameters, which takes torch.",
+        f"pandas and scipy.stats: {'met' if met else 'MISSED'}. The import again is the noise.",
     ]
     for threads in dict.fromkeys(row["threads"] for row in content["rows"]):
         said = "One thread" if threads == "1" else "Threads as the libraries like"

@@ -66,6 +66,7 @@ def test_the_help_of_no_command_imports_what_the_command_computes_with() -> None
         ("sreval.metrics.scorer sreval.metrics.conventions", set()),
         # what is read of a model, a study and a plan before anything is computed
         ("sreval.training.recipe sreval.study.design sreval.study.plan", set()),
+        ("sreval.training.models sreval.networks.weights", set()),
         ("sreval.benchmarking.plan sreval.benchmarking.run sreval.methods", {"pandas"}),
         ("sreval.opinions.screening sreval.opinions.reading", {"pandas", "scipy"}),
         ("sreval.report.render sreval.report.opinions", {"pandas", "scipy"}),
@@ -110,6 +111,8 @@ VOTES = "rater,image,method,score\n" + "".join(
     ("command", "allowed"),
     [
         ("data list", {"pandas"}),
+        ("models list", {"pandas"}),
+        ("models show espcn", set()),
         ("study schema", set()),
         ("opinions votes.csv", {"pandas", "scipy"}),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import gc
 import importlib
 import io
 import logging
@@ -66,6 +67,14 @@ COMMANDS = {
     ),
     "demo": ("sreval.cli.demo:demo", "Try everything once, on photographs that are installed."),
 }
+
+_READERS = {
+    *("data", "models", "table", "opinions", "preferences", "metrics-study", "report", "archive"),
+    *("figure", "compare-protocols", "compare-studies"),
+}
+"""Commands that read, print and end; others serve, train or hold a device's memory."""
+
+_NEW_OBJECTS = 50_000
 
 
 class Group(click.Group):
@@ -160,6 +169,10 @@ def main(args: list[str] | None = None) -> None:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     # A notebook hands on its own to what it starts, and matplotlib refuses one that isn't here.
     os.environ["MPLBACKEND"] = "agg"
+    if args[:1] and args[0] in _READERS:
+        # Python looks for garbage after each 700 new objects, which is a tenth of a report's time;
+        # these commands end soon, and little of theirs waits for it.
+        gc.set_threshold(_NEW_OBJECTS)
     try:
         args = [_with_home(arg) for arg in args]
         for arg in args:

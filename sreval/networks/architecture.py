@@ -1,6 +1,7 @@
 """Networks by name: what a recipe asks for and what a weight file says it holds.
 
-A recipe or a card is read without torch: only `build` imports it, and a user's own code.
+A recipe or a card is read without torch, and its parameters are counted: only `build` imports it,
+and a user's own code.
 """
 
 from __future__ import annotations
@@ -72,6 +73,11 @@ class _Architecture(BaseModel):
     output_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
 
+def _convolution(channels: int, maps: int, side: int) -> int:
+    """Parameters of a convolution with its bias."""
+    return channels * maps * side**2 + maps
+
+
 class SRResNetArchitecture(_Architecture):
     """See `sreval.networks.srresnet`."""
 
@@ -89,6 +95,17 @@ class SRResNetArchitecture(_Architecture):
     channels: Channels = 64
     """Feature maps."""
 
+    @property
+    def parameters(self) -> int:
+        """As `parameter_count` of `build`."""
+        c = self.channels
+        normed = _convolution(c, c, 3) + 2 * c  # batch norm's factors and offsets
+        prelu = 1
+        steps = (2, 2) if self.scale == 4 else (self.scale,)
+        upsampling = sum(_convolution(c, step**2 * c, 3) + prelu for step in steps)
+        ends = _convolution(3, c, 9) + prelu + _convolution(c, 3, 9)
+        return ends + self.depth * (2 * normed + prelu) + normed + upsampling
+
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
         from sreval.networks.srresnet import SRResNet
@@ -105,6 +122,12 @@ class SRCNNArchitecture(_Architecture):
     """The upscaling factor."""
     mapping: Literal[1, 5] = 5
     """Side of the second layer's filters."""
+
+    @property
+    def parameters(self) -> int:
+        """As `parameter_count` of `build`."""
+        last = _convolution(32, 1, 5)
+        return _convolution(1, 64, 9) + _convolution(64, 32, self.mapping) + last
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
@@ -124,6 +147,12 @@ class ESPCNArchitecture(_Architecture):
     scale: Scale = 4
     """The upscaling factor."""
 
+    @property
+    def parameters(self) -> int:
+        """As `parameter_count` of `build`."""
+        last = _convolution(32, self.scale**2, 3)
+        return _convolution(1, 64, 5) + _convolution(64, 32, 3) + last
+
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
         from sreval.networks.espcn import ESPCN
@@ -142,6 +171,13 @@ class DRCNArchitecture(_Architecture):
     """How often the one layer is applied."""
     channels: Channels = 256
     """Feature maps."""
+
+    @property
+    def parameters(self) -> int:
+        """As `parameter_count` of `build`."""
+        c = self.channels
+        ends = _convolution(1, c, 3) + _convolution(c, 1, 3)
+        return ends + 3 * _convolution(c, c, 3) + self.recursions  # a weight for each output
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state."""
@@ -184,6 +220,11 @@ class OwnArchitecture(BaseModel):
             if black >= white:
                 raise FieldError("its second end must be above its first", field)
         return self
+
+    @property
+    def parameters(self) -> int:
+        """As `parameter_count` of `build`."""
+        return parameter_count(self.build())
 
     def build(self) -> nn.Module:
         """A new network, initialised from torch's random state; raises as `own.make` does."""

@@ -5,6 +5,7 @@ of the file; both are checked whenever it is read. A file without either loads u
 
 Matrices and kernels that are trained may be kept in half precision. Vectors (biases, batch norm),
 buffers, and what leaves the range of fp16, as the variances of batch norm do, stay as they are.
+What a file says of itself is read without torch.
 """
 
 from __future__ import annotations
@@ -14,13 +15,10 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
-from torch import Tensor, nn
 
 from sreval.config import validated
 from sreval.errors import UsageError, WeightsError
@@ -29,6 +27,9 @@ from sreval.networks.architecture import Architecture, ModelFile
 from sreval.networks.recipes import recipe_networks
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import from_json, read_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 FORMAT = "sreval-weights-1"
 _MOST_BYTES = 4 * 2**30
@@ -162,6 +163,8 @@ def photograph_licences(weights: Path) -> list[str]:
 def _network(
     path: Path, data: bytes, expected: Architecture | None, recipe: Path | None = None
 ) -> tuple[nn.Module, Provenance]:
+    import torch
+
     tensors, metadata = _parsed_tensors(path, data)
     provenance = _provenance(path, metadata)
     architecture = provenance.architecture
@@ -244,6 +247,8 @@ def serialise(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
 
     `read_tensors` refuses the file once any of it has changed.
     """
+    from safetensors.torch import save
+
     data = save(_apart(tensors), metadata)
     header, content = _halves(data)
     header.setdefault("__metadata__", {})[_SEAL] = _seal(header, content)
@@ -276,7 +281,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 def read_metadata(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file, without reading its tensors; errors as above."""
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "numpy") as file:
             return file.metadata() or {}
     except (OSError, ValueError, SafetensorError) as error:
         raise _unreadable(path, error) from error
@@ -290,6 +295,8 @@ def _read(path: Path) -> bytes:
 
 
 def _parsed_tensors(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors.torch import load
+
     try:
         header, content = _halves(data)
         metadata = validated(dict[str, str], header.get("__metadata__", {}))
@@ -336,6 +343,8 @@ def _fits_fp16(tensor: Tensor) -> bool:
     """Whether it is a matrix or a kernel that fp16 rounds by little: neither huge nor all tiny."""
     if tensor.ndim < 2 or not tensor.is_floating_point() or not tensor.numel():
         return False
+    import torch
+
     fp16, largest = torch.finfo(torch.float16), float(tensor.abs().max())
     return largest == 0 or fp16.tiny <= largest <= fp16.max
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -66,6 +66,8 @@ _SHADES = 100
 """In which the scores of a continuous scale are drawn."""
 
 Shade = tuple[float, float, float, float]
+Drawing = tuple[Figure, str]
+"""A figure and what its caption says of it."""
 
 _MOST_LETTERS = 24
 
@@ -84,8 +86,12 @@ def write(
     ground: Shade,
     *,
     bold: bool = False,
+    of: int = 0,
 ) -> None:
-    """Text in the middle of a cell, white on dark and black on light."""
+    """Text in the middle of a cell, white on dark and black on light.
+
+    ``of`` cells a side where they fill the axes: an inner one's text can't reach beyond these.
+    """
     light = 0.2126 * ground[0] + 0.7152 * ground[1] + 0.0722 * ground[2]
     axes.text(
         x,
@@ -96,6 +102,8 @@ def write(
         fontsize=7,
         color="white" if light < 0.45 else "black",
         fontweight="bold" if bold else "normal",
+        # each text that the layout heeds is measured for it twice
+        in_layout=not (0 < x < of - 1 and 0 < y < of - 1),
     )
 
 
@@ -104,28 +112,7 @@ def short_label(method: str) -> str:
     return textwrap.shorten(paper.label(method)[:_MOST_LETTERS], _MOST_LETTERS, placeholder="…")
 
 
-def captioned(figure: Figure, votes: pd.DataFrame, text: str) -> Figure:
-    """Add the line that says n and what intervals mean, and the marks of the votes."""
-    own = votes if is_means(votes) else opinions(votes)
-    datasets = ", ".join(paper.sort_datasets(list(map(str, own["dataset"].unique()))))
-    images = len(own[["dataset", "image"]].drop_duplicates())
-    head = f"{datasets}: " if datasets else ""
-    sizes = [counted(len(own), "mean opinion score" if is_means(votes) else "vote")]
-    sizes += [] if is_means(votes) else [counted(own["rater"].nunique(), "rater")]
-    counts = f"n = {', '.join([*sizes, counted(images, 'image')])}."
-    words = marks_of(own)
-    caption = f"{head}{counts} {text}.{' ' + SIMULATED if 'simulated' in words else ''}"
-    if methods := stand_ins(own):
-        caption += f" {stand_in_note(methods)}"
-    write_caption(figure, caption)
-    if words:
-        figure.suptitle(
-            " · ".join(words).upper(), x=0.99, ha="right", fontsize=8, fontweight="bold"
-        )
-    return figure
-
-
-def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def scores_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """Every method's scores as shares of a bar, its MOS and interval behind it."""
     counted, scale, task = opinions(votes), request.scale, task_in(votes)
     methods = paper.sort_methods(list(map(str, counted["method"].unique())))
@@ -161,12 +148,10 @@ def scores_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.set_yticks(range(len(methods)), [short_label(m) for m in methods])
     axes.set(xlim=(0, 1), ylim=(len(methods) - 0.4, -0.6), xlabel="share of the votes")
     first = table.iloc[0]
-    return captioned(
-        figure,
-        votes,
+    return figure, (
         f"{_ends(scale, task)}, dark to light. {task.mean} with "
         f"{percent(request.level)} interval, {first['interval']}, about {first['estimand']}"
-        + "".join(f". {note.rstrip('.')}" for note in image_notes(counted)),
+        + "".join(f". {note.rstrip('.')}" for note in image_notes(counted))
     )
 
 
@@ -198,7 +183,7 @@ def _ends(scale: Scale, task: Task) -> str:
     return f"Scores {low} (worst) to {high} (best){bands}"
 
 
-def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def ranks_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """How often each method takes each rank among those that a rater rated on an image."""
     rated = opinions(votes)
     methods = paper.sort_methods(list(map(str, rated["method"].unique())))
@@ -214,17 +199,15 @@ def ranks_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=max(0.5, float(shares.max())), aspect="auto")
     for (row, place), share in np.ndenumerate(shares):
         colour = mpl.colormaps["cividis"](share / max(0.5, float(shares.max())))
-        write(axes, place, row, f"{100 * share:.0f}", colour)
+        write(axes, place, row, f"{100 * share:.0f}", colour, of=len(methods))
     axes.set_xticks(range(len(methods)), [str(i + 1) for i in range(len(methods))])
     axes.set_yticks(range(len(methods)), [short_label(m) for m in methods])
     axes.set_xlabel("rank (1 best), cells in % of the row")
-    return captioned(
-        figure,
-        votes,
+    return figure, (
         f"Ranks of {counted(len(methods), 'method')} within "
         f"{counted(len(complete), '(rater, image) pair')} that rated "
         f"all ({len(wide) - len(complete)} incomplete left out); methods that tie share their "
-        "ranks evenly. Shares of the votes, no interval",
+        "ranks evenly. Shares of the votes, no interval"
     )
 
 
@@ -243,7 +226,7 @@ def rank_shares(scores: Floats) -> Floats:
     return shares
 
 
-def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def significance_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """Row against column: the difference of means, marked where it is significant."""
     made = request.compared() if request.compared else _compared(votes, request)
     small = [pair for pair in made.pairs if pair.too_small]
@@ -268,7 +251,10 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.imshow(verdict, cmap=colours, vmin=-1, vmax=1, aspect="auto")
     for x, y, text in texts:
         significant = verdict[y, x] != 0
-        write(axes, x, y, text, colours((verdict[y, x] + 1) / 2), bold=bool(significant))
+        write(
+            axes, x, y, text, colours((verdict[y, x] + 1) / 2), bold=bool(significant),
+            of=len(methods),
+        )  # fmt: skip
     labels = [short_label(m) for m in methods]
     axes.set_xticks(range(len(methods)), labels, rotation=40, ha="right")
     axes.set_yticks(range(len(methods)), labels)
@@ -276,13 +262,11 @@ def significance_figure(votes: pd.DataFrame, request: Request) -> Figure:
         axes.axhline(edge, color="#cccccc", linewidth=0.4)
         axes.axvline(edge, color="#cccccc", linewidth=0.4)
     axes.spines[["top", "right"]].set_visible(True)
-    return captioned(
-        figure,
-        votes,
+    return figure, (
         "Difference, row less column, in points. Bold on a ground, light where the row is "
         f"better, dark where it is worse: p < {made.alpha:g} ({CORRECTIONS[made.adjustment]}), "
         f"two-sided {TESTS[made.unit]} over {' and '.join(over)} ({made.claim})"
-        f"{f'. {TOO_SMALL} n too small' if small else ''}",
+        f"{f'. {TOO_SMALL} n too small' if small else ''}"
     )
 
 
@@ -304,7 +288,7 @@ def _signed(value: float) -> str:
     return "0.00" if text[1:] == "0.00" else text
 
 
-def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def raters_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """Bias and inconsistency of every rater with intervals, by rising bias."""
     parts = recover_parts(
         Ratings.from_votes(opinions(votes), STIMULUS), request.level, request.scale
@@ -337,16 +321,14 @@ def raters_figure(votes: pd.DataFrame, request: Request) -> Figure:
     else:
         left.set_yticks([])
         left.set_ylabel("raters by rising bias")
-    return captioned(
-        figure,
-        votes,
+    return figure, (
         "Bias and inconsistency by ITU-T P.910 (10/2023) Annex E, bars: "
         f"{percent(request.level)} intervals about this rater, unit vote"
-        f"{'. ' * bool(warnings)}{' '.join(warnings).rstrip('.')}",
+        f"{'. ' * bool(warnings)}{' '.join(warnings).rstrip('.')}"
     )
 
 
-def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def matrix_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """Every vote: stimuli by rising MOS, raters by rising mean."""
     ratings = Ratings.from_votes(opinions(votes), STIMULUS)
     matrix = ratings.matrix()
@@ -373,10 +355,10 @@ def matrix_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.set_yticks([])
     missing = float(np.isnan(matrix).mean())
     white = f" White: not cast ({whole_percent(missing)})." if missing else ""
-    return captioned(figure, votes, f"Every vote, dark is bad.{white} Single votes, no interval")
+    return figure, f"Every vote, dark is bad.{white} Single votes, no interval"
 
 
-def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def sos_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """Variance of every stimulus' votes by its MOS, with the parabola of the SOS hypothesis."""
     counted, scale = opinions(votes), request.scale
     ratings = Ratings.from_votes(counted, STIMULUS)
@@ -402,15 +384,13 @@ def sos_figure(votes: pd.DataFrame, request: Request) -> Figure:
     axes.set(xlim=ends, xlabel=mean, ylabel="variance (points²)")
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
-    return captioned(
-        figure,
-        votes,
+    return figure, (
         f"A mark per stimulus with two votes or more. Line: a ({high} − {mean})({mean} − {low}) "
-        f"with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit stimulus, no interval",
+        f"with a = {fixed(a, 3)}, least squares (Hossfeld et al. 2011). Unit stimulus, no interval"
     )
 
 
-def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
+def metrics_figure(votes: pd.DataFrame, request: Request) -> Drawing:
     """Each metric against MOS, a mark per stimulus, with the mapping fitted to all."""
     stimuli, names = join_scores(votes, request)
     metrics, unusable = usable_metrics(stimuli, names, request)
@@ -434,13 +414,11 @@ def metrics_figure(votes: pd.DataFrame, request: Request) -> Figure:
     for axes in panels[::across]:
         axes.set_ylabel("MOS")
     _legend(figure, panels[0])
-    return captioned(
-        figure,
-        votes,
+    return figure, (
         f"{found.n} stimuli of {found.n_scenes} scenes with finite values. ρ: Spearman, signed so "
         f"that 1 is best, {percent(request.level)} interval about new scenes (jackknife over "
         "scenes). Line: four-parameter logistic fit"
-        + "".join(f". Left out: {why[:-1]}" for why in unusable),
+        + "".join(f". Left out: {why[:-1]}" for why in unusable)
     )
 
 
@@ -471,7 +449,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
     )  # fmt: skip
 
 
-KINDS: dict[str, Callable[[pd.DataFrame, Request], Figure]] = {
+KINDS: dict[str, Callable[[pd.DataFrame, Request], Drawing]] = {
     "scores": scores_figure,
     "ranks": ranks_figure,
     "significance": significance_figure,
@@ -492,6 +470,34 @@ def opinion_figure(
     ``dataset`` may be left out where there is only one, and for raters and metrics. Raises
     UsageError for an unknown data set, and what the estimators raise.
     """
+    figure, caption, marks = _drawn(votes, kind, request, dataset)
+    write_caption(figure, caption)
+    write_marks(figure, marks)
+    return figure
+
+
+@house_style()
+def figure_beside(
+    votes: pd.DataFrame, kind: str, request: Request, dataset: str | None = None
+) -> Drawing:
+    """As ``opinion_figure``, for a page that has the caption beside the figure."""
+    figure, caption, marks = _drawn(votes, kind, request, dataset)
+    figure.supxlabel("")  # keeps the margin of a caption
+    write_marks(figure, marks)
+    return figure, caption
+
+
+def write_marks(figure: Figure, marks: Sequence[str]) -> None:
+    """Write marks at the head of the figure; call it in ``house_style``."""
+    if marks:
+        words = " · ".join(marks).upper()
+        figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
+
+
+def _drawn(
+    votes: pd.DataFrame, kind: str, request: Request, dataset: str | None
+) -> tuple[Figure, str, list[str]]:
+    """The figure, its caption and the marks of its votes."""
     if is_means(votes) and kind != "metrics":
         raise needs_votes(f"The figure of {kind}")
     names = sorted(map(str, votes["dataset"].unique()))
@@ -502,9 +508,26 @@ def opinion_figure(
             f"The votes are on {', '.join(names)}.", f"Choose one with {option('--dataset')}."
         )
     chosen = votes if dataset is None else votes[votes["dataset"] == dataset]
-    figure = KINDS[kind](chosen, request)
+    figure, said = KINDS[kind](chosen, request)
+    own = chosen if is_means(chosen) else opinions(chosen)
     where = ", ".join(paper.sort_datasets(list(map(str, chosen["dataset"].unique()))))
-    return describe(figure, " on ".join(filter(None, (f"Opinions: {kind}", where))))
+    describe(figure, " on ".join(filter(None, (f"Opinions: {kind}", where))))
+    marks = marks_of(own)
+    return figure, _caption(own, said, marks), marks
+
+
+def _caption(own: pd.DataFrame, text: str, marks: Sequence[str]) -> str:
+    """The words that say n and what intervals mean."""
+    datasets = ", ".join(paper.sort_datasets(list(map(str, own["dataset"].unique()))))
+    images = len(own[["dataset", "image"]].drop_duplicates())
+    head = f"{datasets}: " if datasets else ""
+    sizes = [counted(len(own), "mean opinion score" if is_means(own) else "vote")]
+    sizes += [] if is_means(own) else [counted(own["rater"].nunique(), "rater")]
+    counts = f"n = {', '.join([*sizes, counted(images, 'image')])}."
+    caption = f"{head}{counts} {text}.{' ' + SIMULATED if 'simulated' in marks else ''}"
+    if methods := stand_ins(own):
+        caption += f" {stand_in_note(methods)}"
+    return " ".join(caption.split())
 
 
 def all_figures(votes: pd.DataFrame, request: Request) -> Iterator[tuple[str, Figure | None, str]]:

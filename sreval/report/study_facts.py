@@ -30,7 +30,7 @@ from sreval.opinions.votes import accepted_votes, exclusions, units_of
 from sreval.report import paper
 from sreval.report.answer import Answer
 from sreval.report.notes import study_marks
-from sreval.report.opinion_figures import opinion_figure
+from sreval.report.opinion_figures import figure_beside, write_marks
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import ANALYSES, Request, comparison_tables
 from sreval.report.plain_csv import to_csv
@@ -473,19 +473,17 @@ class StudyFacts(Facts):
         found, _ = attempted(lambda: self.compared(dataset))
         return found.letters if found else {}
 
-    def drawn(self, kind: str, votes: pd.DataFrame, dataset: str | None = None) -> tuple[str, str]:
-        """A figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
+    def drawn(
+        self, kind: str, votes: pd.DataFrame, dataset: str | None = None
+    ) -> tuple[Callable[[], str], str]:
+        """What draws a figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
         asked = replace(self.request, width="column")
         if kind == "significance" and dataset is not None:
             asked = replace(asked, compared=partial(self.compared, dataset))
-        figure = opinion_figure(votes, kind, asked, dataset)
-        caption = " ".join(figure.get_supxlabel().split())
-        figure.supxlabel("")
-        words = " · ".join(study_marks(self.data)).upper()
-        if words:
-            with house_style():
-                figure.suptitle(words, x=0.99, ha="right", fontsize=8, fontweight="bold")
-        return figure_svg(figure), caption
+        figure, caption = figure_beside(votes, kind, asked, dataset)
+        with house_style():
+            write_marks(figure, study_marks(self.data))
+        return partial(figure_svg, figure), caption
 
     def _values(self, votes: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[int]]:
         table = mos_table(votes, interval=self.request.interval, scale=self.request.scale)

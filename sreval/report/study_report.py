@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from html import escape
 from pathlib import Path
 
@@ -84,11 +86,19 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its SVG element, and what it shows in a sentence that also serves as its label."""
+    """A figure: what draws its SVG element, and what it shows in a sentence, its label as well.
+
+    It is drawn for the page alone, so that LaTeX, which sets none, needn't wait for it.
+    """
 
     title: str
-    svg: str
+    draw: Callable[[], str]
     caption: str = ""
+
+    @cached_property
+    def drawn(self) -> tuple[str | None, str]:
+        """The SVG element and an empty text, or None and why it can't be drawn."""
+        return attempted(self.draw)
 
 
 @dataclass
@@ -215,10 +225,14 @@ class Report:
         self.parts[-1].tables[-1].notes.append(in_task(_line(caller()), self.task))
         return ""
 
-    def picture(self, title: str, svg: str, caption: str = "") -> None:
-        """A figure."""
-        words = (in_task(text, self.task) for text in (title, svg, caption))
-        self.parts[-1].blocks.append(Picture(*words))
+    def picture(self, title: str, svg: str | Callable[[], str], caption: str = "") -> None:
+        """A figure: its SVG element, or what draws it."""
+
+        def draw() -> str:
+            return in_task(svg if isinstance(svg, str) else svg(), self.task)
+
+        title, caption = (in_task(text, self.task) for text in (title, caption))
+        self.parts[-1].blocks.append(Picture(title, draw, caption))
 
     def gallery(self, made: Gallery) -> None:
         """Crops of the pictures that were rated."""
@@ -350,9 +364,12 @@ def write_report(
     commands = [f"sreval study export {named}", f"sreval report {named} {again}"]
     made = study_report(data, scores, notes, sources, commands, stimuli)
     step()
-    files = _files(made)
-    step()
-    pdf, why = compile_pdf(files[LATEX].decode())
+    latex = _encoded(to_latex(made))
+    with ThreadPoolExecutor(1) as beside:  # LaTeX has a core of its own where there are two
+        compiled = beside.submit(compile_pdf, latex.decode())
+        files = _files(made) | {LATEX: latex}
+        step()
+        pdf, why = compiled.result()
     if pdf is not None:
         files[PDF] = pdf
     facts = {"marks": made.marks, "state": data.state, "design_sha256": data.design_sha256}
@@ -362,12 +379,17 @@ def write_report(
 
 
 def _files(made: Report) -> dict[str, bytes]:
-    files = {PAGE: to_html(made), LATEX: to_latex(made)}
+    """The page, and each table as CSV."""
+    files = {PAGE: to_html(made)}
     for index, table in enumerate(made.tables, 1):
         frame = table.frame.assign(marks=", ".join(made.marks)) if made.marks else table.frame
         if len(frame):
             files[f"csv/{index:02}-{table.analysis}.csv"] = csv_text(frame)
-    return {name: text.encode(errors="replace") for name, text in files.items()}
+    return {name: _encoded(text) for name, text in files.items()}
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="replace")
 
 
 def _again(folders: Sequence[Path], protocol: str | None, out: Path, allow_open: bool) -> str:

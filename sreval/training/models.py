@@ -1,15 +1,16 @@
-"""The models on this machine: listed, shown, verified; and published from a finished run."""
+"""The models on this machine: listed, shown, verified; and published from a finished run.
+
+They are listed without torch.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-
-import torch
+from typing import TYPE_CHECKING, Any, Self
 
 from sreval import content
 from sreval.config import validated
@@ -22,22 +23,17 @@ from sreval.errors import (
 )
 from sreval.files import sha256_file, write_atomic, write_error
 from sreval.images.known import KNOWN
-from sreval.metrics.lpips import TRUNKS
 from sreval.metrics.protocol import get_protocol
-from sreval.networks.architecture import (
-    Architecture,
-    ModelFile,
-    OwnArchitecture,
-    parameter_count,
-)
-from sreval.networks.inference import Inference
-from sreval.networks.own import running, whole
+from sreval.networks.architecture import Architecture, ModelFile, OwnArchitecture
 from sreval.networks.weights import Provenance, load_network, read_provenance, write_weights
 from sreval.own_code import code_changes, code_sha256
 from sreval.reading import read_json
-from sreval.training.cards import Findings, FinishedRun, Scored, card, history, planned_card
 from sreval.training.recipe import Recipe, degradation_file, load_recipe, profile_names
-from sreval.training.validation import Validator, flat_colours
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sreval.training.cards import Findings, FinishedRun
 
 SETS = ("Set5", "Set14", "BSD100")
 PROTOCOLS = ("ledig2017", "matlab")
@@ -92,9 +88,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """Trainable numbers of the recipe's network; of the user's own, its code is imported."""
-        network = self.recipe.network
-        with nullcontext() if network.own else torch.device("meta"):
-            return parameter_count(network.build())
+        return self.recipe.network.parameters
 
     def facts(self) -> dict[str, Any]:
         """What there is to say of it: name, about, network, parameters, weights and where from."""
@@ -129,6 +123,8 @@ class Model:
         The card of weights is not made here, for only their run knows all of it.
         """
         if self.provenance is None:
+            from sreval.training.cards import planned_card
+
             return planned_card(self.recipe, self.profiles, self.parameters)
         path = self.folder / ModelFile.CARD
         if not path.is_file():
@@ -176,6 +172,9 @@ class Model:
         set or LPIPS is missing on this machine. Raises UsageError for another run, and for a model
         that belongs to the package.
         """
+        from sreval.metrics.lpips import TRUNKS
+        from sreval.training.cards import card, planned_card
+
         if run is not None:
             _require_made_by(run, self)
         _writable(self.folder.parent)
@@ -232,7 +231,11 @@ def _check_recipe(model: Model, provenance: Provenance) -> None:
         )
 
 
-def _check_output(path: Path, network: torch.nn.Module, architecture: Architecture) -> None:
+def _check_output(path: Path, network: nn.Module, architecture: Architecture) -> None:
+    import torch
+
+    from sreval.networks.own import running, whole
+
     channels = 3 if architecture.colour == "rgb" else 1
     sides = whole(architecture) if isinstance(architecture, OwnArchitecture) else (16, 16)
     with torch.inference_mode(), running(architecture.name):
@@ -252,6 +255,8 @@ def read_run(folder: Path) -> FinishedRun:
 
     Raises TrainingError when the folder holds none.
     """
+    from sreval.training.cards import FinishedRun, history
+
     # a run that diverged may have its best weights alone
     last = next(
         (
@@ -306,6 +311,8 @@ def publish(
     and `replace` is not given, or when the package itself would be written to; TrainingError when
     the folder holds no run.
     """
+    from sreval.training.cards import history
+
     run = read_run(folder)
     if run.facts["profile"] == "smoke":
         raise UsageError(
@@ -375,6 +382,8 @@ def _put(unfinished: Path, target: Path) -> None:
 
 def write_card(run: FinishedRun, target: Path, device: str = "cpu") -> Path:
     """Score the published weights in `target` and write their card again; its path."""
+    from sreval.training.cards import card
+
     weights = target / ModelFile.WEIGHTS
     findings = score(run.recipe, weights, SETS, device)
     write_atomic(target / ModelFile.CARD, card(run.recipe, weights, findings, run))
@@ -399,6 +408,13 @@ def score(recipe: Recipe, weights: Path, sets: Sequence[str], device: str = "cpu
     The LR images are the published ones, by which all models compare. For a network that was
     trained on others, scores on those follow: what it was made for.
     """
+    import torch
+
+    from sreval.metrics.lpips import TRUNKS
+    from sreval.networks.inference import Inference
+    from sreval.training.cards import Findings, Scored
+    from sreval.training.validation import Validator, flat_colours
+
     network, _ = load_network(weights, recipe.network)
     metrics = ("psnr", "ssim", "lpips") if TRUNKS["alex"].is_here() else ("psnr", "ssim")
     found: list[Scored] = []

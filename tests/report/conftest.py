@@ -69,4 +69,4 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from sreval.report import study_facts
 
-    monkeypatch.setattr(study_facts, "opinion_figure", lambda *arguments: Figure())
+    monkeypatch.setattr(study_facts, "figure_beside", lambda *arguments: (Figure(), ""))

@@ -125,7 +125,7 @@ def test_report_and_opinions_of_the_export_give_the_same_intervals_by_default(
     from sreval.report.opinion_rows import load
     from sreval.report.study_report import study_report
 
-    monkeypatch.setattr(study_facts, "opinion_figure", lambda *arguments: Figure())
+    monkeypatch.setattr(study_facts, "figure_beside", lambda *arguments: (Figure(), ""))
     names = ["method", "unit", "mos", "low", "high", "level"]
     report = study_report(load(tmp_path / "studies/quick"))
     (means,) = [s for s in report.tables if s.title == "Mean opinion scores on demo"]

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sreval.errors import UNFORESEEN
+from sreval.errors import UNFORESEEN, StatisticsError
 from sreval.opinions.simulation import RaterModel
 from sreval.report.study_facts import StudyFacts, planned_tests
 from sreval.report.study_report import Report, study_report, to_html, to_latex
@@ -120,7 +120,7 @@ def test_matplotlibs_figures_bear_the_mark_in_the_drawing(
         return "<svg ></svg>"
 
     monkeypatch.setattr(study_facts, "figure_svg", keep)
-    study_report(replace(simulated, state="open", design=looking(simulated)))
+    to_html(study_report(replace(simulated, state="open", design=looking(simulated))))
     assert len(drawn) == 9
     assert {figure.get_suptitle() for figure in drawn} == {"SIMULATED · INTERIM"}
 
@@ -511,3 +511,24 @@ def test_viewing_checks_are_told_by_median_and_range() -> None:
     assert told.to_csv().splitlines()[1:] == ['"viewing distance, mm",2,570.0,500.0,640.0']
     page = to_html(report)
     assert "card, distance, acuity; all required; acuity of 0.5 or more" in page
+
+
+def test_a_figure_that_cant_be_drawn_says_why_in_its_place() -> None:
+    def fails() -> str:
+        raise StatisticsError("No <pen> is left.", "")
+
+    report = Report("A study", [], [])
+
+    def part() -> str:
+        report.picture("Broken", fails, "It shows nothing.")
+        report.picture("Whole", lambda: "<svg></svg>")
+        return ""
+
+    report.part("Figures", part)
+    page = Page(to_html(report))
+    assert page.texts["not-done"] == ["Not computed: No <pen> is left."]
+    assert [text.partition(". ")[2] for text in page.texts["figcaption"]] == [
+        "BrokenIt shows nothing.",
+        "Whole",
+    ]
+    assert [tag for tag, _ in page.tags].count("svg") == 1
