@@ -598,9 +598,9 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
     frame["votes"] = counts.reindex(frame.index, fill_value=0)
     for made in found:
         frame = frame.join(made.table.add_prefix(f"{made.rule.kind} "))
+    rejected = {made.rule.kind: set(made.rejected) for made in found}
     frame["rejected_by"] = [
-        ", ".join(made.rule.kind for made in found if rater in set(made.rejected))
-        for rater in names
+        ", ".join(kind for kind, raters in rejected.items() if rater in raters) for rater in names
     ]
     frame = frame.reset_index()
     rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]

@@ -257,7 +257,8 @@ def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[s
     no such study, DataError when it was rated under another manifest.
     """
     with store.read() as tx:
-        return tables_of(tx, by_name(tx, study), manifest)
+        found = tables_of(tx, by_name(tx, study), manifest)
+    return {name: with_texts(own) for name, own in found.items()}
 
 
 def tables_of(
@@ -266,7 +267,7 @@ def tables_of(
     manifest: Manifest | None = None,
     names: Collection[str] = tuple(STORED),
 ) -> dict[str, pd.DataFrame]:
-    """`tables` within the caller's transaction: those of these ``names``, and sessions, votes and
+    """`tables` within the caller's transaction, with texts of votes as categorical columns: those of these ``names``, and sessions, votes and
     checks, which belong together."""
     if manifest is not None and manifest.sha256 != study.manifest_sha256:
         raise DataError(
@@ -404,7 +405,7 @@ def _votes(tx: Transaction, design: StudyDesign, of: ColumnElement[bool]) -> pd.
         found["score"] = found["choice"].astype(np.int64)
         for column in ("choice", "correct"):
             found[column] = found[column].map(CHOICES).astype(object)
-    # pairs are few, and their two sides are compared; `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
+    # `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
     found = with_texts(found) if design.task.pair else found
     return found.assign(accepted=True, reason="")
 
@@ -475,7 +476,8 @@ def _cells(
             columns, types, parts, zip(*rows, strict=True), strict=True
         ):
             of = codes.get(column.name)
-            part.append(np.array(cells if of is None else [of[cell] for cell in cells], kind))
+            found = cells if of is None else list(map(of.__getitem__, cells))
+            part.append(np.array(found, kind))
     names = [column.name for column in columns]
     return dict(zip(names, map(np.concatenate, parts), strict=True)), codes
 
