@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Literal
 
@@ -20,7 +20,12 @@ _FEW = 8
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """``frame.to_csv(index=False, lineterminator="\\n")`` in UTF-8, the same bytes.
+    """``frame.to_csv(index=False, lineterminator="\\n")`` in UTF-8, the same bytes."""
+    return b"".join(csv_parts(frame))
+
+
+def csv_parts(frame: pd.DataFrame) -> Iterator[bytes]:
+    """``to_csv`` part by part, for who need not hold all of it.
 
     Each different cell is written once. What this can't promise for, pandas writes.
     """
@@ -28,13 +33,21 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     columns = [_cells(frame.iloc[:, place], rows) for place in range(frame.shape[1])]
     known = [cells for cells in columns if cells is not None]
     if frame.empty or len(known) < len(columns) or len(known) < 2:
-        return frame.to_csv(index=False, lineterminator="\n").encode()
+        yield frame.to_csv(index=False, lineterminator="\n").encode()
+        return
     parts = [known[0]]
     for cells in known[1:]:
         both = _joined(parts[-1], cells)
         parts[-1:] = [parts[-1], cells] if both is None else [both]
-    lines = map(",".join, zip(*(_at(*part) for part in parts), strict=True))
-    return "\n".join([",".join(_quoted(map(str, frame.columns))), *lines, ""]).encode()
+    yield f"{','.join(_quoted(map(str, frame.columns)))}\n".encode()
+    different = [(codes, np.array(cells, dtype=object)) for codes, cells in parts]
+    for start in range(0, len(frame), _CHUNK):
+        own = slice(start, start + _CHUNK)
+        lists = (
+            cells[own].tolist() if codes is None else cells[codes[own]].tolist()
+            for codes, cells in different
+        )  # fmt: skip
+        yield "".join(f"{line}\n" for line in map(",".join, zip(*lists, strict=True))).encode()
 
 
 Column = tuple[Codes | None, list[str]]
@@ -72,13 +85,6 @@ def _cells(column: pd.Series, rows: int) -> Column | None:
     if not all(isinstance(name, str) for name in names):
         return None
     return np.where(codes < 0, len(names), codes), [*_quoted(names), ""]
-
-
-def _at(codes: Codes | None, cells: list[str]) -> list[str]:
-    if codes is None:
-        return cells
-    found: list[str] = np.array(cells, dtype=object)[codes].tolist()
-    return found
 
 
 def _quoted(texts: Iterable[str]) -> list[str]:

@@ -178,8 +178,9 @@ MODELS: Mapping[str, Any] = {
 """The tables of which a session has many rows."""
 
 _TIMES = (*_SENT, "shown_at", "received_at")
-_AT_ONCE = 20_000
-"""The rows of votes that are held twice, as rows and as columns."""
+_AT_ONCE = 500
+"""The rows of votes that are held as rows before they become columns. More of them fill the
+processor's cache, and the garbage collector looks at them more often."""
 _OF_VOTES = (Vote, PlanItem)
 """The tables that have a row for each vote."""
 _DURATIONS = ("hidden_ms", "unfocused_ms", "left_ms", "reference_ms", "right_ms")
@@ -267,8 +268,8 @@ def tables_of(
     manifest: Manifest | None = None,
     names: Collection[str] = tuple(STORED),
 ) -> dict[str, pd.DataFrame]:
-    """`tables` within the caller's transaction, with texts of votes as categorical columns: those of these ``names``, and sessions, votes and
-    checks, which belong together."""
+    """`tables` within the caller's transaction, texts of votes in categorical columns: those of
+    these ``names``, and sessions, votes and checks, which belong together."""
     if manifest is not None and manifest.sha256 != study.manifest_sha256:
         raise DataError(
             f"This manifest is not the one under which {study.name} was rated.",
