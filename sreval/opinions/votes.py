@@ -335,9 +335,11 @@ def mapped(column: pd.Series, read: Callable[[Any], object]) -> pd.Series:
 def _mapped(column: pd.Series, read: Callable[[Any], object]) -> tuple[Codes, list[object]]:
     """The code of each cell, -1 where nothing is, and what ``read`` makes of each code's cell."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        codes, different = column.cat.codes.to_numpy(), column.cat.categories
+        codes = np.asarray(column.cat.codes, dtype=np.intp)
+        different = list(column.cat.categories)
     else:
-        codes, different = pd.factorize(column.to_numpy(dtype=object))
+        found, values = pd.factorize(column.to_numpy(dtype=object))
+        codes, different = np.asarray(found, dtype=np.intp), list(values)
     return codes, [_read(value, read) for value in different]
 
 
@@ -357,8 +359,12 @@ def with_codes(votes: pd.DataFrame) -> pd.DataFrame:
 
 def with_texts(votes: pd.DataFrame) -> pd.DataFrame:
     """Votes with texts in the place of categorical columns."""
-    coded = votes.columns[[isinstance(own, pd.CategoricalDtype) for own in votes.dtypes]]
-    return votes.astype(dict.fromkeys(coded, object))
+    made = {}
+    for name, kind in votes.dtypes.items():
+        if isinstance(kind, pd.CategoricalDtype):
+            own = votes[name].astype(object)
+            made[str(name)] = own.where(own.notna(), None)
+    return votes.assign(**made)
 
 
 def by_codes(
@@ -371,7 +377,8 @@ def by_codes(
     codes, made = _mapped(column, read)
     if (codes < 0).any():
         made.append(None)
-    return categorical(codes, [empty if text is None else text for text in made], column.index)
+    texts = [empty if text is None else str(text) for text in made]
+    return categorical(codes, texts, column.index)
 
 
 def categorical(codes: Codes, texts: Sequence[str | None], index: pd.Index[Any]) -> pd.Series:
@@ -380,7 +387,7 @@ def categorical(codes: Codes, texts: Sequence[str | None], index: pd.Index[Any])
     The code -1 is the last of the texts.
     """
     known = sorted({text for text in texts if text is not None})
-    of = {text: code for code, text in enumerate(known)}
+    of: dict[str | None, int] = {text: code for code, text in enumerate(known)}
     sorted_codes = np.array([of.get(text, -1) for text in texts], dtype=np.int32)
     dtype = pd.CategoricalDtype(pd.Index(known, dtype=object))
     return pd.Series(pd.Categorical.from_codes(sorted_codes[codes], dtype=dtype), index=index)
@@ -537,8 +544,8 @@ def numbers(column: pd.Series, place: Place) -> pd.Series:
     Raises StatisticsError for a cell that isn't a finite number.
     """
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
-        found = column.astype(np.float64)
-        bad = pd.Series(np.isinf(found.to_numpy()), column.index)
+        found: pd.Series = column.astype(np.float64)
+        bad: pd.Series = pd.Series(np.isinf(found.to_numpy()), column.index)
     else:
         found = mapped(column, number)
         bad = found.isna() & ~is_empty(column)

@@ -313,7 +313,8 @@ def _add_results(sessions: pd.DataFrame, checks: pd.DataFrame, design: StudyDesi
 def _add_stimuli(frame: pd.DataFrame, manifest: Manifest, side: str) -> None:
     """What the manifest knows of the pictures of one side, "" where there is but one."""
     names = ["dataset", "image", side.rstrip("_") or "method"]
-    codes = frame.groupby(names, sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    grouped = frame.groupby(names, sort=False, observed=True, dropna=False)
+    codes = np.asarray(grouped.ngroup(), dtype=np.intp)
     different = frame[names].drop_duplicates()
     shown = [manifest.by_key[key] for key in different.itertuples(index=False, name=None)]
     place = list(frame.columns).index(f"{side or 'stimulus_'}sha256") + 1
