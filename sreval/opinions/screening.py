@@ -209,7 +209,7 @@ def _too_fast(votes: pd.DataFrame, rule: Rule) -> Measured:
     own = _cast(votes)
     if "response_ms" not in own or not own["response_ms"].notna().any():
         raise StatisticsError("The votes carry no response times.", "Column 'response_ms'.")
-    raters = pd.Index(votes["rater"].unique(), name="rater")
+    raters = pd.Index(votes["rater"].unique().astype(object), name="rater")
     claimed = _speed(own["response_ms"], own["rater"], rule).reindex(raters)
     measured = _speed(site_times(votes)[own.index], own["rater"], rule).reindex(raters)
     by_site = (measured["n"] >= rule.least) & ~(measured["fast"] <= claimed["fast"])
