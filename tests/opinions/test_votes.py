@@ -6,6 +6,7 @@ from sreval.errors import SrevalError, StatisticsError
 from sreval.opinions.arrays import Ratings
 from sreval.opinions.comparison import compare_methods
 from sreval.opinions.mos import mos_table
+from sreval.opinions.units import Unit
 from sreval.opinions.votes import (
     Scale,
     check_votes,
@@ -158,9 +159,10 @@ def test_codes_stand_for_the_same_texts_in_sorted_order() -> None:
 def test_codes_change_no_digit_of_a_result() -> None:
     votes = check_votes(random_votes(seed=5, seen=0.7).sample(frac=1, random_state=1))
     coded = with_codes(votes)
-    for unit in ("both", "rater", "image"):
-        frames = [compare_methods(own, unit=unit)[0].frame() for own in (votes, coded)]
-        pd.testing.assert_frame_equal(*frames, check_exact=True)
+    units: tuple[Unit, ...] = ("both", "rater", "image")
+    for unit in units:
+        one, other = (compare_methods(own, unit=unit)[0].frame() for own in (votes, coded))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
     pd.testing.assert_frame_equal(mos_table(votes), mos_table(coded), check_exact=True)
     for names in (["image"], ["dataset", "image", "method"]):
         groups = votes.groupby(names, sort=True)
