@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 
@@ -252,6 +253,7 @@ def fixed(value: float, digits: int, *, signed: bool = False) -> str:
     return f"{rounded:+f}" if signed else f"{rounded:f}"
 
 
+@lru_cache(maxsize=65_536, typed=True)
 def numbered(name: Hashable) -> tuple[tuple[str | int, ...], str]:
     """A key to sort names by, in which their numbers count as numbers, of whatever length."""
     parts: list[str | int] = []

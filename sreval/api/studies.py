@@ -737,6 +737,8 @@ class Study:
         log keeps. Raises UsageError for an open study and for one of pairs, whose `judgements`
         they are; StatisticsError where nobody voted and before the first look.
         """
+        from sreval.opinions.votes import with_texts
+
         data = self._voted(allow_open)
         if data.design.task.pair:
             raise UsageError(
@@ -744,7 +746,7 @@ class Study:
                 "Use Study.judgements() and sreval.preferences().",
             )
         notes = (str(data.look),) if data.look else ()
-        return Votes(data.analysed, notes, data.design.scale.numbers)
+        return Votes(with_texts(data.analysed), notes, data.design.scale.numbers)
 
     def judgements(self, *, allow_open: bool | None = None) -> Judgements:
         """The judgements so far of a study of pairs, as `preferences` takes them.

@@ -125,15 +125,21 @@ class Ratings:
         """From a table of votes; ``stimulus`` names the columns that tell stimuli apart."""
         if votes.empty:
             raise StatisticsError("The table holds no votes.", "One row per vote is expected.")
-        grouped = votes.groupby(list(stimulus), sort=True, observed=True)
-        raters = sorted(votes["rater"].unique(), key=numbered)
-        rater = pd.Index(raters).get_indexer(votes["rater"])
+        codes, names = pd.factorize(votes["rater"])
+        raters = sorted(names, key=numbered)
+        place = {name: number for number, name in enumerate(raters)}
+        code, *columns = (pd.factorize(votes[name], sort=True) for name in stimulus)
+        stimuli, labels = code[0], [(name,) for name in code[1]]
+        for more, names_of in columns:
+            stimuli, kept = compact(stimuli * len(names_of) + more)
+            pairs = zip(*(own.tolist() for own in np.divmod(kept, len(names_of))), strict=True)
+            labels = [(*labels[before], names_of[last]) for before, last in pairs]
         return cls(
             votes["score"].to_numpy(dtype=np.float64),
-            np.asarray(rater, dtype=np.intp),
-            np.asarray(grouped.ngroup(), dtype=np.intp),
+            np.array([place[name] for name in names], dtype=np.intp)[codes],
+            np.asarray(stimuli, dtype=np.intp),
             tuple(raters),
-            tuple(grouped.size().index),
+            tuple(label if columns else label[0] for label in labels),
         )
 
     @property

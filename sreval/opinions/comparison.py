@@ -19,7 +19,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ import scipy
 
 from sreval.errors import StatisticsError, UsageError, unknown_name
 from sreval.frames import unit_name, unit_of
-from sreval.opinions.arrays import Codes, Floats, cell_means, quotient
+from sreval.opinions.arrays import Codes, Floats, cell_means, compact, quotient
 from sreval.opinions.crossed import CrossedMean, crossed_mean, crossed_pair, rated_together
 from sreval.opinions.intervals import (
     LEAST_UNITS,
@@ -499,15 +499,25 @@ def _compare(dataset: str, votes: pd.DataFrame, chosen: Chosen, asked: _Asked) -
             f"{dataset or 'The table'} has votes on one method only: {names[0]}.",
             "A comparison needs two.",
         )
-    wide = votes.pivot(index=["rater", "image"], columns="method", values="score")[names]
-    unit, of = chosen.unit, unit_name(map(str, wide.index.unique("image")))
+    (rater, _), (image, images), (method, methods) = (
+        pd.factorize(votes[name], sort=True) for name in ("rater", "image", "method")
+    )
+    cell, cells = compact(rater * len(images) + image)
+    scores = np.full((cells.size, len(names)), np.nan)
+    columns = np.array([names.index(name) for name in map(str, methods)])
+    scores[cell, columns[method]] = votes["score"].to_numpy(dtype=np.float64)
+    unit, of = chosen.unit, unit_name(map(str, images))
     units = BESIDE if unit == "both" else (unit,)
+    rater, image = np.divmod(cells, len(images))
+    sequence = np.asarray(pd.factorize(pd.Index([unit_of(str(name)) for name in images]))[0])[image]
     table = _Table(
-        wide.to_numpy(dtype=np.float64),
-        wide.index,
+        scores,
+        rater,
+        image,
+        sequence,
         unit,
         of,
-        {one: _levels(wide.index, one, of) for one in units},
+        {one: _levels(rater, image, sequence, one, of) for one in units},
     )
     place = {name: number for number, name in enumerate(names)}
     couples = (
@@ -538,14 +548,17 @@ def _compare(dataset: str, votes: pd.DataFrame, chosen: Chosen, asked: _Asked) -
 
 @dataclass(frozen=True)
 class _Table:
-    """The votes of one data set: ``scores`` (rows, methods) of the ``rows`` (rater, image).
+    """The votes of one data set: ``scores`` (rows, methods), a row for each rater and image.
 
+    ``rater``, ``image`` and ``sequence``: the codes of each row; a still is its own sequence.
     ``levels``: ``_levels`` of the units over which signed-rank tests are made, that of ``unit``
     or for "both" those BESIDE it.
     """
 
     scores: Floats
-    rows: pd.Index[Any]
+    rater: Codes
+    image: Codes
+    sequence: Codes
     unit: Unit
     of: str
     levels: Mapping[Unit, Sequence[Codes]]
@@ -553,9 +566,7 @@ class _Table:
     @cached_property
     def codes(self) -> tuple[Codes, Codes]:
         """The rater, and the image or sequence, of each row."""
-        raters, images = (self.rows.get_level_values(name) for name in ("rater", "image"))
-        found = pd.factorize(raters)[0], pd.factorize(images.map(unit_of))[0]
-        return np.asarray(found[0], dtype=np.intp), np.asarray(found[1], dtype=np.intp)
+        return _as_they_come(self.rater), _as_they_come(self.sequence)
 
 
 @dataclass(frozen=True)
@@ -569,7 +580,7 @@ class _Tested:
 def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) -> _Tested:
     scores, both = table.scores[:, [i, j]], table.unit == "both"
     rows = ~np.isnan(scores).any(axis=1)
-    shared, rated = int(rows.sum()), table.rows[np.flatnonzero(rows)]
+    shared = int(rows.sum())
     common = {unit: _common_means(scores, levels) for unit, levels in table.levels.items()}
     ranks = {
         unit: signed_rank(*means.T, zeros=asked.zeros) if len(means) else None
@@ -578,7 +589,7 @@ def _pair(table: _Table, names: Sequence[str], i: int, j: int, asked: _Asked) ->
     unit, levels = next(iter(table.levels.items()))
     codes = levels[0] if len(levels) == 1 else levels[1][levels[0]]
     own, rank = common[unit], ranks[unit]
-    full = math.prod(rated.get_level_values(name).nunique() for name in ("rater", "image"))
+    full = math.prod(np.unique(own[rows]).size for own in (table.rater, table.image))
     uneven = table.unit != "pooled" and full != shared
     all_votes = both and not rated_together(scores)
     raters, images = (codes[rows] for codes in table.codes)
@@ -751,20 +762,28 @@ def _superiority(
     return on_scale(interval, _SHARE, shared)
 
 
-def _levels(rows: pd.Index[Any], unit: Unit, of: str) -> list[Codes]:
+def _as_they_come(codes: Codes) -> Codes:
+    """Codes renumbered from 0 in the order in which they come."""
+    return np.asarray(pd.factorize(codes)[0], dtype=np.intp)
+
+
+def _levels(rater: Codes, image: Codes, sequence: Codes, unit: Unit, of: str) -> list[Codes]:
     """What the rows of (rater, image) are averaged to, step by step: codes of each step's means.
 
     Stills at once to the unit. Frames first, each to its mean for the image or of each rater in
     its sequence, and these to the unit: the sequence or the rater.
     """
     if unit == "pooled":
-        return [np.arange(len(rows), dtype=np.intp)]
+        return [np.arange(rater.size, dtype=np.intp)]
     if of == "image":
-        return [np.asarray(pd.factorize(rows.get_level_values(unit))[0], dtype=np.intp)]
-    keys = [(image,) if unit == "image" else (rater, unit_of(image)) for rater, image in rows]
-    parts, kept = pd.factorize(pd.Index(keys, tupleize_cols=False))
-    whole = [unit_of(key[0]) if unit == "image" else key[0] for key in kept]
-    return [np.asarray(codes, dtype=np.intp) for codes in (parts, pd.factorize(pd.Index(whole))[0])]
+        return [_as_they_come(rater if unit == "rater" else image)]
+    if unit == "image":
+        parts, whole = image, sequence
+    else:
+        parts, whole = rater * (int(sequence.max()) + 1) + sequence, rater
+    parts = _as_they_come(parts)
+    first = np.unique(parts, return_index=True)[1]
+    return [parts, _as_they_come(whole[first])]
 
 
 def _unit_means(scores: Floats, levels: Sequence[Codes]) -> Floats:

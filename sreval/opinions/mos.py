@@ -307,7 +307,8 @@ def mos_table(
     """
     rows = []
     defaults = units_of(votes)
-    for key, group in opinions(votes).groupby(list(by), sort=True):
+    needed = list(dict.fromkeys((*by, "dataset", "image", "rater", "score")))
+    for key, group in opinions(votes)[needed].groupby(list(by), sort=True):
         ratings = Ratings.from_votes(group, ["dataset", "image"])
         default = CLAIMS[defaults[str(group["dataset"].iloc[0])].unit].interval
         name = default if interval is None else interval

@@ -235,9 +235,11 @@ class Reliability:
         rest = np.full(ratings.score.size, np.nan)
         rest[shared] = (total[ratings.stimulus] - ratings.score)[shared] / others[shared]
         rows = []
-        for code in range(ratings.n_raters):
-            mine = (ratings.rater == code) & shared
-            own, once = ratings.score[mine], np.ones((1, int(mine.sum())))
+        order = np.argsort(ratings.rater, kind="stable")
+        ends = np.cumsum(np.bincount(ratings.rater))[:-1]
+        for votes in np.split(order, ends):
+            mine = votes[shared[votes]]
+            own, once = ratings.score[mine], np.ones((1, mine.size))
             follows = [
                 float(correlation(own, rest[mine], once)[0]) if own.size > 2 else math.nan
                 for correlation in (pearson, spearman)

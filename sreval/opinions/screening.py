@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, fixed, listed, numbered
-from sreval.opinions.arrays import Floats, Ratings, group_mean
+from sreval.opinions.arrays import Codes, Floats, Ratings, group_mean
 from sreval.opinions.mos import mos_table
 from sreval.opinions.reliability import Reliability, repeat_pairs
 from sreval.opinions.slider import BANDS, use_of_scale
@@ -209,7 +209,7 @@ def _too_fast(votes: pd.DataFrame, rule: Rule) -> Measured:
     own = _cast(votes)
     if "response_ms" not in own or not own["response_ms"].notna().any():
         raise StatisticsError("The votes carry no response times.", "Column 'response_ms'.")
-    raters = pd.Index(votes["rater"].unique(), name="rater")
+    raters = pd.Index(votes["rater"].unique().astype(object), name="rater")
     claimed = _speed(own["response_ms"], own["rater"], rule).reindex(raters)
     measured = _speed(site_times(votes)[own.index], own["rater"], rule).reindex(raters)
     by_site = (measured["n"] >= rule.least) & ~(measured["fast"] <= claimed["fast"])
@@ -291,12 +291,16 @@ def _straight_lining(votes: pd.DataFrame, rule: Rule) -> Measured:
     if own.empty:
         raise StatisticsError("Nobody cast a vote.")
     ordered = own.sort_values(["rater", "position"]) if "position" in own else own
-    scores = ordered.groupby("rater")["score"]
-    share = scores.agg(lambda s: float(np.unique(s, return_counts=True)[1].max()) / len(s))
-    table = pd.DataFrame({"n": scores.size(), "share": share})
+    rater, raters = pd.factorize(ordered["rater"], sort=True)
+    score, scores = pd.factorize(ordered["score"])
+    counts = np.bincount(rater * len(scores) + score, minlength=len(raters) * len(scores))
+    counts = counts.reshape(len(raters), len(scores))
+    n = counts.sum(axis=1)
+    index = pd.Index(np.asarray(raters, dtype=object), name="rater")
+    table = pd.DataFrame({"n": n, "share": counts.max(axis=1) / n}, index)
     found = table["share"] > rule.limits["most_share"]
     if "position" in own:
-        table["run"] = scores.agg(_longest_run)
+        table["run"] = _longest_runs(rater, score)
         found |= table["run"] > rule.limits["longest_run"]
     return Measured(table.assign(found=found))
 
@@ -344,10 +348,14 @@ def _ratings(votes: pd.DataFrame) -> Ratings:
     return Ratings.from_votes(opinions(votes), STIMULUS)
 
 
-def _longest_run(scores: pd.Series) -> int:
-    values = scores.to_numpy()
-    changes = np.flatnonzero(np.diff(values)) + 1
-    return int(np.diff(np.concatenate([[0], changes, [values.size]])).max())
+def _longest_runs(rater: Codes, score: Codes) -> Codes:
+    """The longest run of one score of each rater, whose votes stand together and in order."""
+    changes = np.flatnonzero((np.diff(rater) != 0) | (np.diff(score) != 0)) + 1
+    starts = np.concatenate([[0], changes])
+    lengths = np.diff(np.append(starts, rater.size))
+    longest = np.zeros(int(rater.max()) + 1, dtype=np.intp)
+    np.maximum.at(longest, rater[starts], lengths)
+    return longest
 
 
 def _said_of_speed(row: Mapping[str, Any], rule: Rule) -> str:

@@ -172,7 +172,7 @@ def _bt500(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:
 def _unbiased(votes: pd.DataFrame) -> pd.DataFrame:
     """The votes less their raters' mean distances from the MOS."""
     bias = remove_bias(Ratings.from_votes(votes, STIMULUS)).bias
-    return votes.assign(score=votes["score"] - votes["rater"].map(bias))
+    return votes.assign(score=votes["score"] - votes["rater"].map(bias).astype(float))
 
 
 def _bias_removed(votes: pd.DataFrame, level: float, _: Scale) -> Outcome:

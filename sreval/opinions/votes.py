@@ -8,7 +8,7 @@ of COLUMNS and ``repetition`` may be, and further ones are kept as they are. An 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError, UsageError, option, shown, suggestion, unknown_name
 from sreval.frames import unit_name, unit_of
-from sreval.opinions.arrays import Floats
+from sreval.opinions.arrays import Codes, Floats
 from sreval.opinions.cells import flag, identifier, name_in, number
 from sreval.opinions.tasks import TASKS, Task, TaskName, task_of
 from sreval.opinions.units import Chosen, Unit, default_unit
@@ -193,14 +193,24 @@ def check_votes(
     in case alone, more than one study, task or rating scale, or another than the one named, and a
     second 'vote', or one number of ``repetition`` twice, of one rater on one stimulus.
     """
+    return with_texts(coded_votes(frame, scale, place, task))
+
+
+def coded_votes(
+    frame: pd.DataFrame,
+    scale: Scale = ACR,
+    place: Place = row_number,
+    task: TaskName | None = None,
+) -> pd.DataFrame:
+    """``check_votes`` as ``with_codes`` has them. Raises as it does."""
     _check_columns(frame)
     votes = frame.reset_index(drop=True).copy()
     _refuse_other_scale(votes, scale, place)
     votes[TASK] = _task(votes, task, place)
     for column in [name for name in IDENTIFIERS if name in votes]:
-        votes[column] = mapped(votes[column], partial(name_in, column))
+        votes[column] = by_codes(votes[column], partial(name_in, column))
     for column in REQUIRED:
-        empty = mapped(votes[column], str).isna()
+        empty = is_empty(votes[column])
         remedy = "Leave out votes not cast."
         refuse(votes[column], empty, f"Column {column!r} has an empty cell", remedy, place)
     votes["score"] = _scores(votes["score"], scale, place)
@@ -209,13 +219,16 @@ def check_votes(
     for column, default in FLAGS.items():
         votes[column] = flags(votes[column], default, place) if column in votes else default
     for column in ("study", "dataset"):
-        votes[column] = votes[column].fillna("") if column in votes else ""
+        given = votes[column] if column in votes else pd.Series("", votes.index, dtype=object)
+        votes[column] = by_codes(given, str, empty="")
     votes["kind"] = _kinds(votes, place)
     for column, other in (("scene", "image"), ("session", "rater")):
         own = votes[column] if column in votes else votes[other]
-        votes[column] = own.fillna(votes[other])
+        if own.hasnans:
+            own = by_codes(own.astype(object).fillna(votes[other].astype(object)), str)
+        votes[column] = own
     refuse_case(votes)
-    studies = sorted(set(votes["study"]))
+    studies = sorted(votes["study"].unique())
     if len(studies) > 1:
         raise StatisticsError(
             f"The table mixes {len(studies)} studies: {', '.join(studies[:_SHOWN_ROWS])}.",
@@ -298,7 +311,8 @@ def exclusions(votes: pd.DataFrame) -> Mapping[str, int]:
     """How many rows of a checked table ``opinions`` leaves out, by reason."""
     other_kind = votes["kind"] != "vote"
     counts = {
-        f"kind {kind}": int(n) for kind, n in votes.loc[other_kind, "kind"].value_counts().items()
+        f"kind {kind}": int(n)
+        for kind, n in votes.loc[other_kind, "kind"].astype(object).value_counts().items()
     }
     refused = votes[~other_kind & ~votes["accepted"]]
     reasons = refused["reason"].fillna("no reason given") if "reason" in refused else None
@@ -314,9 +328,77 @@ def mapped(column: pd.Series, read: Callable[[Any], object]) -> pd.Series:
 
     Empty are None, NaN and texts of blanks alone. What ``read`` refuses by ValueError is NaN.
     """
-    codes, different = pd.factorize(column.to_numpy(dtype=object))
-    made = np.array([*(_read(value, read) for value in different), None], dtype=object)
-    return pd.Series(made[codes], index=column.index, dtype=object)
+    codes, made = _mapped(column, read)
+    return pd.Series(np.array([*made, None], dtype=object)[codes], index=column.index, dtype=object)
+
+
+def _mapped(column: pd.Series, read: Callable[[Any], object]) -> tuple[Codes, list[object]]:
+    """The code of each cell, -1 where nothing is, and what ``read`` makes of each code's cell."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = np.asarray(column.cat.codes, dtype=np.intp)
+        different = list(column.cat.categories)
+    else:
+        found, values = pd.factorize(column.to_numpy(dtype=object))
+        codes, different = np.asarray(found, dtype=np.intp), list(values)
+    return codes, [_read(value, read) for value in different]
+
+
+def with_codes(votes: pd.DataFrame) -> pd.DataFrame:
+    """Checked votes with their names and kinds as categorical columns, in sorted order.
+
+    So millions of votes are chosen, compared and grouped by whole numbers.
+    """
+    made = {}
+    for name in [name for name in (*IDENTIFIERS, "kind") if name in votes]:
+        if not isinstance(votes[name].dtype, pd.CategoricalDtype):
+            codes, different = pd.factorize(votes[name].to_numpy(dtype=object))
+            if all(isinstance(text, str) for text in different) and not (codes < 0).any():
+                made[name] = categorical(codes, list(different), votes.index)
+    return votes.assign(**made)
+
+
+def with_texts(votes: pd.DataFrame) -> pd.DataFrame:
+    """Votes with texts in the place of categorical columns."""
+    made = {}
+    for name, kind in votes.dtypes.items():
+        if isinstance(kind, pd.CategoricalDtype):
+            own = votes[name].astype(object)
+            made[str(name)] = own.where(own.notna(), None)
+    return votes.assign(**made)
+
+
+def by_codes(
+    column: pd.Series, read: Callable[[Any], object], empty: str | None = None
+) -> pd.Series:
+    """``mapped`` to texts, as a ``categorical`` column.
+
+    ``empty`` is what empty cells are instead of None.
+    """
+    codes, made = _mapped(column, read)
+    if (codes < 0).any():
+        made.append(None)
+    texts = [empty if text is None else str(text) for text in made]
+    return categorical(codes, texts, column.index)
+
+
+def categorical(codes: Codes, texts: Sequence[str | None], index: pd.Index[Any]) -> pd.Series:
+    """The categorical column of the ``texts`` that ``codes`` number; they are in sorted order.
+
+    The code -1 is the last of the texts.
+    """
+    known = sorted({text for text in texts if text is not None})
+    of: dict[str | None, int] = {text: code for code, text in enumerate(known)}
+    sorted_codes = np.array([of.get(text, -1) for text in texts], dtype=np.int32)
+    dtype = pd.CategoricalDtype(pd.Index(known, dtype=object))
+    return pd.Series(pd.Categorical.from_codes(sorted_codes[codes], dtype=dtype), index=index)
+
+
+def is_empty(column: pd.Series) -> pd.Series[bool]:
+    """Which cells hold None, NaN or a text of blanks alone."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
+        return column.isna()
+    codes, made = _mapped(column, str)
+    return pd.Series(np.array([*(text is None for text in made), True])[codes], column.index)
 
 
 def _read(value: Any, read: Callable[[Any], object]) -> object:
@@ -461,9 +543,13 @@ def numbers(column: pd.Series, place: Place) -> pd.Series:
 
     Raises StatisticsError for a cell that isn't a finite number.
     """
-    found = mapped(column, number)
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        found: pd.Series = column.astype(np.float64)
+        bad: pd.Series = pd.Series(np.isinf(found.to_numpy()), column.index)
+    else:
+        found = mapped(column, number)
+        bad = found.isna() & ~is_empty(column)
     what = f"Column {str(column.name)!r} has no finite number"
-    bad = found.isna() & mapped(column, str).notna()
     refuse(column, bad, what, f"Write plain decimal numbers, such as 3 or 3.5. {_empty()}", place)
     return found.astype(np.float64)
 
@@ -473,17 +559,19 @@ def flags(column: pd.Series, default: bool, place: Place) -> pd.Series:
 
     Raises StatisticsError for a cell that isn't a flag.
     """
+    if column.dtype == np.bool_:
+        return column
     found = mapped(column, flag)
-    bad = found.isna() & mapped(column, str).notna()
+    bad = found.isna() & ~is_empty(column)
     what = f"Column {str(column.name)!r} has no flag"
     refuse(column, bad, what, f"Write true or false, yes or no, 1 or 0. {_empty()}", place)
     return found.where(found.notna(), default).astype(bool)
 
 
 def _kinds(votes: pd.DataFrame, place: Place) -> pd.Series:
-    kinds = pd.Series("vote", votes.index, dtype=object)
+    kinds = categorical(np.zeros(len(votes), dtype=np.intp), ["vote"], votes.index)
     if "kind" in votes:
-        kinds = mapped(votes["kind"], lambda kind: identifier(kind).casefold()).fillna("vote")
+        kinds = by_codes(votes["kind"], lambda kind: identifier(kind).casefold(), empty="vote")
         unknown = ~kinds.isin(KINDS)
         known = f"Known: {', '.join(KINDS)}."
         refuse(votes["kind"], unknown, "Column 'kind' has an unknown kind", known, place)
@@ -496,7 +584,8 @@ def _kinds(votes: pd.DataFrame, place: Place) -> pd.Series:
         twice = rated.duplicated(keep=False) & kinds.isin(["vote", "repeat"]) & (which > 1)
         what = f"Column {REPETITION!r} has one number twice for a rater and stimulus"
         refuse(votes[REPETITION], twice, what, "Count on, or remove one.", place)
-        kinds = kinds.mask((kinds == "vote") & (which > 1), "repeat")
+        again = (kinds == "vote") & (which > 1)
+        kinds = by_codes(kinds.astype(object).mask(again, "repeat"), str)
     return kinds
 
 
@@ -523,7 +612,10 @@ def refuse(column: pd.Series, bad: pd.Series, what: str, remedy: str, place: Pla
     rows = np.flatnonzero(bad.to_numpy())
     if rows.size == 0:
         return
-    cells = zip(rows.tolist(), column.iloc[rows[:_SHOWN_ROWS]], strict=False)
+    first = column.iloc[rows[:_SHOWN_ROWS]]
+    if isinstance(first.dtype, pd.CategoricalDtype):
+        first = mapped(first, str)
+    cells = zip(rows.tolist(), first, strict=False)
     places = ", ".join(f"{place(row)}: {shown(cell)}" for row, cell in cells)
     more = f" and {rows.size - _SHOWN_ROWS} more" if rows.size > _SHOWN_ROWS else ""
     raise StatisticsError(f"{what} in {places}{more}.", remedy)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from sreval.files import sha256_bytes
+from sreval.opinions.votes import with_texts
 from sreval.store.csvs import to_csv
 from sreval.study.data import StudyData
 
@@ -33,7 +34,7 @@ def anonymous_votes(data: StudyData) -> pd.DataFrame:
     find them again, by the votes themselves. Raters without a session, who were deleted, are left
     out.
     """
-    votes = data.votes[data.votes["rater"].isin(data.sessions["rater"])]
+    votes = with_texts(data.votes[data.votes["rater"].isin(data.sessions["rater"])])
     votes = votes[[column for column in VOTES if column in votes]]
     if "choice" in votes:
         votes = votes.drop(columns="score")  # the same, as a number

@@ -35,7 +35,16 @@ from sreval.opinions.reliability import Reliability
 from sreval.opinions.slider import BANDS
 from sreval.opinions.tasks import Task
 from sreval.opinions.units import unit_names
-from sreval.opinions.votes import ACR, STIMULUS, Scale, opinions, plain_number, stand_ins, task_in
+from sreval.opinions.votes import (
+    ACR,
+    STIMULUS,
+    Scale,
+    opinions,
+    plain_number,
+    stand_ins,
+    task_in,
+    with_codes,
+)
 from sreval.report import paper
 from sreval.report.notes import SIMULATED, image_notes, marks_of, stand_in_note
 from sreval.report.opinion_models import directions, join_scores, parts_notes, usable_metrics
@@ -532,6 +541,7 @@ def _caption(own: pd.DataFrame, text: str, marks: Sequence[str]) -> str:
 
 def all_figures(votes: pd.DataFrame, request: Request) -> Iterator[tuple[str, Figure | None, str]]:
     """Every figure with a name for its file, or None and why the votes don't allow it."""
+    votes = votes if is_means(votes) else with_codes(votes)
     datasets = paper.sort_datasets(list(map(str, votes["dataset"].unique())))
     for kind in KINDS:
         for dataset in [None] if kind in _OVERALL else datasets:

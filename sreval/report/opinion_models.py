@@ -658,7 +658,8 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
 
 def _by_scene(stimuli: pd.DataFrame) -> pd.DataFrame:
     """Scenes of different data sets are different scenes."""
-    return stimuli.assign(scene=stimuli["dataset"] + "/" + stimuli["scene"])
+    dataset, scene = (stimuli[name].astype(object) for name in ("dataset", "scene"))
+    return stimuli.assign(scene=dataset + "/" + scene)
 
 
 def _own_metrics(means: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, list[str]]:

@@ -36,7 +36,16 @@ from sreval.opinions.significance import Zeros
 from sreval.opinions.slider import heaping
 from sreval.opinions.tasks import Task
 from sreval.opinions.units import ENOUGH_FOR_BOTH, Unit, claim, interval_of, unit_names
-from sreval.opinions.votes import ACR, Scale, opinions, plain_number, task_in, units_of
+from sreval.opinions.votes import (
+    ACR,
+    Scale,
+    opinions,
+    plain_number,
+    task_in,
+    units_of,
+    with_codes,
+    with_texts,
+)
 from sreval.report import paper
 from sreval.report.choices import Width
 from sreval.report.notes import (
@@ -589,9 +598,9 @@ def screen(votes: pd.DataFrame, request: Request) -> list[Table]:
     frame["votes"] = counts.reindex(frame.index, fill_value=0)
     for made in found:
         frame = frame.join(made.table.add_prefix(f"{made.rule.kind} "))
+    rejected = {made.rule.kind: set(made.rejected) for made in found}
     frame["rejected_by"] = [
-        ", ".join(made.rule.kind for made in found if rater in set(made.rejected))
-        for rater in names
+        ", ".join(kind for kind, raters in rejected.items() if rater in raters) for rater in names
     ]
     frame = frame.reset_index()
     rows = frame if len(frame) <= _MOST_RATERS else frame[frame["rejected_by"] != ""]
@@ -723,6 +732,7 @@ def analyse(
             raise unknown_name("analysis", name, ANALYSES)
     if not (names or is_means(votes)) and task_in(votes).name == "acr-hr":
         check_reference(opinions(votes), request.reference)
+    votes = votes if is_means(votes) else with_codes(votes)
     tables: list[Table] = []
     not_done = []
     for name in names or _UNASKED:
@@ -731,6 +741,7 @@ def analyse(
         tables += made or []
         not_done += [f"{name}: {why}"] if made is None else []
     words, task = marks_of(votes), task_in(votes)
+    tables = [replace(made, frame=with_texts(made.frame)) for made in tables]
     return [_finished(named(made, task), words, request.level) for made in tables], not_done
 
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from sreval.opinions.arrays import Codes
+from sreval.opinions.arrays import Codes, compact
 
 _CHUNK = 100_000
 """pandas writes so many cells at a time, and the times among them with digits that suit all."""
 
+_FEW = 8
+"""Columns are joined where they have no more different cells than an eighth of the rows."""
+
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """``frame.to_csv(index=False, lineterminator="\\n")`` in UTF-8, the same bytes.
+    """``frame.to_csv(index=False, lineterminator="\\n")`` in UTF-8, the same bytes."""
+    return b"".join(csv_parts(frame))
+
+
+def csv_parts(frame: pd.DataFrame) -> Iterator[bytes]:
+    """``to_csv`` part by part, for who need not hold all of it.
 
     Each different cell is written once. What this can't promise for, pandas writes.
     """
@@ -25,15 +33,45 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     columns = [_cells(frame.iloc[:, place], rows) for place in range(frame.shape[1])]
     known = [cells for cells in columns if cells is not None]
     if frame.empty or len(known) < len(columns) or len(known) < 2:
-        return frame.to_csv(index=False, lineterminator="\n").encode()
-    lines = map(",".join, zip(*known, strict=True))
-    return "\n".join([",".join(_quoted(map(str, frame.columns))), *lines, ""]).encode()
+        yield frame.to_csv(index=False, lineterminator="\n").encode()
+        return
+    parts = [known[0]]
+    for cells in known[1:]:
+        both = _joined(parts[-1], cells)
+        parts[-1:] = [parts[-1], cells] if both is None else [both]
+    yield f"{','.join(_quoted(map(str, frame.columns)))}\n".encode()
+    different = [(codes, np.array(cells, dtype=object)) for codes, cells in parts]
+    for start in range(0, len(frame), _CHUNK):
+        own = slice(start, start + _CHUNK)
+        lists = (
+            cells[own].tolist() if codes is None else cells[codes[own]].tolist()
+            for codes, cells in different
+        )  # fmt: skip
+        yield "".join(f"{line}\n" for line in map(",".join, zip(*lists, strict=True))).encode()
 
 
-def _cells(column: pd.Series, rows: int) -> list[str] | None:
-    """The cells of a column, or None for one whose cells depend on their neighbours."""
+Column = tuple[Codes | None, list[str]]
+"""The codes of cells and the different cells, or None and all cells one after the other."""
+
+
+def _joined(first: Column, second: Column) -> Column | None:
+    """Two neighbouring columns as one, None where it would have too many different cells."""
+    codes, texts = first
+    others, endings = second
+    if codes is None or others is None or len(texts) * len(endings) > _FEW * codes.size:
+        return None
+    cell, kept = compact(codes * len(endings) + others)
+    if kept.size * _FEW > codes.size:
+        return None
+    ends = zip(*(own.tolist() for own in np.divmod(kept, len(endings))), strict=True)
+    return cell, [f"{texts[one]},{endings[two]}" for one, two in ends]
+
+
+def _cells(column: pd.Series, rows: int) -> Column | None:
+    """A column as it is written, or None for one whose cells depend on their neighbours."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return _times(column, rows)
+        times = _times(column, rows)
+        return None if times is None else (None, times)
     codes: Codes
     if column.dtype in (np.float64, np.int64, np.bool_):
         values = column.to_numpy()
@@ -42,16 +80,11 @@ def _cells(column: pd.Series, rows: int) -> list[str] | None:
         codes, different = pd.factorize(bits)
         plain = different.view(values.dtype).tolist()
         texts = ["" if value != value else str(value) for value in plain]
-        return _at(codes, texts)
-    codes, names = pd.factorize(column.to_numpy(dtype=object))
+        return codes, texts
+    codes, names = pd.factorize(column)
     if not all(isinstance(name, str) for name in names):
         return None
-    return _at(codes, [*_quoted(names), ""])
-
-
-def _at(codes: Codes, cells: list[str]) -> list[str]:
-    found: list[str] = np.array(cells, dtype=object)[codes].tolist()
-    return found
+    return np.where(codes < 0, len(names), codes), [*_quoted(names), ""]
 
 
 def _quoted(texts: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ by one; ``pair_facts.PairFacts`` stands beside it for pairs.
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -18,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from sreval.errors import StatisticsError, attempted, counted, listed, numbered
-from sreval.files import sha256_bytes
 from sreval.frames import unit_name, unit_of
 from sreval.opinions.comparison import Comparison, compare_methods
 from sreval.opinions.mos import mos_table
@@ -33,7 +33,7 @@ from sreval.report.notes import study_marks
 from sreval.report.opinion_figures import figure_beside, write_marks
 from sreval.report.opinion_rows import check_same_stimuli, scored_opinions, with_mos
 from sreval.report.opinions import ANALYSES, Request, comparison_tables
-from sreval.report.plain_csv import to_csv
+from sreval.report.plain_csv import csv_parts
 from sreval.report.scores import score_table
 from sreval.report.study_methods import of_votes
 from sreval.report.style import figure_svg, house_style
@@ -237,7 +237,10 @@ class Facts:
     @property
     def votes_sha256(self) -> str:
         """The hash of all votes as analysed, as CSV."""
-        return sha256_bytes(to_csv(self.data.votes))
+        found = hashlib.sha256()
+        for part in csv_parts(self.data.votes):
+            found.update(part)
+        return found.hexdigest()
 
     @property
     def _analysed(self) -> pd.DataFrame:

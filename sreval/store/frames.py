@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Double, Select, Text, func, select, type_coerce
+from sqlalchemy import ColumnElement, Double, Float, Select, String, Text, func, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm import Session as Transaction
 
 from sreval.errors import DataError
-from sreval.opinions.votes import RATING_SCALE, TASK, check_votes
+from sreval.opinions.votes import RATING_SCALE, TASK, categorical, coded_votes, with_texts
 from sreval.store.audit import COMMAND_LINE, LOOK, AuditLog
 from sreval.store.database import Store
 from sreval.store.invitations import links_of
 from sreval.store.models import (
     Answer,
     Event,
+    FreeText,
     OperatorEvent,
     PlanItem,
     Rater,
@@ -177,8 +178,11 @@ MODELS: Mapping[str, Any] = {
 """The tables of which a session has many rows."""
 
 _TIMES = (*_SENT, "shown_at", "received_at")
-_AT_ONCE = 20_000
-"""The rows of votes that are held twice, as rows and as columns."""
+_AT_ONCE = 500
+"""The rows of votes that are held as rows before they become columns. More of them fill the
+processor's cache, and the garbage collector looks at them more often."""
+_OF_VOTES = (Vote, PlanItem)
+"""The tables that have a row for each vote."""
 _DURATIONS = ("hidden_ms", "unfocused_ms", "left_ms", "reference_ms", "right_ms")
 
 
@@ -254,7 +258,8 @@ def tables(store: Store, study: str, manifest: Manifest | None = None) -> dict[s
     no such study, DataError when it was rated under another manifest.
     """
     with store.read() as tx:
-        return tables_of(tx, by_name(tx, study), manifest)
+        found = tables_of(tx, by_name(tx, study), manifest)
+    return {name: with_texts(own) for name, own in found.items()}
 
 
 def tables_of(
@@ -263,8 +268,8 @@ def tables_of(
     manifest: Manifest | None = None,
     names: Collection[str] = tuple(STORED),
 ) -> dict[str, pd.DataFrame]:
-    """`tables` within the caller's transaction: those of these ``names``, and sessions, votes and
-    checks, which belong together."""
+    """`tables` within the caller's transaction, texts of votes in categorical columns: those of
+    these ``names``, and sessions, votes and checks, which belong together."""
     if manifest is not None and manifest.sha256 != study.manifest_sha256:
         raise DataError(
             f"This manifest is not the one under which {study.name} was rated.",
@@ -307,19 +312,23 @@ def _add_results(sessions: pd.DataFrame, checks: pd.DataFrame, design: StudyDesi
 
 def _add_stimuli(frame: pd.DataFrame, manifest: Manifest, side: str) -> None:
     """What the manifest knows of the pictures of one side, "" where there is but one."""
-    names = ("dataset", "image", side.rstrip("_") or "method")
-    keys = zip(*(frame[name].tolist() for name in names), strict=True)
-    shown = [manifest.by_key[key] for key in keys]
+    names = ["dataset", "image", side.rstrip("_") or "method"]
+    grouped = frame.groupby(names, sort=False, observed=True, dropna=False)
+    codes = np.asarray(grouped.ngroup(), dtype=np.intp)
+    different = frame[names].drop_duplicates()
+    shown = [manifest.by_key[key] for key in different.itertuples(index=False, name=None)]
     place = list(frame.columns).index(f"{side or 'stimulus_'}sha256") + 1
-    frame.insert(place, f"{side}image_sha256", [stimulus.image_sha256 for stimulus in shown])
-    frame.insert(place + 1, f"{side}stand_in", [stimulus.stand_in for stimulus in shown])
+    hashes = categorical(codes, [stimulus.image_sha256 for stimulus in shown], frame.index)
+    frame.insert(place, f"{side}image_sha256", hashes)
+    stand_in = np.array([stimulus.stand_in for stimulus in shown], dtype=np.bool_)
+    frame.insert(place + 1, f"{side}stand_in", stand_in[codes])
 
 
 def judge_session(
     tx: Transaction, session: Session, design: StudyDesign, *, ended: bool = False
 ) -> Verdict:
     """The design's verdict on one session as it stands; on one that a rule has `ended` early."""
-    votes, planned = _votes_of(tx, session, design), {session.id: session.total}
+    votes, planned = _votes(tx, design, Session.id == session.id), {session.id: session.total}
     return Acceptance(design).verdicts(votes, planned, planned if ended else ())[session.id]
 
 
@@ -328,12 +337,7 @@ def is_lost(tx: Transaction, session: Session, design: StudyDesign) -> bool:
     counted = select(PlanItem.kind, func.count().label("n"))
     counted = counted.where(PlanItem.session_id == session.id)
     planned = {row.kind: row.n for row in tx.execute(counted.group_by(PlanItem.kind))}
-    return Acceptance(design).is_lost(_votes_of(tx, session, design), planned)
-
-
-def _votes_of(tx: Transaction, session: Session, design: StudyDesign) -> pd.DataFrame:
-    query = stored("votes", exported("votes", design)).where(Session.id == session.id)
-    return _votes(tx, query)
+    return Acceptance(design).is_lost(_votes(tx, design, Session.id == session.id), planned)
 
 
 def _judged_votes(
@@ -344,7 +348,7 @@ def _judged_votes(
     It has all columns of an export but those that only the manifest of the stimuli knows. The
     operator's decision on a session overrules the rules.
     """
-    votes = _votes(tx, stored("votes", exported("votes", design), study))
+    votes = _votes(tx, design, Study.id == study.id)
     accepted, reasons = {}, {}
     kept = {row.id: row for row in tx.execute(_decisions(study))}
     rated = list(votes["session"].unique())
@@ -383,8 +387,8 @@ def _decisions(study: Study) -> Select[str, int, str | None, bool | None, str]:
     return select(*columns).where(Session.study_id == study.id)
 
 
-def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
-    found = _columns(tx, query).infer_objects()
+def _votes(tx: Transaction, design: StudyDesign, of: ColumnElement[bool]) -> pd.DataFrame:
+    found = _columns(tx, exported("votes", design), of).infer_objects()
     if "score" in found and (found["score"] % 1 == 0).all():
         found["score"] = found["score"].astype(np.int64)
     for column in [column for column in _TIMES if column in found]:
@@ -404,35 +408,84 @@ def _votes(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
         for column in ("choice", "correct"):
             found[column] = found[column].map(CHOICES).astype(object)
     # `verdicts` reads a table as check_votes gives it; what it decides isn't known yet.
+    found = with_texts(found) if design.task.pair else found
     return found.assign(accepted=True, reason="")
 
 
-def _columns(tx: Transaction, query: Select[*tuple[object, ...]]) -> pd.DataFrame:
-    """What a query finds as columns of objects, of which there may be millions.
+class _Codes(dict[str | None, int]):
+    """A code for each different text, in the order in which they come."""
 
-    Times and scores are as the driver gives them, SQLite's times as texts. A text that is there
-    often is one object.
+    def __missing__(self, text: str | None) -> int:
+        self[text] = code = len(self)
+        return code
+
+
+def _columns(tx: Transaction, columns: Columns, of: ColumnElement[bool]) -> pd.DataFrame:
+    """These columns of the votes of which ``of`` holds, rater by rater; there may be millions.
+
+    Texts are categorical columns. Times are as the driver gives them, SQLite's as texts.
     """
-    own_types = [column.type for column in query.selected_columns]
+    of_session = {name: own for name, own in columns.items() if own.class_ not in _OF_VOTES}
+    sessions = frame(tx, stored("sessions", of_session).where(of))
+    known = _Codes((name, place) for place, name in enumerate(sessions["session"]))
+    of_vote = {name: own for name, own in columns.items() if name not in of_session}
+    # numpy sorts them sooner than a database does
+    query = stored("votes", {"session": Session.id, **of_vote}).where(of).order_by(None)
+    found, codes = _cells(tx, query, {"session": known})
+    order = np.lexsort((found["position"].astype(np.int64), found["session"]))
+    session, rows = found["session"][order], pd.RangeIndex(len(order))
+    made = {}
+    for name, own in columns.items():
+        if name in of_session:
+            values = list(sessions[name])
+            is_text = _is_text(own)
+            cells = session if is_text else np.array(values, dtype=object)[session]
+        else:
+            values, cells = list(codes.get(name, ())), found[name][order]
+            is_text = name in codes
+        made[name] = categorical(cells, values, rows) if is_text else pd.Series(cells, rows)
+    return pd.DataFrame(made)
+
+
+def _cells(
+    tx: Transaction, query: Select[*tuple[object, ...]], known: Mapping[str, _Codes]
+) -> tuple[dict[str, np.ndarray[tuple[int], Any]], dict[str, _Codes]]:
+    """What a query finds, column by column, and the codes that stand there in place of texts."""
+    columns = list(query.selected_columns)
     plain = [
-        type_coerce(column, Text if isinstance(kind, Utc) else Double).label(column.name)
-        if isinstance(kind, Utc | Score)
+        type_coerce(column, Text if isinstance(column.type, Utc) else Double).label(column.name)
+        if isinstance(column.type, Utc | Score)
         else column
-        for column, kind in zip(query.selected_columns, own_types, strict=True)
+        for column in columns
     ]
     # the connection itself makes rows in half of a session's time, but doesn't flush
     tx.flush()
     result = tx.connection().execute(query.with_only_columns(*plain, maintain_column_froms=True))
-    is_text = [kind.python_type is str for kind in own_types]
-    texts: dict[str | None, str | None] = {}
-    # of arrays, unlike lists, the garbage collector doesn't visit each cell again and again
-    parts = [[np.empty(0, dtype=object)] for _ in plain]
+    codes = {
+        column.name: known.get(column.name, _Codes()) for column in columns if _is_text(column)
+    }
+    types: list[type] = [
+        np.int32
+        if column.name in codes
+        else np.float64
+        if isinstance(column.type, Float | Score)
+        else object
+        for column in columns
+    ]
+    parts: list[list[np.ndarray[tuple[int], Any]]] = [[np.empty(0, kind)] for kind in types]
     for rows in result.partitions(_AT_ONCE):
-        for part, text, cells in zip(parts, is_text, zip(*rows, strict=True), strict=True):
-            shared = tuple(map(texts.setdefault, cells, cells)) if text else cells
-            part.append(np.array(shared, dtype=object))
-    columns = map(np.concatenate, parts)
-    return pd.DataFrame(dict(zip(result.keys(), columns, strict=True)), dtype=object)
+        for column, kind, part, cells in zip(
+            columns, types, parts, zip(*rows, strict=True), strict=True
+        ):
+            of = codes.get(column.name)
+            found = cells if of is None else list(map(of.__getitem__, cells))
+            part.append(np.array(found, kind))
+    names = [column.name for column in columns]
+    return dict(zip(names, map(np.concatenate, parts), strict=True)), codes
+
+
+def _is_text(column: Any) -> bool:
+    return isinstance(column.type, String | FreeText)
 
 
 def study_data(store: Store, study: str, manifest: Manifest) -> StudyData:
@@ -466,7 +519,7 @@ def _checked(votes: pd.DataFrame, design: StudyDesign) -> pd.DataFrame:
         return votes.assign(score=votes["choice"].map(scores).astype(np.int64))
     if votes.empty:
         return votes
-    return check_votes(votes, design.scale.numbers, task=design.task.kind)
+    return coded_votes(votes, design.scale.numbers, task=design.task.kind)
 
 
 def record_look(store: Store, data: StudyData, *, who: str = COMMAND_LINE) -> StudyData:

@@ -96,7 +96,8 @@ def trials_of(manifest: Manifest, design: StudyDesign) -> tuple[Trial, ...]:
 class StudyData:
     """A study's design and all that was collected.
 
-    ``votes`` are checked votes (``opinions.votes.check_votes``) and may be empty. Of pairs they
+    ``votes`` are checked votes, as texts or codes (``opinions.votes.with_codes``), and may be
+    empty. Of pairs they
     have the columns of an export's votes.csv, and ``score``: -1 for the left picture, 1 for the
     right, 0 for neither. ``sessions`` has a row per session: session, rater, group ("" without
     groups), slot, stage, outcome, votes, accepted, reason, decided (by an operator: true, false, or

@@ -18,12 +18,13 @@ from sreval.opinions.screening import (
     RULES,
     Answer,
     Rule,
+    apply,
     bt500,
     default_rules,
     site_times,
     with_and_without,
 )
-from sreval.opinions.votes import Scale, check_votes
+from sreval.opinions.votes import Scale, check_votes, with_codes
 from tests.opinions.builders import random_votes
 
 
@@ -359,3 +360,16 @@ def test_the_documented_table_is_that_of_the_code() -> None:
     for rule in default_rules():
         limits = ", ".join(f"{name} {limit:g}" for name, limit in rule.limits.items())
         assert by_kind[rule.kind] == [limits, f"{rule.least} {rule.items}", rule.source]
+
+
+def test_every_rule_finds_the_same_in_the_codes_of_many_raters() -> None:
+    """Beyond 127 raters the codes have two bytes, which pandas looks up otherwise."""
+    votes = random_votes(seed=2, methods=2, images=12, raters=140).assign(response_ms=900.0)
+    votes["position"] = votes.groupby("rater").cumcount()
+    votes = check_votes(votes)
+    rules = [rule.having() for rule in RULES.values()]
+    (texts, why), (codes, still) = (apply(rules, own) for own in (votes, with_codes(votes)))
+    assert why == still
+    assert len(texts) == len(codes) > 3
+    for one, other in zip(texts, codes, strict=True):
+        pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)

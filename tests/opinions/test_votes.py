@@ -3,12 +3,18 @@ import pandas as pd
 import pytest
 
 from sreval.errors import SrevalError, StatisticsError
+from sreval.opinions.arrays import Ratings
+from sreval.opinions.comparison import compare_methods
+from sreval.opinions.mos import mos_table
+from sreval.opinions.units import Unit
 from sreval.opinions.votes import (
     Scale,
     check_votes,
     exclusions,
     opinions,
     scale_in,
+    with_codes,
+    with_texts,
     without_raters,
 )
 from tests.opinions.builders import random_votes
@@ -140,3 +146,27 @@ def test_a_scale_is_written_as_a_user_writes_it(scale: Scale, text: str) -> None
     assert str(scale) == text
     read = Scale.parse(f"{text}/0")
     assert (read.low, read.high) == (scale.low, scale.high)
+
+
+def test_codes_stand_for_the_same_texts_in_sorted_order() -> None:
+    votes = check_votes(random_votes(seed=4, seen=0.7))
+    coded = with_codes(votes.iloc[::-1])
+    for name in ("rater", "image", "scene", "dataset", "method", "session", "kind", "study"):
+        assert list(coded[name].cat.categories) == sorted(set(votes[name]))
+    pd.testing.assert_frame_equal(with_texts(coded), votes.iloc[::-1])
+
+
+def test_codes_change_no_digit_of_a_result() -> None:
+    votes = check_votes(random_votes(seed=5, seen=0.7).sample(frac=1, random_state=1))
+    coded = with_codes(votes)
+    units: tuple[Unit, ...] = ("both", "rater", "image")
+    for unit in units:
+        one, other = (compare_methods(own, unit=unit)[0].frame() for own in (votes, coded))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    pd.testing.assert_frame_equal(mos_table(votes), mos_table(coded), check_exact=True)
+    for names in (["image"], ["dataset", "image", "method"]):
+        groups = votes.groupby(names, sort=True)
+        for found in (Ratings.from_votes(votes, names), Ratings.from_votes(coded, names)):
+            assert found.stimuli == tuple(groups.size().index)
+            assert found.stimulus.tolist() == groups.ngroup().tolist()
+            assert [found.raters[code] for code in found.rater] == votes["rater"].tolist()

@@ -49,3 +49,11 @@ def test_times_whose_digits_change_on_the_way_are_written_as_pandas_does() -> No
     more = pd.concat([_FRAME] * 500, ignore_index=True)
     more["shown_at"] += pd.to_timedelta((more.index > 19_000) * 5, "ms")
     assert to_csv(more) == more.to_csv(index=False, lineterminator="\n").encode()
+
+
+def test_columns_of_few_cells_are_written_together_as_pandas_does() -> None:
+    many = pd.concat([_FRAME] * 30, ignore_index=True)
+    notes = pd.Series(['a,"b', "", None, "c\nd"] * (len(many) // 4), dtype=object)
+    many = many.assign(note=notes, n=-0.0)
+    for frame in (many, many.assign(rater=many["rater"].astype("category"))):
+        assert to_csv(frame) == frame.to_csv(index=False, lineterminator="\n").encode()

@@ -225,5 +225,5 @@ def test_whoever_takes_a_scale_is_held_to_it_here() -> None:
         *("check_margin", "crossed_test", "category", "least_error", "on_scale"),
         *("limits_on_scale", "ordinal_model", "recovered_differences", "default_rules"),
         *("recover", "recover_parts"),
-        *("with_and_without", "retest", "heaping", "check_votes", "read_ratings"),
+        *("with_and_without", "retest", "heaping", "check_votes", "coded_votes", "read_ratings"),
     }
