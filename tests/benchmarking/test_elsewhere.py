@@ -201,8 +201,7 @@ def test_torch_has_one_thread_in_a_worker_and_in_the_asking_process_its_own(
         monkeypatch.setattr(executors, "this_process", lambda: ("another machine", 1))
     with ThreadPoolExecutor(1) as pool:  # torch keeps its number of threads by thread
         pool.submit(torch.set_num_threads, 2).result()
-        asked = {"methods": "nearest", "datasets": photos, "metrics": "psnr", "executor": pool}
-        api.benchmark(**asked, out=tmp_path / "out")
+        api.benchmark("nearest", photos, metrics="psnr", executor=pool, out=tmp_path / "out")
         assert pool.submit(torch.get_num_threads).result() == (1 if elsewhere else 2)
 
 
