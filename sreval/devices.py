@@ -37,6 +37,8 @@ def pick_device(name: str) -> str:
 
     Raises UsageError when there is no such device.
     """
+    if name == "cpu":  # it is there, and torch need not be loaded to know that
+        return name
     import torch
 
     if name == "auto":

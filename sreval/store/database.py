@@ -457,7 +457,9 @@ def _begin_write(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout=0")
     try:
-        _until_free(lambda: connection.exec_driver_sql(_WRITE))
+        _until_free(lambda: driver.execute(_WRITE))
+    except sqlite3.OperationalError:
+        connection.exec_driver_sql(_WRITE)  # fails again, where the pool sees it
     finally:
         with suppress(sqlite3.ProgrammingError):  # a broken connection is closed by then
             driver.execute(f"PRAGMA busy_timeout={int(1000 * BUSY_SECONDS)}")
@@ -469,9 +471,8 @@ def _until_free(step: Callable[[], object]) -> None:
     while True:
         try:
             step()
-        except (sqlite3.OperationalError, DBAPIError) as error:
-            code = getattr(getattr(error, "orig", error), "sqlite_errorcode", 0)
-            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
             time.sleep(_LOOK)
         else:
