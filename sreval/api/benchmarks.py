@@ -821,7 +821,8 @@ def _run(
         begin = partial(warm_up_for, plan, folder=ResultsFolder(folder))
         resolved = Resolved.of(plan, *own, begin if computing is None else lambda _: None)
         silent = nullcontext((lambda *_: None, lambda _: None))
-        with _shown(resolved, folder) if progress else silent as (update, say):
+        shown = _shown(resolved, folder, computing is not None) if progress else silent
+        with shown as (update, say):
             outcome = run(resolved, folder, update, say, command, computing)
     frame = joined(outcome.frame.assign(folder=str(folder)))
     frame = with_failures(frame, [Snapshot.of(folder)])
@@ -837,8 +838,12 @@ def _run(
 
 
 @contextmanager
-def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callable[[str], object]]]:
+def _shown(
+    resolved: Resolved, folder: Path, elsewhere: bool
+) -> Iterator[tuple[Progress, Callable[[str], object]]]:
     """What a run will do, how far it is, and what its next one could be spared, on stderr.
+
+    ``elsewhere``: others compute it, how fast isn't known here.
 
     Gives what ``run`` takes as ``progress`` and ``say``.
     """
@@ -852,7 +857,7 @@ def _shown(resolved: Resolved, folder: Path) -> Iterator[tuple[Progress, Callabl
 
     notes = [note for dataset in resolved.datasets for note in dataset.notes]
     notes += notes_on(resolved.metrics)
-    expected = estimate(resolved, folder)
+    expected = estimate(resolved, folder, elsewhere)
     for note in (*notes, str(expected), expected.warning):
         if note:
             click.echo(note, err=True)

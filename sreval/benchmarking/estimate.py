@@ -94,11 +94,12 @@ class Estimate:
         )
 
 
-def estimate(resolved: Resolved, out: Path) -> Estimate:
+def estimate(resolved: Resolved, out: Path, elsewhere: bool = False) -> Estimate:
     """Estimate what running ``resolved`` into the folder ``out`` takes; ``out`` isn't touched.
 
     Interpolation and networks are tried out on small crops of the images, with all that a run does
-    to an image. A user's own function is called by the run alone, so its time isn't known before.
+    to an image. A user's own function is called by the run alone, so its time isn't known before;
+    nor is that of a run that is computed ``elsewhere``.
     Raises DataError for results in ``out`` that can't be read.
     """
     jobs = [(dataset, item) for dataset in resolved.datasets for item in dataset.items]
@@ -113,7 +114,7 @@ def estimate(resolved: Resolved, out: Path) -> Estimate:
     }
     lacking = {item for todo in to_do.values() for _, item in todo}
     pixels = {item: _pixels(item, resolved.plan.scale) for item in lacking}
-    seconds, shares = _tried_out(resolved, to_do, pixels)
+    seconds, shares = (None, {}) if elsewhere else _tried_out(resolved, to_do, pixels)
     made = sum(map(len, to_do.values()))
     rescored = sum(
         not there.get((dataset.name, dataset.scale, method.name, item.image), True)

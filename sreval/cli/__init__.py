@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import errno
 import gc
@@ -169,6 +170,8 @@ def main(args: list[str] | None = None) -> None:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     # A notebook hands on its own to what it starts, and matplotlib refuses one that isn't here.
     os.environ["MPLBACKEND"] = "agg"
+    # At its end Python looks through all that torch has made for garbage, for most of a second.
+    atexit.register(gc.freeze)
     if args[:1] and args[0] in _READERS:
         # Python looks for garbage after each 700 new objects, which is a tenth of a report's time;
         # these commands end soon, and little of theirs waits for it.
