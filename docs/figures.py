@@ -59,6 +59,7 @@ def _of_votes() -> dict[str, str]:
         kind, best = row["database"], _best(row)
         first = row["steps"][0]
         told |= {
+            f"{kind}_served": row["served"].partition(",")[0],
             f"{kind}_votes": f"{best['offered']:.0f}",
             f"{kind}_raters": f"{row['raters'] * best['factor']:.0f}",
             f"{kind}_p99": f"{best['vote_ms']['p99']:.0f}",
@@ -87,13 +88,17 @@ def _gbit(votes: float, kilobytes: str) -> str:
 
 def _of_studies() -> dict[str, str]:
     live, report = _result("live"), _result("report")
+    least, *_, most = report["sizes"]
     return {
         "live_raters": str(live["raters"]),
         "live_sqlite": f"{live['databases']['sqlite']['median_ms']:.0f}",
         "live_postgresql": f"{live['databases']['postgresql']['median_ms']:.0f}",
         "report_votes": f"{report['by_kind']['vote']:,}",
-        "report_cpu": f"{report['user_seconds'] + report['system_seconds']:.1f}",
-        "report_mb": f"{report['peak_megabytes']:.0f}",
+        "report_cpu": f"{least['cpu_seconds']:.1f}",
+        "report_mb": f"{least['own_megabytes']:.0f}",
+        "report_most": f"{most['votes']:,}",
+        "report_most_cpu": f"{most['cpu_seconds']:.0f}",
+        "report_most_mb": f"{most['own_megabytes']:,.0f}",
     }
 
 

@@ -11,25 +11,28 @@ import pytest
 from docs import figures
 
 
-def column(page: str, heading: str, name: str) -> list[tuple[float, ...]]:
-    """Two columns of the first table below a heading: ``due / s`` and another."""
-    text = (figures.RESULTS / page).read_text("utf-8").partition(f"## {heading}\n")[2]
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    table = rows[: next((i for i, row in enumerate(rows) if i and row == rows[0]), len(rows))]
-    places = [table[0].index("due / s"), table[0].index(name)]
-    return [
-        tuple(float(re.sub(r"[^\d.]", "", row[place])) for place in places)
-        for row in table[1:]
-        if re.match(r"[\d.]+$", row[0])
-    ]
+def steps_of(page: str, kind: str) -> dict[float, float]:
+    """The 99th percentile at each rate, of the way to serve a database that bears the highest."""
+    served = re.split(r"^## ", (figures.RESULTS / page).read_text("utf-8"), flags=re.M)
+    found = []
+    for text in served:
+        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:2] == "| "]
+        if not text.startswith(f"{kind}, "):
+            continue
+        p99 = rows[0].index("p99")
+        steps = [row for row in rows[1:] if re.fullmatch(r"[\d.]+", row[0])]
+        within = {float(row[0]): float(re.sub(r"[^\d.]", "", row[p99])) for row in steps}
+        found.append({rate: ms for rate, ms in within.items() if ms < figures.P99_MS})
+    return max(found, key=lambda one: max(one))
 
 
-def test_what_is_carried_is_the_fastest_rate_within_the_limit() -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_is_carried_is_the_fastest_rate_within_the_limit(kind: str) -> None:
     found = figures.figures()
-    steps = {due: p99 for due, p99 in column("load.md", "sqlite", "p99") if p99 < figures.P99_MS}
-    due = max(steps)
-    assert float(found["sqlite_votes"]) == due
-    assert abs(float(found["sqlite_p99"]) - steps[due]) <= 0.5
+    steps = steps_of("load.md", kind)
+    rate = max(steps)
+    assert float(found[f"{kind}_votes"]) == rate
+    assert abs(float(found[f"{kind}_p99"]) - steps[rate]) <= 0.5
 
 
 def test_every_figure_is_on_the_page_and_every_mark_is_filled() -> None:
