@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -238,10 +239,16 @@ def _own_path(file: str, here: Path, whatever: bool) -> Path | None:
     return path if path.is_file() and (whatever or not foreign) else None
 
 
+_parsing = threading.Lock()
+"""Python 3.11 refuses a source now and then while another thread parses one."""
+
+
 def _imports(source: bytes, package: str) -> Iterator[str]:
     """Every name that a source may import as a module, wherever in it the import stands."""
     with suppress(SyntaxError, ValueError):
-        for node in ast.walk(ast.parse(source)):
+        with _parsing:
+            tree = ast.parse(source)
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield from _with_packages(alias.name)

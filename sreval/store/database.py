@@ -458,6 +458,7 @@ def _begin_write(connection: Connection) -> None:
     driver.execute("PRAGMA busy_timeout=0")
     try:
         _until_free(lambda: driver.execute(_WRITE))
+        connection.begin()  # tells SQLAlchemy alone, so that nothing within it commits
     except sqlite3.OperationalError:
         connection.exec_driver_sql(_WRITE)  # fails again, where the pool sees it
     finally:
