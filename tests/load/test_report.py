@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,14 @@ def test_a_rater_of_the_full_study_is_reported_and_measured(tmp_path: Path) -> N
     assert contents["facts"]["marks"] == ["simulated", "stand-ins"]
     assert found["page_bytes"] < found["folder_bytes"]
     assert found["files"] == len(contents["files"]) + 1
-    assert found["user_seconds"] > 0
-    page = lines({"raters": 2, "by_kind": {"vote": 2256}, "load_average": [9.0], **found})
+    assert found["cpu_seconds"] > 0
+    content = {
+        "raters": 2,
+        "by_kind": {"vote": 2256},
+        "load_average": [9.0],
+        "sizes": [{"votes": 2256, **found}],
+        "growth": {"exponent": math.nan},
+    }
+    page = lines(content)
     assert "2 simulated raters" in page[0]
     assert "Other work shared the machine." in page[0]
