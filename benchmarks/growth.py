@@ -396,7 +396,7 @@ def _panel(axes: Axes, row: dict[str, Any], first: bool) -> None:
 
 def _short(size: float) -> str:
     """A size as its axis has room for it."""
-    return f"{size / 1000:g}k" if size >= 1000 else f"{size:g}"
+    return f"{size / 1000:.0f}k" if size >= 1000 else f"{size:g}"
 
 
 if __name__ == "__main__":
