@@ -843,9 +843,8 @@ def _shown(
 ) -> Iterator[tuple[Progress, Callable[[str], object]]]:
     """What a run will do, how far it is, and what its next one could be spared, on stderr.
 
-    ``elsewhere``: others compute it, how fast isn't known here.
-
-    Gives what ``run`` takes as ``progress`` and ``say``.
+    ``elsewhere``: others compute it, and their speed isn't known here. Gives what ``run`` takes as
+    ``progress`` and ``say``.
     """
     import sys
 
