@@ -801,10 +801,8 @@ def _run(
     from sreval.benchmarking.executors import warm_up_for
     from sreval.benchmarking.plan import BenchmarkPlan, Resolved
     from sreval.benchmarking.results import ResultsFolder, Snapshot
-    from sreval.benchmarking.run import run
     from sreval.hashes import known_from
     from sreval.own_code import apart
-    from sreval.report.collect import joined, with_failures
 
     plan = BenchmarkPlan.checked(settings, "benchmark")
     if isinstance(executor, type) or not (
@@ -820,6 +818,10 @@ def _run(
     with apart(), known_from(ResultsFolder(folder).hashes), given as computing:
         begin = partial(warm_up_for, plan, folder=ResultsFolder(folder))
         resolved = Resolved.of(plan, *own, begin if computing is None else lambda _: None)
+        # worker processes load meanwhile
+        from sreval.benchmarking.run import run
+        from sreval.report.collect import joined, with_failures
+
         silent = nullcontext((lambda *_: None, lambda _: None))
         shown = _shown(resolved, folder, computing is not None) if progress else silent
         with shown as (update, say):

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from statistics import fmean
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
+from sreval.benchmarking.executors import LostError, workers_here
 from sreval.benchmarking.identity import Names
 from sreval.benchmarking.plan import Resolved
 from sreval.benchmarking.provenance import code_version
-from sreval.benchmarking.results import ResultsFolder, Store, Subject
-from sreval.benchmarking.run import Course
+from sreval.benchmarking.results import ResultsFolder, Subject
+from sreval.benchmarking.trial import SIDES, png_bytes, sr_pixels, trial
 from sreval.errors import SrevalError, byte_size, counted, duration
-from sreval.images.datasets import Dataset, Item, Pair
-from sreval.images.io import write_png
-from sreval.images.scales import exact, hr_size
+from sreval.images.datasets import Dataset, Item
 
-UInt8 = npt.NDArray[np.uint8]
 Job = tuple[Dataset, Item]
-
-_BYTES_PER_PIXEL = 1.6
-"""Of a photograph as PNG in colour: the mean of Set5, Set14 and BSD100."""
 
 _BYTES_PER_VALUE = 700
 """Of one value with its hashes in results.csv."""
-
-_SIDES = (64, 64, 160)
-"""Of the crops of a trial, in HR pixels. The first warms up; the other two tell what an image costs
-from what its pixels cost."""
 
 _LEAST = 4
 """Times the trial's pixels that a run must have to be tried out: a shorter one is soon over."""
@@ -113,8 +99,8 @@ def estimate(resolved: Resolved, out: Path, elsewhere: bool = False) -> Estimate
         for method in resolved.methods
     }
     lacking = {item for todo in to_do.values() for _, item in todo}
-    pixels = {item: _pixels(item, resolved.plan.scale) for item in lacking}
-    seconds, shares = (None, {}) if elsewhere else _tried_out(resolved, to_do, pixels)
+    pixels = {item: sr_pixels(item, resolved.plan.scale) for item in lacking}
+    seconds, shares = (None, {}) if elsewhere else _tried_out(resolved, out, to_do, pixels)
     made = sum(map(len, to_do.values()))
     rescored = sum(
         not there.get((dataset.name, dataset.scale, method.name, item.image), True)
@@ -123,9 +109,9 @@ def estimate(resolved: Resolved, out: Path, elsewhere: bool = False) -> Estimate
     )
     size = (made + rescored) * len(resolved.protocols) * len(resolved.metrics) * _BYTES_PER_VALUE
     for method, todo in to_do.items():
-        size += round(sum(_png_bytes(i, pixels[i]) for _, i in todo) * shares.get(method, 1))
+        size += round(sum(png_bytes(i, pixels[i]) for _, i in todo) * shares.get(method, 1))
     for item in {item for todo in to_do.values() for _, item in todo if item.lr is None}:
-        size += round(_png_bytes(item, pixels[item]) / resolved.plan.scale**2)
+        size += round(png_bytes(item, pixels[item]) / resolved.plan.scale**2)
     return Estimate(
         images=len(jobs),
         datasets=len(resolved.datasets),
@@ -169,7 +155,10 @@ def _there(resolved: Resolved, folder: ResultsFolder) -> dict[Subject, bool]:
 
 
 def _tried_out(
-    resolved: Resolved, to_do: Mapping[str, Sequence[Job]], pixels: Mapping[Item, int]
+    resolved: Resolved,
+    out: Path,
+    to_do: Mapping[str, Sequence[Job]],
+    pixels: Mapping[Item, int],
 ) -> tuple[float | None, dict[str, float]]:
     """The seconds of a run, and each method's PNG size as a share of the HR image's.
 
@@ -180,92 +169,30 @@ def _tried_out(
     jobs = list(dict.fromkeys(job for todo in to_do.values() for job in todo))
     total = sum(pixels[item] for _, item in jobs)
     abreast = min(resolved.workers, len(jobs))
-    if not methods or total < _LEAST * abreast * sum(side**2 for side in _SIDES):
+    if not methods or total < _LEAST * abreast * sum(side**2 for side in SIDES):
         return None, {}
+    tried = [
+        (resolved.datasets.index(dataset), dataset.items.index(item))
+        for dataset, item in jobs[:: len(jobs) // abreast][:abreast]
+    ]
+    attempt = partial(trial, frozenset(method.name for method in methods))
+    made = sum(map(len, to_do.values()))
     try:
-        tried = jobs[:: len(jobs) // abreast][:abreast]
-        pairs = [(dataset, item, dataset.pair(item)) for dataset, item in tried]
-        trials = [_trial(replace(resolved, methods=methods), pairs, side) for side in _SIDES]
-    except SrevalError:
+        # by what the run itself will be computed
+        with workers_here(resolved, ResultsFolder(out), abreast, made, lambda _: None) as workers:
+            _, small, large = zip(*workers.each(attempt, tried), strict=True)
+    except (SrevalError, LostError):
         return None, {}  # the run says which image or method it is, and goes on with the others
-    (small, few, _), (large, many, shares) = trials[1:]
-    per_pixel = max(0.0, (large - small) / (many - few)) if many > few else large / many
-    per_image = max(0.0, small - per_pixel * few) / abreast
+    (little, few), (much, many) = (
+        (fmean(one.seconds for one in side), sum(one.pixels for one in side))
+        for side in (small, large)
+    )
+    shares = {name: fmean(one.shares[name] for one in large) for name in large[0].shares}
+    per_pixel = max(0.0, (much - little) / (many - few)) if many > few else much / many
+    per_image = max(0.0, little - per_pixel * few) / abreast
     done = sum(map(len, to_do.values())) / (len(working) * len(jobs))
     seconds = done * (per_image * len(jobs) + per_pixel * total)
     return (seconds if len(methods) == len(working) else None), shares
-
-
-def _trial(
-    resolved: Resolved, pairs: Sequence[tuple[Dataset, Item, Pair]], side: int
-) -> tuple[float, int, dict[str, float]]:
-    """A run on the middle of each pair: its seconds, its pixels, the methods' shares.
-
-    Where LR images are to be made, it makes those of the crops.
-    """
-    scale = resolved.plan.scale
-    with TemporaryDirectory(prefix="sreval-") as folder:
-        out, crops = Path(folder, "out"), Path(folder, "crops")
-        datasets, hr_bytes, count = [], 0.0, 0
-        for number, (of, whole, pair) in enumerate(pairs):
-            low = pair.lr
-            small = tuple(min(int(side // scale), length) for length in low.shape[:2])
-            first = tuple((a - b) // 2 for a, b in zip(low.shape, small, strict=False))
-            large = tuple(math.floor(place * exact(scale)) for place in first)
-            hr_path, lr_path = (crops / what / f"{number}.png" for what in ("HR", "LR"))
-            for path, image, (y, x), (height, width) in (
-                (hr_path, pair.hr, large, hr_size(small, scale)),
-                (lr_path, low, first, small),
-            ):
-                if image is not None:
-                    part = image[y : y + height, x : x + width]
-                    write_png(path, np.ascontiguousarray(part))
-            name = f"trial-{number}"
-            files = hr_path if whole.hr else None, lr_path if whole.lr else None
-            item = Item(name, str(number), str(number), str(number), *files)
-            datasets.append(Dataset(name, scale, (item,), of.degradation))
-            pixels = math.prod(hr_size(small, scale))
-            count += pixels
-            hr_bytes += _png_bytes(item, pixels)
-        sources = {dataset.name: str(crops) for dataset in datasets}
-        on_crops = replace(resolved, datasets=tuple(datasets), sources=sources)
-        out_folder = ResultsFolder(out)
-        store = Store(out_folder)
-        try:
-            course = Course(on_crops, store, Names(out_folder), out_folder)
-            begun = time.perf_counter()
-            course.work(lambda *_: None)
-            took = time.perf_counter() - begun
-        finally:
-            store.close()
-        if course.failures:
-            raise SrevalError(course.failures[0].reason)
-        shares = {
-            method.name: sum(
-                out_folder.sr_image(d.name, scale, method.name, d.items[0].image).stat().st_size
-                for d in datasets
-            )
-            / hr_bytes
-            for method in on_crops.methods
-        }
-    return took, count, shares
-
-
-def _pixels(item: Item, scale: float) -> int:
-    """Of its SR image by a file's header; 0 where that can't be read, as the run will say."""
-    try:
-        with Image.open(item.file) as image:
-            size = image.height, image.width
-            return math.prod(size if item.hr else hr_size(size, scale))
-    except Exception:  # a damaged header makes decoders raise anything
-        return 0
-
-
-def _png_bytes(item: Item, pixels: int) -> float:
-    """What the HR image has as PNG, by its own file if it is one."""
-    if item.hr and item.hr.suffix.lower() == ".png" and pixels:
-        return item.hr.stat().st_size
-    return pixels * _BYTES_PER_PIXEL
 
 
 def _free(out: Path) -> int:

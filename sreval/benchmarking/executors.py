@@ -12,7 +12,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
@@ -24,10 +24,10 @@ from concurrent.futures import (
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing import spawn
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from sreval.benchmarking.elsewhere import (
     Lacking,
@@ -54,6 +54,9 @@ from sreval.benchmarking.task import (
 from sreval.errors import DataError, ImageError, SrevalError, UsageError, listed, option, told
 from sreval.files import sha256_bytes, write_atomic
 from sreval.hashes import sha256_of
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 LEAST = 100
 """SR images that a run must have to make before processes are started for it.
@@ -179,7 +182,21 @@ class Here(Workers):
     def check(self) -> None:
         """Threads end."""
 
-    def close(self) -> None:
+    def each(self, function: Callable[[Resolved, T], R], given: Sequence[T]) -> list[R]:
+        """What a function gives for the run and each of ``given``, all at once.
+
+        Raises what it raises.
+        """
+        if not self._pool:
+            return [function(self._resolved, one) for one in given]
+        submit = self._pool.submit
+        begun = [submit(copy_context().run, function, self._resolved, one) for one in given]
+        return [future.result() for future in begun]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Wait for what has begun, and begin nothing more."""
         import torch
 
@@ -309,6 +326,10 @@ def _work(task: Task) -> Result:
     return _computer().compute(task)
 
 
+def _applied(function: Callable[[Resolved, T], R], one: T) -> R:
+    return function(run_of(_mine[0]), one)
+
+
 class Processes(Workers):
     """A pool of processes of this machine, made anew where one of them ends."""
 
@@ -375,8 +396,23 @@ class Processes(Workers):
     def check(self) -> None:
         """A process that ends is told of."""
 
-    def close(self) -> None:
-        """End the processes, which have nothing more to do."""
+    def each(self, function: Callable[[Resolved, T], R], given: Sequence[T]) -> list[R]:
+        """What a function of a module gives for the run and each of ``given``, all at once.
+
+        Raises LostError, and what the function raises.
+        """
+        try:
+            return list(self._pool.map(partial(_applied, function), given))
+        except BrokenExecutor as error:
+            raise LostError from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the processes, which have nothing more to do, or at once."""
+        if kind:
+            self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def stop(self) -> None:
@@ -568,33 +604,33 @@ def workers_for(
 ) -> Iterator[Workers]:
     """What computes a run's ``images``, with ``to_make`` SR images to make at most.
 
-    An ``executor`` that was given; else processes where there is much to do and no GPU, and threads
-    for the rest. Raises NotPortableError where an ``executor`` can't be given what it needs.
+    An ``executor`` that was given, or ``workers_here``. Raises NotPortableError where an
+    ``executor`` can't be given what it needs.
     """
     if executor is not None:
         from sreval.benchmarking.dask import link_of
 
         yield Elsewhere(executor, resolved, folder, link_of(executor))
         return
-    pool = _pool(resolved, folder, max(1, min(resolved.workers, images)), to_make, say)
-    try:
-        yield pool
-    except BaseException:
-        if isinstance(pool, Processes):
-            pool.stop()
-        raise
-    finally:
-        pool.close()
+    with workers_here(resolved, folder, images, to_make, say) as workers:
+        yield workers
 
 
-def _pool(
-    resolved: Resolved, folder: ResultsFolder, abreast: int, to_make: int, say: Any
-) -> Here | Processes:
-    if abreast == 1 or to_make < LEAST or resolved.device != "cpu" or not warm_up():
-        return Here(resolved, folder, abreast)
-    try:
-        return Processes(resolved, folder, abreast)
-    except NotPortableError as error:
-        slower = "All images are made by threads, which takes longer."
-        say(f"{error.message} {slower} {error.remedy}".strip())
-        return Here(resolved, folder, abreast)
+@contextmanager
+def workers_here(
+    resolved: Resolved, folder: ResultsFolder, images: int, to_make: int, say: Any
+) -> Iterator[Here | Processes]:
+    """Processes where there is much to do and no GPU, and threads for the rest."""
+    abreast = max(1, min(resolved.workers, images))
+    if abreast > 1 and to_make >= LEAST and resolved.device == "cpu" and warm_up():
+        try:
+            pool = Processes(resolved, folder, abreast)
+        except NotPortableError as error:
+            slower = "All images are made by threads, which takes longer."
+            say(f"{error.message} {slower} {error.remedy}".strip())
+        else:
+            with pool:
+                yield pool
+            return
+    with Here(resolved, folder, abreast) as here:
+        yield here

@@ -9,9 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 import sreval
 from sreval.benchmarking.executors import TRIES, LostError, Workers, workers_for
@@ -45,6 +43,9 @@ from sreval.methods import Upscaler
 from sreval.metrics.metric import Images, Metric
 from sreval.metrics.protocol import Protocol
 from sreval.metrics.scorer import match_modes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ import numpy.typing as npt
 import pytest
 
 from sreval.benchmarking import estimate as module
+from sreval.benchmarking import executors
 from sreval.benchmarking.estimate import Estimate, estimate
+from sreval.benchmarking.executors import workers_here
 from sreval.benchmarking.plan import BenchmarkPlan, Resolved
+from sreval.benchmarking.results import ResultsFolder
 from sreval.benchmarking.run import run
-from sreval.images.datasets import Pair
+from sreval.benchmarking.trial import SIDES, Tried
 from sreval.images.io import write_png
 
 UInt8 = npt.NDArray[np.uint8]
@@ -102,16 +106,36 @@ def test_the_images_take_the_place_that_was_told(
 def test_the_time_is_that_of_the_images_and_their_pixels(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def trial(resolved: Resolved, pairs: Sequence[Pair], side: int) -> tuple[float, int, Any]:
-        assert len(pairs) == 1
-        return 0.5 + 0.001 * side**2, side**2, {}
+    def trial(names: frozenset[str], resolved: Resolved, place: tuple[int, int]) -> list[Tried]:
+        return [Tried(0.5 + 0.001 * side**2, side**2, {}) for side in SIDES]
 
     monkeypatch.setattr(module, "_LEAST", 0)
-    monkeypatch.setattr(module, "_trial", trial)
+    monkeypatch.setattr(module, "trial", trial)
     told = estimate(plan(photos, "nearest", "bicubic"), tmp_path / "results")
     # half a second an image, a millisecond a pixel
     pixels = 120 * (96 + 96 + 48)
     assert told.seconds == pytest.approx(3 * 0.5 + 0.001 * pixels)
+
+
+def test_it_is_tried_out_by_what_computes_the_run(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images that two processes make of it take the time and the place of one's."""
+    monkeypatch.setattr(module, "_LEAST", 0)
+    monkeypatch.setattr(executors, "LEAST", 1)
+    one = plan(photos, "nearest", "bicubic")
+    two = Resolved.of(one.plan.model_copy(update={"workers": 2}))
+    with workers_here(two, ResultsFolder(tmp_path), 3, 6, print) as workers:
+        numbers = workers.each(_process, [0, 1, 2])
+    assert os.getpid() not in numbers
+    said, alone = (estimate(asked, tmp_path / "results") for asked in (two, one))
+    assert said.seconds is not None and said.seconds > 0
+    assert said.size == pytest.approx(alone.size, rel=0.05)
+    assert not (tmp_path / "results").exists()
+
+
+def _process(resolved: Resolved, one: int) -> int:
+    return os.getpid()
 
 
 def test_a_function_is_not_called_before_the_run(
