@@ -176,6 +176,9 @@ def main(args: list[str] | None = None) -> None:
         # Python looks for garbage after each 700 new objects, which is a tenth of a report's time;
         # these commands end soon, and little of theirs waits for it.
         gc.set_threshold(_NEW_OBJECTS)
+        # numpy's matrices here are small: the threads of a product wait for each other longer
+        # than it takes, and the last digit of a sum depends on how many they are.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         args = [_with_home(arg) for arg in args]
         for arg in args:
