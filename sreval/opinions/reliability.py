@@ -133,10 +133,10 @@ class Reliability:
         codes, stimulus, rater = self._paired()
         k = stimulus.size / np.unique(stimulus).size
 
-        cell, *cells = _cells(codes, stimulus)
+        cell, own_codes, own_stimulus = _cells(codes, stimulus)
 
         def of(votes: Floats) -> float:
-            return _fisher(_alpha(*cells, votes), k)
+            return _fisher(_alpha(own_codes, own_stimulus, votes), k)
 
         limits = _jackknife_limits(of, cell, (rater, stimulus), self.level)
         low, high = (_fisher_inverse(z, k) for z in limits)

@@ -26,6 +26,7 @@ from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, DataError, attempted, counted, fixed, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
 from sreval.opinions.tasks import TASKS, Task
+from sreval.processes import Beside
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import as_arguments, study_scores
@@ -256,17 +257,19 @@ def study_report(
     kind = data.design.task.kind
     task = None if kind == "pair" else TASKS[kind]
     report = Report(data.design.title, study_marks(data), study_warnings(data), task)
-    render_page(
-        "study_pairs.jinja" if data.design.task.pair else "study_votes.jinja",
-        report=report,
-        data=data,
-        facts=facts_of(data, scores),
-        score_notes=score_notes,
-        sources=sources,
-        commands=commands,
-        galleries=list(galleries(data, stimuli)) if stimuli else [],
-        **_WORDS,
-    )
+    facts = facts_of(data, scores)
+    with Beside(facts.later) as facts.beside:
+        render_page(
+            "study_pairs.jinja" if data.design.task.pair else "study_votes.jinja",
+            report=report,
+            data=data,
+            facts=facts,
+            score_notes=score_notes,
+            sources=sources,
+            commands=commands,
+            galleries=list(galleries(data, stimuli)) if stimuli else [],
+            **_WORDS,
+        )
     return report
 
 
