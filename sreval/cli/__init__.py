@@ -23,6 +23,7 @@ import click
 
 from sreval import __version__
 from sreval.content import user_path
+from sreval.devices import keep_freed_memory
 from sreval.errors import (
     DEBUG,
     Exit,
@@ -179,6 +180,7 @@ def main(args: list[str] | None = None) -> None:
         # numpy's matrices here are small: the threads of a product wait for each other longer
         # than it takes, and the last digit of a sum depends on how many they are.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        keep_freed_memory()  # large tables are taken and freed by the hundred
     try:
         args = [_with_home(arg) for arg in args]
         for arg in args:

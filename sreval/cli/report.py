@@ -17,7 +17,6 @@ from sreval.cli.shared import (
     results_option,
     warn,
 )
-from sreval.devices import keep_freed_memory
 from sreval.progress import progress_line
 
 
@@ -38,7 +37,6 @@ def report(study: api.Study, out: Path | None, as_json: bool, **chosen: Any) -> 
     The page needs nothing from elsewhere and can be printed. Tables become a PDF where
     LaTeX is installed. An older report of the same study is replaced.
     """
-    keep_freed_memory()  # tables of a million votes are taken and freed by the hundred
     with progress_line(4, "report", "step") as line:
         made = study.report(out, **chosen, step=line.update)
     if as_json:
