@@ -92,7 +92,8 @@ _mine: Mapping[Hashable, Callable[[], object]] = {}
 def _begin(tasks: Mapping[Hashable, Callable[[], object]]) -> None:
     global _mine
     _mine = tasks
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # it ends without a word
     end_with_parent()
 
 

@@ -52,7 +52,7 @@ from sreval.benchmarking.task import (
     each_slow_method,
 )
 from sreval.errors import DataError, ImageError, SrevalError, UsageError, listed, option, told
-from sreval.files import sha256_bytes, write_atomic
+from sreval.files import remove_parts, sha256_bytes, write_atomic
 from sreval.hashes import sha256_of
 from sreval.processes import cores, end_with_parent
 
@@ -418,8 +418,7 @@ class Processes(Workers):
         for process in self._started:
             if process.pid:
                 process.join()
-            for left in self._folder.path.rglob(f".*.{process.pid}-*.part"):
-                left.unlink(missing_ok=True)
+        remove_parts(self._folder.path)
 
 
 # Whatever computes elsewhere

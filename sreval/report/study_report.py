@@ -311,7 +311,8 @@ STEPS = 3
 class WrittenReport:
     """A report that was written; a path as well, that of its page.
 
-    ``files`` are the names within the folder; ``warnings`` what must be known before it is used;
+    ``files`` are the names within the folder; ``warnings`` what must be known before it is used,
+    where a part of it failed in a way that it should not as well;
     ``no_pdf`` why there is no PDF of the tables, empty where there is one; ``facts`` the marks,
     the study's state and the hash of its design.
     """
@@ -378,7 +379,9 @@ def write_report(
     facts = {"marks": made.marks, "state": data.state, "design_sha256": data.design_sha256}
     write_folder(out, name, files, facts)
     step()
-    return WrittenReport(out / PAGE, tuple(sorted(files)), tuple(made.warnings), why, facts)
+    faults = [said for part in made.parts for said in part.not_done if UNFORESEEN in said]
+    warnings = (*made.warnings, *faults)
+    return WrittenReport(out / PAGE, tuple(sorted(files)), warnings, why, facts)
 
 
 def _files(made: Report) -> dict[str, bytes]:
