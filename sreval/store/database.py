@@ -264,6 +264,8 @@ class Store:
                 _begin_write(connection)
             elif self.sqlite and begin:
                 connection.exec_driver_sql(begin)
+            elif begin == _WRITE:
+                connection.begin()  # psycopg does so itself; SQLAlchemy has to know of it
             yield connection
 
     @contextmanager
