@@ -93,9 +93,7 @@ class Prepared:
         return tuple((number, convert) for number, convert in enumerate(converts) if convert)
 
 
-def _converted(
-    row: tuple[Any, ...], converts: tuple[tuple[int, _Convert], ...]
-) -> tuple[Any, ...]:
+def _converted(row: tuple[Any, ...], converts: tuple[tuple[int, _Convert], ...]) -> tuple[Any, ...]:
     cells = list(row)
     for number, convert in converts:
         cells[number] = convert(cells[number])

@@ -63,9 +63,7 @@ _PICTURES: Mapping[Place, tuple[Column[Any], ...]] = {
     "right": (_PLAN.c.right_sha256, _PLAN.c.right_address, _PLAN.c.right_sent_at),
     "reference": (_PLAN.c.reference_sha256, _PLAN.c.reference_address, _PLAN.c.reference_sent_at),
 }
-_LOCK = Prepared(
-    select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
-)
+_LOCK = Prepared(select(Session.id).where(Session.id == bindparam("session_id")).with_for_update())
 _ITEM = (
     _PLAN.c.position,
     _PLAN.c.sitting,
