@@ -23,12 +23,11 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, Response, abort, g, request, session
 from flask_babel import Babel, Domain, get_locale
-from flask_wtf.csrf import CSRFProtect, validate_csrf
+from flask_wtf.csrf import CSRFProtect, ValidationError, validate_csrf
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
-from wtforms import ValidationError
 
 from sreval import content
 from sreval.content import SOURCE_LANGUAGE

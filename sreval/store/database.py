@@ -400,7 +400,8 @@ def _uri(path: Path) -> str:
 
 
 def _engine(url: URL) -> Any:
-    options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
+    # the connection that was used last has most in its caches
+    options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL, "pool_use_lifo": True}
     path = _file(url)
     if path is not None:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}

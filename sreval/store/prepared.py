@@ -46,7 +46,7 @@ class Prepared:
         """The rows of a SELECT; of any other statement none.
 
         ``values`` may have more than the parameters. Within a transaction it is part of that.
-        Raises what SQLAlchemy raises, KeyError for a value that lacks.
+        Raises what SQLAlchemy raises.
         """
         own = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         given = {**own.fixed, **values}

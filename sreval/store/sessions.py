@@ -364,7 +364,8 @@ class RaterSession:
             stands = _STANDING.first(connection, asked)
             if stands is not None:
                 meant = found.meant(stands[0])
-                return Receipt(*stands, repeated=True, state=found.state(), meant=meant)
+                at, score, stored_at = stands
+                return Receipt(at, score, stored_at, True, found.state(), meant)
             kind = found.refuse_vote(position, response_ms, image).kind
             check_looks(found.study.design.task, vote)
             stored_at = self.store.clock()
