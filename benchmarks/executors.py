@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def race(place: Path, rivals: Mapping[str, Rival], rounds: int) -> dict[str, Any
 
 def timed(rival: Rival, out: Path) -> tuple[float, float]:
     """Wall and processor seconds of a command and of all that it has started."""
-    begun, used = time.perf_counter(), os.times()
+    others, begun, used = children(), time.perf_counter(), os.times()
     command = [sys.executable, "-m", "sreval", "benchmark", *ASKED, "--out", str(out), *rival.told]
     subprocess.run(
         command,
@@ -178,29 +178,25 @@ def timed(rival: Rival, out: Path) -> tuple[float, float]:
         stderr=subprocess.DEVNULL,
     )
     seconds = time.perf_counter() - begun
-    while orphans():
+    # what a command leaves behind is this process's, and counts once it has been waited for
+    while left := {pid: state for pid, state in children().items() if pid not in others}:
+        for pid in (pid for pid, state in left.items() if state == "Z"):
+            os.waitpid(pid, os.WNOHANG)
         time.sleep(0.02)
     now = os.times()
     spent = (now.children_user - used.children_user) + (now.children_system - used.children_system)
     return seconds, spent
 
 
-def orphans() -> bool:
-    """Whether a process that a command has started still runs; one that has ended is counted."""
-    mine = os.getpid()
-    left = False
+def children() -> dict[int, str]:
+    """The processes that this one must wait for, and what each does: Z where it has ended."""
+    mine, found = os.getpid(), {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = stat.read_text()
-        except OSError:
-            continue
-        state, parent = text.rpartition(")")[2].split()[:2]
-        if int(parent) == mine and "dask" not in text:
-            if state == "Z":
-                os.waitpid(int(stat.parent.name), os.WNOHANG)
-            elif "multiprocessing" in Path(stat.parent, "cmdline").read_text(errors="replace"):
-                left = True
-    return left
+        with suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == mine:
+                found[int(stat.parent.name)] = state
+    return found
 
 
 def rows_of(out: Path) -> list[dict[str, str]]:

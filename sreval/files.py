@@ -58,6 +58,27 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{own}.{os.getpid()}-{threading.get_ident()}.part")
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what processes that have ended left half written in ``folder`` and below it."""
+    for part in folder.rglob(".*.part"):
+        process = part.suffixes[-2].lstrip(".").partition("-")[0] if part.suffixes[1:] else ""
+        if process.isdecimal() and not _runs(int(process)):
+            part.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of that number runs on this machine, or perhaps does."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
 def read_named_hash(path: Path) -> bytes:
     """The bytes of a file whose name ends in the first digits of their SHA-256, as torch.hub's do.
 

@@ -64,9 +64,11 @@ class ProgressLog:
         now = self._clock()
         if now - self._started < 1:  # what an earlier run left comes in at once
             self._last = (now, self.n)
-        early = self._pause < self.PAUSE
-        # before the first one, other work may have to be done: two tell how long one takes
-        if now - then < self._pause or not before + early < self.n < self.total:
+        if not before and self._pause < self.PAUSE and self._unit != "B":
+            # before the first piece other work may have to be done, which says nothing of others
+            self._last = (now, self.n)
+            return
+        if now - then < self._pause or not before < self.n < self.total:
             return
         self._last = (now, self.n)
         self._pause = self.PAUSE

@@ -54,6 +54,19 @@ def test_a_long_run_says_a_line_soon_and_then_one_in_thirty_seconds(
     assert lines[-1] == "benchmark: 551 of 600 images, about 24 s left"
 
 
+def test_what_is_done_before_the_first_image_does_not_lengthen_the_rest(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Worker processes load for 10 s; then each image, under four methods, takes a second."""
+    clock, line = log(200)
+    clock.now += 10
+    for _ in range(20):
+        line.update(4)
+        clock.now += 1
+    told = capfd.readouterr().err.splitlines()
+    assert told == ["benchmark: 24 of 200 images, about 44 s left"]
+
+
 def test_what_was_taken_over_at_once_does_not_shorten_the_rest(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

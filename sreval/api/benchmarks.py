@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -818,10 +819,12 @@ def _run(
     with apart(), known_from(ResultsFolder(folder).hashes), given as computing:
         begin = partial(warm_up_for, plan, folder=ResultsFolder(folder))
         resolved = Resolved.of(plan, *own, begin if computing is None else lambda _: None)
-        # worker processes load meanwhile
+        # while worker processes load, so does what the run and its tables need
         from sreval.benchmarking.run import run
         from sreval.report.collect import joined, with_failures
 
+        if progress:
+            import_module("sreval.report.opinion_rows")
         silent = nullcontext((lambda *_: None, lambda _: None))
         shown = _shown(resolved, folder, computing is not None) if progress else silent
         with shown as (update, say):

@@ -40,7 +40,7 @@ from sreval.benchmarking.elsewhere import (
     this_process,
     trunk_files,
 )
-from sreval.benchmarking.plan import BenchmarkPlan, Resolved, cores
+from sreval.benchmarking.plan import BenchmarkPlan, Resolved
 from sreval.benchmarking.provenance import code_version
 from sreval.benchmarking.results import ResultsFolder
 from sreval.benchmarking.task import (
@@ -52,8 +52,9 @@ from sreval.benchmarking.task import (
     each_slow_method,
 )
 from sreval.errors import DataError, ImageError, SrevalError, UsageError, listed, option, told
-from sreval.files import sha256_bytes, write_atomic
+from sreval.files import remove_parts, sha256_bytes, write_atomic
 from sreval.hashes import sha256_of
+from sreval.processes import cores, end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -296,9 +297,7 @@ def warm_up_for(plan: BenchmarkPlan, images: int, folder: ResultsFolder) -> None
 def _begin(run: bytes, folder: Path, environ: Mapping[str, str]) -> None:
     """What a worker process does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's to end
-    parent = multiprocessing.parent_process()
-    if parent:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with_parent()
     for name in set(os.environ) - set(environ):
         del os.environ[name]
     os.environ.update({**_ALONE, **environ})
@@ -306,11 +305,6 @@ def _begin(run: bytes, folder: Path, environ: Mapping[str, str]) -> None:
 
     torch.set_num_threads(1)
     _mine[:] = [run, folder]
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
 
 
 _mine: list[Any] = []
@@ -424,8 +418,7 @@ class Processes(Workers):
         for process in self._started:
             if process.pid:
                 process.join()
-            for left in self._folder.path.rglob(f".*.{process.pid}-*.part"):
-                left.unlink(missing_ok=True)
+        remove_parts(self._folder.path)
 
 
 # Whatever computes elsewhere

@@ -23,6 +23,7 @@ from sreval.methods import LEAST_TILE, Running, Upscaler, method_of
 from sreval.metrics.metric import LIBRARY, METRICS, Metric, without_reference
 from sreval.metrics.protocol import Protocol, get_protocol
 from sreval.own_code import forget_modules
+from sreval.processes import cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,11 +237,6 @@ def recipe_of(degrade: str | Path | None, seed: int | None) -> Degradation | Non
             f"Add {degrade_option}, or leave the seed out.",
         )
     return None
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_size(metric: Metric, datasets: Sequence[Dataset]) -> None:

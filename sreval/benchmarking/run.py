@@ -34,7 +34,7 @@ from sreval.benchmarking.results import (
 )
 from sreval.benchmarking.task import Asked, Failed, Found, Made, Result, Task, changed
 from sreval.errors import ImageError, listed
-from sreval.files import sha256_bytes
+from sreval.files import remove_parts, sha256_bytes
 from sreval.hashes import Hashes, known_from
 from sreval.images.datasets import Dataset, Item
 from sreval.images.degraded import versions
@@ -85,6 +85,7 @@ def run(
     folder = ResultsFolder(out)
     store = Store(folder)
     try:
+        remove_parts(folder.path)  # of a run that was killed
         names = Names(folder)
         names.begin(resolved.datasets, _asked(resolved), _facts(resolved, command))
         with known_from(folder.hashes) as hashes:

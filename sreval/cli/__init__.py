@@ -10,11 +10,12 @@ import importlib
 import io
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import click
 
 from sreval import __version__
 from sreval.content import user_path
+from sreval.devices import keep_freed_memory
 from sreval.errors import (
     DEBUG,
     Exit,
@@ -34,6 +36,7 @@ from sreval.errors import (
     unforeseen,
 )
 from sreval.files import require_text
+from sreval.progress import stop_signals
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
@@ -176,11 +179,17 @@ def main(args: list[str] | None = None) -> None:
         # Python looks for garbage after each 700 new objects, which is a tenth of a report's time;
         # these commands end soon, and little of theirs waits for it.
         gc.set_threshold(_NEW_OBJECTS)
+        # numpy's matrices here are small: the threads of a product wait for each other longer
+        # than it takes, and the last digit of a sum depends on how many they are.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        keep_freed_memory()  # large tables are taken and freed by the hundred
+    code: Any = 0
     try:
-        args = [_with_home(arg) for arg in args]
-        for arg in args:
-            require_text(arg)
-        code: Any = cli.main(args, standalone_mode=False)
+        with _interrupted_by_signals():
+            args = [_with_home(arg) for arg in args]
+            for arg in args:
+                require_text(arg)
+            code = cli.main(args, standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         fail("Interrupted.", Exit.INTERRUPTED)
     except click.ClickException as error:
@@ -203,6 +212,29 @@ def main(args: list[str] | None = None) -> None:
             raise
         fail(f"Error: sreval {unforeseen(error)}.", Exit.FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, which batch systems and closed terminals send, act as Ctrl-C does.
+
+    The exit code of a command that they interrupt names the signal, as shells do.
+    """
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with stop_signals(interrupt) as received:
+        try:
+            yield
+        except (SystemExit, KeyboardInterrupt, click.exceptions.Abort) as error:
+            if not received or received[0] == signal.SIGINT:
+                raise
+            if not isinstance(error, SystemExit):
+                click.echo("Interrupted.", err=True)
+            elif error.code != Exit.INTERRUPTED:
+                raise
+            raise SystemExit(128 + received[0]) from None
 
 
 def _told_elsewhere(args: list[str]) -> bool:

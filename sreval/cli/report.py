@@ -17,6 +17,7 @@ from sreval.cli.shared import (
     results_option,
     warn,
 )
+from sreval.errors import UNFORESEEN, Exit
 from sreval.progress import progress_line
 
 
@@ -35,7 +36,8 @@ def report(study: api.Study, out: Path | None, as_json: bool, **chosen: Any) -> 
     """Write the report of STUDY: one HTML page, every table as LaTeX and CSV.
 
     The page needs nothing from elsewhere and can be printed. Tables become a PDF where
-    LaTeX is installed. An older report of the same study is replaced.
+    LaTeX is installed. An older report of the same study is replaced. Exits with 3 when a part
+    failed in a way that it should not.
     """
     with progress_line(4, "report", "step") as line:
         made = study.report(out, **chosen, step=line.update)
@@ -43,12 +45,15 @@ def report(study: api.Study, out: Path | None, as_json: bool, **chosen: Any) -> 
         print_json(
             {"page": str(made), "files": list(made.files), "note": made.no_pdf, **made.facts}
         )
-        return
     for warning in made.warnings:
-        warn(warning)
-    if made.no_pdf:
-        warn(f"tables.tex: {made.no_pdf}.")
-    click.echo(str(made))
+        if not as_json or UNFORESEEN in warning:
+            warn(warning)
+    if not as_json:
+        if made.no_pdf:
+            warn(f"tables.tex: {made.no_pdf}.")
+        click.echo(str(made))
+    if any(UNFORESEEN in warning for warning in made.warnings):
+        raise SystemExit(Exit.PARTIAL)
 
 
 @click.command(epilog="Example: sreval archive results ledig2017 --out supplement.zip")

@@ -254,7 +254,7 @@ class _At:
         own_block = half @ left.transpose(0, 2, 1)
         inner_inner = (within - right.T @ c @ right).reshape(n_inner, k, n_inner, k)
         outer_inner = (across - half @ right).reshape(units, k, n_inner, k)
-        spread = np.einsum("rka,rkb->kab", left, left)
+        spread = left.transpose(1, 2, 0) @ left.transpose(1, 0, 2)
         between = c @ spread
         crossed = np.empty((2 * k, 2 * k))
         # the squared Frobenius norm of diag(delta) - left c left', column by column

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
 from sreval.errors import StatisticsError
 from sreval.opinions.arrays import Codes, Floats, Ratings, check_level, quotient
@@ -122,7 +121,7 @@ class Reliability:
         has two votes.
         """
         codes, stimulus, _ = self._paired()
-        return _alpha(codes, stimulus)
+        return _alpha(codes, stimulus, np.ones(codes.size))
 
     def alpha_interval(self) -> Interval:
         """Krippendorff's alpha with limits from the jackknife over raters and over stimuli.
@@ -134,12 +133,14 @@ class Reliability:
         codes, stimulus, rater = self._paired()
         k = stimulus.size / np.unique(stimulus).size
 
-        def of(kept: NDArray[np.bool_]) -> float:
-            return _fisher(_alpha(codes[kept], stimulus[kept]), k)
+        cell, own_codes, own_stimulus = _cells(codes, stimulus)
 
-        limits = _jackknife_limits(of, (rater, stimulus), self.level)
+        def of(votes: Floats) -> float:
+            return _fisher(_alpha(own_codes, own_stimulus, votes), k)
+
+        limits = _jackknife_limits(of, cell, (rater, stimulus), self.level)
         low, high = (_fisher_inverse(z, k) for z in limits)
-        return self._interval(_alpha(codes, stimulus), low, high, (rater, stimulus), "alpha")
+        return self._interval(self.krippendorff_alpha(), low, high, (rater, stimulus), "alpha")
 
     def _paired(self) -> tuple[Codes, Codes, Codes]:
         """The scores' ranks, from 0, the stimuli and raters of the votes that can disagree."""
@@ -165,7 +166,8 @@ class Reliability:
         sample variance (n - 1) of every stimulus with two votes or more. Between 0 (all alike)
         and about 1 (only the ends are used); NaN when every MOS lies at an end of the scale.
         """
-        return _sos(self.ratings.score, self.ratings.stimulus, self.scale)
+        ratings = self.ratings
+        return _sos(ratings.score, ratings.stimulus, np.ones(ratings.score.size), self.scale)
 
     def sos_interval(self) -> Interval:
         """The SOS parameter with limits from the jackknife over raters and over stimuli, of log a.
@@ -174,12 +176,16 @@ class Reliability:
         """
         ratings, scale = self.ratings, self.scale
 
-        def of(kept: NDArray[np.bool_]) -> float:
-            a = _sos(ratings.score[kept], ratings.stimulus[kept], scale)
+        scores, ranks = np.unique(ratings.score, return_inverse=True)
+        cell, codes, stimulus = _cells(ranks, ratings.stimulus)
+
+        def of(votes: Floats) -> float:
+            a = _sos(scores[codes], stimulus, votes, scale)
             return math.log(a) if a > 0 else math.nan
 
         factors = (ratings.rater, ratings.stimulus)
-        low, high = (_exp(z) for z in _jackknife_limits(of, factors, self.level))
+        limits = _jackknife_limits(of, cell, factors, self.level)
+        low, high = (_exp(z) for z in limits)
         return self._interval(self.sos_coefficient(), low, high, factors, "SOS coefficient a")
 
     def split_half(self, splits: int = 200, seed: int = 0) -> SplitHalf:
@@ -249,32 +255,33 @@ class Reliability:
         return pd.DataFrame(rows, columns=["n", "pearson", "spearman"], index=index)
 
 
-def _alpha(codes: Codes, stimulus: Codes) -> float:
+def _alpha(codes: Codes, stimulus: Codes, votes: Floats) -> float:
     """Krippendorff's ordinal alpha of score codes from 0, in the scores' order, shapes (V,).
 
-    The distance of two scores is that of their mid-ranks among all paired votes, so that alpha is
-    one less the ratio of two sums of squares: none but sums over votes are needed.
+    ``votes`` says how often each stimulus has each score. The distance of two scores is that of
+    their mid-ranks among all paired votes, so that alpha is one less the ratio of two sums of
+    squares: none but sums over votes are needed.
     """
-    n = np.bincount(stimulus)
-    paired = n[stimulus] > 1
-    codes, stimulus = codes[paired], stimulus[paired]
-    if not codes.size:
+    votes = votes * (np.bincount(stimulus, votes)[stimulus] > 1)
+    count = float(votes.sum())
+    if not count:
         return math.nan
-    margin = np.bincount(codes)
+    margin = np.bincount(codes, votes)
     rank = (np.cumsum(margin) - margin / 2)[codes]
-    rank -= rank.mean()
-    n, total = np.bincount(stimulus), np.bincount(stimulus, rank)
-    squares = np.bincount(stimulus, rank**2)
+    rank -= float(votes @ rank) / count
+    n, total = np.bincount(stimulus, votes), np.bincount(stimulus, votes * rank)
+    squares = np.bincount(stimulus, votes * rank**2)
     several = n > 1
     within = (n * squares - total**2)[several] / (n[several] - 1)
-    expected = codes.size * float((rank**2).sum()) / (codes.size - 1)
+    expected = count * float(votes @ rank**2) / (count - 1)
     return 1 - float(within.sum()) / expected if expected else math.nan
 
 
-def _sos(score: Floats, stimulus: Codes, scale: Scale) -> float:
-    n = np.bincount(stimulus)
-    mos = np.bincount(stimulus, score) / np.maximum(n, 1)
-    squares = np.bincount(stimulus, (score - mos[stimulus]) ** 2)
+def _sos(score: Floats, stimulus: Codes, votes: Floats, scale: Scale) -> float:
+    """The SOS parameter of scores that stimuli have so many ``votes`` of, shapes (V,)."""
+    n = np.bincount(stimulus, votes)
+    mos = np.bincount(stimulus, votes * score) / np.maximum(n, 1)
+    squares = np.bincount(stimulus, votes * (score - mos[stimulus]) ** 2)
     several = n > 1
     variance = squares[several] / (n[several] - 1)
     largest = ((scale.high - mos) * (mos - scale.low))[several]
@@ -289,16 +296,28 @@ Official Statistics 17(4)), so that large studies take seconds."""
 _JACKKNIFE = "jackknife over raters and stimuli"
 
 
+def _cells(codes: Codes, stimulus: Codes) -> tuple[Codes, Codes, Codes]:
+    """The cell of each vote, (V,), votes of one score on one stimulus being in one.
+
+    And of each cell the score's code and the stimulus.
+    """
+    scores = int(codes.max()) + 1
+    cells, cell = np.unique(stimulus * scores + codes, return_inverse=True)
+    return cell, cells % scores, cells // scores
+
+
 def _jackknife_limits(
-    statistic: Callable[[NDArray[np.bool_]], float], factors: tuple[Codes, ...], level: float
+    statistic: Callable[[Floats], float], cell: Codes, factors: tuple[Codes, ...], level: float
 ) -> tuple[float, float]:
     """Limits of ``statistic`` of the votes kept, from leaving out groups of each factor's units.
 
-    ``factors``: codes from 0 of shape (V,). Student's t on the smallest number of groups less one.
-    NaN with fewer than LEAST_UNITS units of a factor, or where the statistic of all votes or of a
-    part of them is undefined.
+    It is told how many votes of each cell are kept, (C,). ``cell`` of every vote, and the codes of
+    its ``factors``, from 0, are of shape (V,). Student's t on the smallest number of groups less
+    one. NaN with fewer than LEAST_UNITS units of a factor, or where the statistic of all votes or
+    of a part of them is undefined.
     """
-    estimate = statistic(np.ones(factors[0].size, dtype=np.bool_))
+    votes = np.bincount(cell)
+    estimate = statistic(votes.astype(np.float64))
     variance, fewest = 0.0, _GROUPS
     generator = np.random.default_rng(0)
     for codes in factors:
@@ -307,7 +326,10 @@ def _jackknife_limits(
         if groups < LEAST_UNITS:
             return math.nan, math.nan
         group = generator.permutation(np.arange(units) % groups)[codes]
-        without = np.array([statistic(group != left) for left in range(groups)])
+        ends = np.cumsum(np.bincount(group))[:-1]
+        parts = np.split(cell[np.argsort(group, kind="stable")], ends)
+        kept = (votes - np.bincount(part, minlength=votes.size) for part in parts)
+        without = np.array([statistic(one.astype(np.float64)) for one in kept])
         variance += (groups - 1) * float(without.var())
         fewest = min(fewest, groups)
     half = float(student_quantile(fewest - 1, level)) * math.sqrt(variance)
@@ -431,11 +453,12 @@ def _kappa(pairs: pd.DataFrame, level: float) -> Interval:
     first, second = (pairs[name].to_numpy(dtype=np.float64) for name in ("first", "second"))
     rater = pd.factorize(pairs["rater"])[0]
     stimulus = np.asarray(pairs.groupby(list(STIMULUS)).ngroup(), dtype=np.intp)
-    limits = _jackknife_limits(
-        lambda kept: _fisher(weighted_kappa(first[kept], second[kept]), 2),
-        (rater, stimulus),
-        level,
-    )
+
+    def of(votes: Floats) -> float:
+        kept = votes > 0
+        return _fisher(weighted_kappa(first[kept], second[kept]), 2)
+
+    limits = _jackknife_limits(of, np.arange(first.size), (rater, stimulus), level)
     low, high = (_fisher_inverse(z, 2) for z in limits)
     n = min(int(codes.max()) + 1 for codes in (rater, stimulus))
     kappa = weighted_kappa(first, second)

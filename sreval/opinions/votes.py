@@ -615,7 +615,10 @@ def refuse(column: pd.Series, bad: pd.Series, what: str, remedy: str, place: Pla
     first = column.iloc[rows[:_SHOWN_ROWS]]
     if isinstance(first.dtype, pd.CategoricalDtype):
         first = mapped(first, str)
-    cells = zip(rows.tolist(), first, strict=False)
-    places = ", ".join(f"{place(row)}: {shown(cell)}" for row, cell in cells)
+    blank = is_empty(first)
+    cells = zip(rows.tolist(), first, blank, strict=False)
+    places = ", ".join(
+        place(row) if empty else f"{place(row)}: {shown(cell)}" for row, cell, empty in cells
+    )
     more = f" and {rows.size - _SHOWN_ROWS} more" if rows.size > _SHOWN_ROWS else ""
     raise StatisticsError(f"{what} in {places}{more}.", remedy)

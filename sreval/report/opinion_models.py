@@ -646,7 +646,8 @@ def join_scores(votes: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, li
             f"{listed(['/'.join(map(str, key)) for key in lacking])}.",
             f"Benchmark the images that were rated.{named_as_in(wide.index.unique('image'))}",
         )
-    if (scene == scene.index.get_level_values("image")).all():
+    scene = scene.astype(object)
+    if list(scene) == list(scene.index.get_level_values("image")):
         # these are votes that name no scenes
         theirs = scores[scores["scene"] != ""].groupby(list(STIMULUS))["scene"].first()
         scene = theirs.reindex(scene.index).fillna(scene)

@@ -47,7 +47,7 @@ def csv_parts(frame: pd.DataFrame) -> Iterator[bytes]:
             cells[own].tolist() if codes is None else cells[codes[own]].tolist()
             for codes, cells in different
         )  # fmt: skip
-        yield "".join(f"{line}\n" for line in map(",".join, zip(*lists, strict=True))).encode()
+        yield "\n".join([*map(",".join, zip(*lists, strict=True)), ""]).encode()
 
 
 Column = tuple[Codes | None, list[str]]

@@ -27,6 +27,7 @@ from sreval.opinions.significance import judge
 from sreval.opinions.tasks import TASKS
 from sreval.opinions.units import Unit, unit_names
 from sreval.opinions.votes import accepted_votes, exclusions, units_of
+from sreval.processes import Beside
 from sreval.report import paper
 from sreval.report.answer import Answer
 from sreval.report.notes import study_marks
@@ -82,13 +83,23 @@ class Facts:
         self.datasets = [part.name for part in data.design.images.datasets]
         self.by_paper = paper.sort_datasets(self.datasets)
         """The data sets in the order of the paper's tables."""
+        self.beside: Beside | None = None
+        """What computes ``later`` meanwhile."""
         self._found: dict[tuple[str, str], Any] = {}
+
+    @property
+    def later(self) -> dict[Hashable, Callable[[], object]]:
+        """What takes long, can be sent by another process, and needs nothing that else is found.
+
+        By its name in ``_once``, in the order in which a report asks for it.
+        """
+        return {("votes_sha256", ""): self._votes_sha256}
 
     def _once(self, what: str, dataset: str, make: Callable[[], T]) -> T:
         """``what`` of a data set, computed the first time that it is asked for."""
         key = (what, dataset)
         if key not in self._found:
-            self._found[key] = make()
+            self._found[key] = self.beside.get(key, make) if self.beside else make()
         made: T = self._found[key]
         return made
 
@@ -237,6 +248,9 @@ class Facts:
     @property
     def votes_sha256(self) -> str:
         """The hash of all votes as analysed, as CSV."""
+        return self._once("votes_sha256", "", self._votes_sha256)
+
+    def _votes_sha256(self) -> str:
         found = hashlib.sha256()
         for part in csv_parts(self.data.votes):
             found.update(part)
@@ -423,6 +437,11 @@ class StudyFacts(Facts):
         """The tables of one of ``ANALYSES``, as the design plans it."""
         return ANALYSES[analysis](votes, self.request)
 
+    def overall(self, analysis: str) -> list[Table]:
+        """``asked`` of the votes on all data sets, of a screening also of those left out."""
+        votes = self.data.votes if analysis == "screening" else self.data.analysed
+        return self._once(analysis, "", partial(self.asked, analysis, votes))
+
     def planned_tests(self, dataset: str) -> pd.DataFrame:
         """``planned_tests`` of one data set; StatisticsError where none was rated there."""
 
@@ -476,17 +495,40 @@ class StudyFacts(Facts):
         found, _ = attempted(lambda: self.compared(dataset))
         return found.letters if found else {}
 
-    def drawn(
-        self, kind: str, votes: pd.DataFrame, dataset: str | None = None
-    ) -> tuple[Callable[[], str], str]:
-        """What draws a figure of ``opinion_figures.KINDS`` as an SVG element, and its caption."""
+    def drawn(self, kind: str, dataset: str = "") -> tuple[str | Callable[[], str], str]:
+        """A figure of ``opinion_figures.KINDS`` as an SVG element, or what draws it, and its
+        caption; on one data set, or on all."""
+        return self._once(f"figure: {kind}", dataset, partial(self._figure, kind, dataset))
+
+    def _figure(self, kind: str, dataset: str) -> tuple[Callable[[], str], str]:
         asked = replace(self.request, width="column")
-        if kind == "significance" and dataset is not None:
+        if kind == "significance":
             asked = replace(asked, compared=partial(self.compared, dataset))
-        figure, caption = figure_beside(votes, kind, asked, dataset)
+        votes = self.scored_votes if kind == "metrics" else self.data.analysed
+        votes = self.votes_on(dataset) if dataset else votes
+        figure, caption = figure_beside(votes, kind, asked, dataset or None)
         with house_style():
             write_marks(figure, study_marks(self.data))
         return partial(figure_svg, figure), caption
+
+    def _svg(self, kind: str, dataset: str) -> tuple[str, str]:
+        draw, caption = self._figure(kind, dataset)
+        return draw(), caption
+
+    @property
+    def later(self) -> dict[Hashable, Callable[[], object]]:
+        """See ``Facts``. The figure of significance draws what has been compared for tables."""
+        found: dict[Hashable, Callable[[], object]] = {}
+        for dataset in self.datasets:
+            for kind in ("scores", "ranks"):
+                found[f"figure: {kind}", dataset] = partial(self._svg, kind, dataset)
+        if self.scores is not None:
+            found["figure: metrics", ""] = partial(self._svg, "metrics", "")
+        for analysis in ("reliability", "retest", "recovery"):
+            found[analysis, ""] = partial(self.overall, analysis)
+        for kind in ("raters", "matrix", "sos"):
+            found[f"figure: {kind}", ""] = partial(self._svg, kind, "")
+        return {**found, ("screening", ""): partial(self.overall, "screening"), **super().later}
 
     def _values(self, votes: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[int]]:
         table = mos_table(votes, interval=self.request.interval, scale=self.request.scale)

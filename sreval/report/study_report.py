@@ -26,6 +26,7 @@ from sreval.benchmarking.provenance import code_version
 from sreval.errors import UNFORESEEN, DataError, attempted, counted, fixed, listed, option
 from sreval.files import atomic_folder, sha256_bytes, sha256_file
 from sreval.opinions.tasks import TASKS, Task
+from sreval.processes import Beside
 from sreval.reading import read_json
 from sreval.report.notes import study_marks, study_warnings, vote_notes
 from sreval.report.opinion_rows import as_arguments, study_scores
@@ -256,17 +257,19 @@ def study_report(
     kind = data.design.task.kind
     task = None if kind == "pair" else TASKS[kind]
     report = Report(data.design.title, study_marks(data), study_warnings(data), task)
-    render_page(
-        "study_pairs.jinja" if data.design.task.pair else "study_votes.jinja",
-        report=report,
-        data=data,
-        facts=facts_of(data, scores),
-        score_notes=score_notes,
-        sources=sources,
-        commands=commands,
-        galleries=list(galleries(data, stimuli)) if stimuli else [],
-        **_WORDS,
-    )
+    facts = facts_of(data, scores)
+    with Beside(facts.later) as facts.beside:
+        render_page(
+            "study_pairs.jinja" if data.design.task.pair else "study_votes.jinja",
+            report=report,
+            data=data,
+            facts=facts,
+            score_notes=score_notes,
+            sources=sources,
+            commands=commands,
+            galleries=list(galleries(data, stimuli)) if stimuli else [],
+            **_WORDS,
+        )
     return report
 
 
@@ -308,7 +311,8 @@ STEPS = 3
 class WrittenReport:
     """A report that was written; a path as well, that of its page.
 
-    ``files`` are the names within the folder; ``warnings`` what must be known before it is used;
+    ``files`` are the names within the folder; ``warnings`` what must be known before it is used,
+    where a part of it failed in a way that it should not as well;
     ``no_pdf`` why there is no PDF of the tables, empty where there is one; ``facts`` the marks,
     the study's state and the hash of its design.
     """
@@ -375,7 +379,9 @@ def write_report(
     facts = {"marks": made.marks, "state": data.state, "design_sha256": data.design_sha256}
     write_folder(out, name, files, facts)
     step()
-    return WrittenReport(out / PAGE, tuple(sorted(files)), tuple(made.warnings), why, facts)
+    faults = [said for part in made.parts for said in part.not_done if UNFORESEEN in said]
+    warnings = (*made.warnings, *faults)
+    return WrittenReport(out / PAGE, tuple(sorted(files)), warnings, why, facts)
 
 
 def _files(made: Report) -> dict[str, bytes]:

@@ -125,17 +125,20 @@ class Surroundings(Config):
 
         Raises UsageError naming the field, the bad value and the remedy.
         """
+        variables = {}
         for field in cls.model_fields.keys() & set(_FROM_ENVIRONMENT):
-            value = os.environ.get(f"SREVAL_{field.upper()}")
+            name = f"SREVAL_{field.upper()}"
+            value = os.environ.get(name)
             if value and field not in fields:
                 fields[field] = value
+                variables[field] = name if field == "secret" else f"{name}={value}"
         secret = fields.get("secret")
         if isinstance(secret, str) and len(secret) < _LEAST_SECRET:
             raise UsageError(
                 f"SREVAL_SECRET is shorter than {_LEAST_SECRET} characters.",
                 "Leave it unset, or set it to the output of: openssl rand -hex 32",
             )
-        return cls.checked(fields, "site")
+        return cls.checked(fields, "site", changed=variables)
 
 
 class SiteConfig(Surroundings):

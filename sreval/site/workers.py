@@ -64,6 +64,12 @@ def post_worker_init(worker: Any) -> None:
         _open.enter_context(metrics.answering(worker.wsgi.extensions[metrics.METRICS], listening))
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """End what answers for metrics while its thread still runs: at Python's own end it no longer
+    does, and the worker would wait for it."""
+    _open.close()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """A worker that ended holds no connection."""
     if _address:

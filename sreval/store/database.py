@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import selectors
+import shlex
 import socket
 import sqlite3
 import threading
@@ -57,7 +58,6 @@ _LOOK = 0.001
 
 _POOL = 10
 _WRITE = "BEGIN IMMEDIATE"
-_BEGIN = "Begin an empty one: sreval study upgrade STUDY --begin."
 _URLS = "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
 _BROKEN = (
     sqlite3.SQLITE_READONLY,
@@ -322,6 +322,15 @@ class Store:
                 to_head(connection)
         return lacking
 
+    @property
+    def _begin(self) -> str:
+        return f"Begin an empty one: sreval study upgrade STUDY --begin{self._there}."
+
+    @property
+    def _there(self) -> str:
+        """What tells a command of this file; a server is told of by SREVAL_DATABASE."""
+        return f" --database {shlex.quote(str(self.file))}" if self.file else ""
+
     def schema_error(self, state: SchemaState) -> SchemaError:
         """The error for tables that aren't this code's."""
         if state == "newer":
@@ -331,11 +340,12 @@ class Store:
         if state == "empty":
             return SchemaError(
                 f"{self.name} is empty: it holds no study and no vote.",
-                f"{_BEGIN} If it held votes, restore a backup.",
+                f"{self._begin} If it held votes, restore a backup.",
             )
         return SchemaError(
             f"{self.name} has older tables.",
-            "Run: sreval study backup STUDY, then: sreval study upgrade STUDY",
+            f"Run: sreval study backup STUDY{self._there}, then: sreval study upgrade "
+            f"STUDY{self._there}",
         )
 
     @contextmanager
@@ -369,7 +379,7 @@ def open_store(url: str, create: bool = False, *, older: bool = False) -> Store:
         elif store.file is not None and not store.file.exists():
             raise StoreError(
                 f"There is no database {store.file}.",
-                f"{_BEGIN} If its votes are elsewhere, name them by "
+                f"{store._begin} If its votes are elsewhere, name them by "
                 f"{option('--database or SREVAL_DATABASE', 'SREVAL_DATABASE')}.",
             )
         state = store.check_schema()

@@ -478,8 +478,11 @@ def _cells(
             columns, types, parts, zip(*rows, strict=True), strict=True
         ):
             of = codes.get(column.name)
-            found = cells if of is None else list(map(of.__getitem__, cells))
-            part.append(np.array(found, kind))
+            part.append(
+                np.array(cells, kind)
+                if of is None
+                else np.fromiter(map(of.__getitem__, cells), kind, len(cells))
+            )
     names = [column.name for column in columns]
     return dict(zip(names, map(np.concatenate, parts), strict=True)), codes
 

@@ -129,7 +129,8 @@ def test_it_is_tried_out_by_what_computes_the_run(
         numbers = workers.each(_process, [0, 1, 2])
     assert os.getpid() not in numbers
     said, alone = (estimate(asked, tmp_path / "results") for asked in (two, one))
-    assert said.seconds is not None and said.seconds > 0
+    assert said.seconds is not None
+    assert said.seconds > 0
     assert said.size == pytest.approx(alone.size, rel=0.05)
     assert not (tmp_path / "results").exists()
 

@@ -301,12 +301,17 @@ def test_a_killed_run_resumes_and_ends_with_the_same_results(
         pd.testing.assert_frame_equal(one.frame, rows, check_dtype=False)
 
 
-def test_ctrl_c_leaves_a_folder_that_goes_on(many: Path, out: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_or_a_batch_system_leaves_a_folder_that_goes_on(
+    many: Path, out: Path, number: int, code: int
+) -> None:
+    left = out / "images" / f".0123456789ab.{2**22 + 1}-7.part"  # of a run that was killed
+    write_png(left, np.zeros((4, 4, 3), np.uint8))
     running = start(many, out)
     wait_for_lines(running, out / JOURNAL, 2)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     printed, said = running.communicate(timeout=60)
-    assert running.returncode == 130
+    assert running.returncode == code
     assert printed == ""
     _, last = said.splitlines()  # the first says what the run comes to
     assert last.startswith(f"Interrupted. What is finished is kept in {out}; `sreval benchmark ")

@@ -56,8 +56,8 @@ esac
 PIP = """\
 #!/bin/sh -e
 case "$*" in
-*==*) rm -f {site}/sitecustomize.py ;;
-"install --upgrade"*) cp {site}/newer.py {site}/sitecustomize.py ;;
+"install /opt/sreval-0.2.0["*) rm -f {site}/sitecustomize.py ;;
+"install /opt/sreval-0.3.0["*) cp {site}/newer.py {site}/sitecustomize.py ;;
 *) exit 6 ;;
 esac
 """

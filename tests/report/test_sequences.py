@@ -18,7 +18,7 @@ from sreval.errors import SrevalError, UsageError
 from sreval.frames import image_order
 from sreval.images.io import write_png
 from sreval.opinions.agreement import metric_agreement
-from sreval.opinions.votes import check_votes
+from sreval.opinions.votes import check_votes, with_codes, with_texts
 from sreval.report.comparison import comparison_figure
 from sreval.report.opinion_models import join_scores, reliability, scene_notes
 from sreval.report.opinion_rows import check_same_stimuli, with_mos
@@ -373,6 +373,9 @@ def test_votes_without_scenes_take_those_of_the_results(frame: pd.DataFrame) -> 
     of_their_own = votes.assign(scene=votes["image"].str[0])
     joined, _ = join_scores(of_their_own, Request(scores=frame))
     assert joined["scene"].nunique() == 7
+    # a table that is computed with has texts as codes, those of scenes unlike those of images
+    coded, _ = join_scores(with_codes(of_their_own), Request(scores=frame))
+    pd.testing.assert_frame_equal(with_texts(coded), with_texts(joined), check_dtype=False)
 
 
 def test_agreement_over_frames_does_not_speak_of_new_stimuli() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import itertools
+import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from scipy import stats
 
 from sreval.errors import UNFORESEEN, StatisticsError
 from sreval.opinions.simulation import RaterModel
+from sreval.processes import Beside
 from sreval.report.study_facts import StudyFacts, planned_tests
 from sreval.report.study_report import Report, study_report, to_html, to_latex
 from sreval.study.data import ORPHAN, Look, StudyData
@@ -24,6 +27,7 @@ from sreval.study.design import StudyDesign
 from tests.report.study_builder import QUALITIES, departures, full_size, make_study
 from tests.study.designs import in_languages
 
+T = TypeVar("T")
 NAUGHTY = "<script>alert(1)</script>\"'&{{7*7}}$x_1$%\\input{/etc/passwd}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
@@ -61,6 +65,23 @@ def page_of(data: StudyData) -> Page:
     return Page(to_html(study_report(data)))
 
 
+class Elsewhere(Beside):
+    """Computes every task when it is asked for, and sends it as another process would."""
+
+    def __enter__(self) -> Elsewhere:
+        global _asked
+        _asked = self.left = dict(self._tasks)
+        return self
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        task = self.left.pop(key, make)
+        found: T = pickle.loads(pickle.dumps(task())) if task is not make else make()
+        return found
+
+
+_asked: dict[Hashable, Callable[[], object]] = {}
+
+
 def headings(page: Page) -> list[str]:
     return [text for name in ("h2", "caption", "figcaption") for text in page.texts[name]]
 
@@ -72,6 +93,15 @@ def titles(report: Report) -> list[str]:
 @pytest.fixture(scope="module")
 def simulated() -> StudyData:
     return make_study()
+
+
+def test_what_another_process_computes_is_the_same_and_all_of_it_is_asked_for(
+    simulated: StudyData, drawn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sreval.report.study_report.Beside", Elsewhere)
+    page = to_html(study_report(simulated))
+    assert page == drawn
+    assert not _asked
 
 
 @pytest.fixture(scope="module")

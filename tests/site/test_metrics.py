@@ -229,7 +229,9 @@ def test_two_processes_answer_for_both_and_leave_nothing(tmp_path: Path) -> None
     environment |= {"SREVAL_METRICS": str(private), "WEB_CONCURRENCY": "2"}
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:sreval.site.workers"]
     command = [*gunicorn, "--bind", f"127.0.0.1:{port}"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    log = tmp_path / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(command, env=environment, stderr=errors)
     try:
         site = f"http://127.0.0.1:{port}"
         while _status(f"{site}/readyz") != 200:
@@ -258,6 +260,8 @@ def test_two_processes_answer_for_both_and_leave_nothing(tmp_path: Path) -> None
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+        # workers end by themselves: gunicorn kills those that don't, and says so
+        assert log.read_text().count("SIGKILL") == 1
         assert list(tmp_path.glob("sreval-metrics-*")) == []
     finally:
         process.kill()

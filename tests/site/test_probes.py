@@ -139,7 +139,7 @@ def test_addresses_of_the_environment_hold_for_commands_unless_one_is_given(
     assert (told.base_url, told.trusted_proxies) == ("", 0)
     monkeypatch.setenv("SREVAL_BASE_URL", "ftp://x")
     refused = sreval("study", "invite", *on)
-    assert (refused.code, "base_url" in refused.err) == (2, True)
+    assert (refused.code, "SREVAL_BASE_URL=ftp://x" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -226,9 +226,10 @@ def test_new_file_is_for_its_owner_alone(sqlite_study: Study) -> None:
 
 def test_absent_file_is_named_and_not_made(tmp_path: Path) -> None:
     path = tmp_path / "absent.sqlite"
-    with pytest.raises(StoreError, match="There is no database"):
+    with pytest.raises(StoreError, match="There is no database") as refused:
         open_store(str(path))
     assert not path.exists()
+    assert f"sreval study upgrade STUDY --begin --database {path}." in str(refused.value)
 
 
 def test_server_that_is_away_is_named_without_the_password() -> None:
