@@ -59,11 +59,12 @@ def temporary_beside(path: Path) -> Path:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what processes that have ended left half written in ``folder`` and below it."""
+    """Remove files and folders that processes which have ended left half written in ``folder``."""
     for part in folder.rglob(".*.part"):
         process = part.suffixes[-2].lstrip(".").partition("-")[0] if part.suffixes[1:] else ""
         if process.isdecimal() and not _runs(int(process)):
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:

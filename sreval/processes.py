@@ -14,6 +14,10 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
+_ENDING = {
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+}
+
 
 def cores() -> int:
     """How many cores this process may use."""
@@ -48,16 +52,33 @@ class Beside:
         self._tasks = tasks
         self._begun: dict[Hashable, Future[Any]] = {}
         self._pool: ProcessPoolExecutor | None = None
+        self._forked: list[Any] = []
 
     def __enter__(self) -> Self:
         if self._tasks and cores() > 1 and _can_fork():
-            context = multiprocessing.get_context("fork")
-            # what a forked process begins with isn't pickled
-            self._pool = ProcessPoolExecutor(1, context, _begin, (self._tasks,))
-            self._begun = {key: self._pool.submit(_task, key) for key in reversed(self._tasks)}
+            # a signal waits until both processes are ready for it
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            try:
+                self._fork(mask)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            except BaseException as error:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                self.__exit__(type(error))
+                raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def _fork(self, mask: set[Any]) -> None:
+        context = multiprocessing.get_context("fork")
+        # what a forked process begins with isn't pickled
+        self._pool = ProcessPoolExecutor(1, context, _begin, (self._tasks, mask))
+        others = multiprocessing.active_children()
+        self._begun = {key: self._pool.submit(_task, key) for key in reversed(self._tasks)}
+        self._forked = [one for one in multiprocessing.active_children() if one not in others]
+
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        if kind:
+            for process in self._forked:  # nobody waits for what it computes
+                process.kill()
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -89,11 +110,13 @@ def _can_fork() -> bool:
 _mine: Mapping[Hashable, Callable[[], object]] = {}
 
 
-def _begin(tasks: Mapping[Hashable, Callable[[], object]]) -> None:
+def _begin(tasks: Mapping[Hashable, Callable[[], object]], mask: set[Any]) -> None:
     global _mine
     _mine = tasks
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)  # it ends without a word
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)  # it ends without a word
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     end_with_parent()
 
 

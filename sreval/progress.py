@@ -113,8 +113,12 @@ def progress_line(total: int, what: str, unit: str, shown: bool = True) -> tqdm[
         return ProgressLog(total, what, unit)
     from tqdm import tqdm
 
-    return tqdm(
+    class Line(tqdm):  # type: ignore[type-arg]
+        monitor_interval = 0  # a thread that looks after it would keep this process from forking
+
+    return Line(
         total=total,
+        miniters=1,
         desc=what,
         unit=unit,
         leave=False,

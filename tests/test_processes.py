@@ -98,3 +98,29 @@ def test_a_process_with_threads_computes_alone() -> None:
         ended.set()
         thread.join()
     assert calls == [1]
+
+
+@forking
+def test_a_signal_while_it_forks_comes_when_both_are_ready() -> None:
+    """It is raised where the block begins, and leaves no process behind."""
+    told = run("""
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+launch = ProcessPoolExecutor._launch_processes
+
+def launched(self):
+    launch(self)
+    os.kill(os.getpid(), signal.SIGINT)
+
+ProcessPoolExecutor._launch_processes = launched
+try:
+    with Beside({"wait": lambda: signal.pause()}):
+        print("begun" if cores() > 1 else "interrupted 0")
+except KeyboardInterrupt:
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+    print("interrupted", len(multiprocessing.active_children()))
+""")
+    assert told.split() == ["interrupted", "0"]

@@ -17,6 +17,7 @@ from sreval.benchmarking.results import ResultsFolder, Subject
 from sreval.benchmarking.trial import SIDES, png_bytes, sr_pixels, trial
 from sreval.errors import SrevalError, byte_size, counted, duration
 from sreval.images.datasets import Dataset, Item
+from sreval.processes import cores
 
 Job = tuple[Dataset, Item]
 
@@ -122,11 +123,17 @@ def estimate(resolved: Resolved, out: Path, elsewhere: bool = False) -> Estimate
         # a trial makes images, and says nothing of scores alone
         seconds=None if rescored else seconds,
         size=size,
-        workers=min(resolved.workers, len(jobs)),
+        workers=_abreast(resolved, len(jobs)),
         device=resolved.device,
         out=out,
         free=_free(out),
     )
+
+
+def _abreast(resolved: Resolved, images: int) -> int:
+    """How many images are worked on at once by a core of its own each."""
+    most = cores() if resolved.device == "cpu" else images
+    return min(resolved.workers, images, most)
 
 
 def _there(resolved: Resolved, folder: ResultsFolder) -> dict[Subject, bool]:
@@ -168,7 +175,7 @@ def _tried_out(
     methods = tuple(on_crops for method in working if (on_crops := method.on_crops()))
     jobs = list(dict.fromkeys(job for todo in to_do.values() for job in todo))
     total = sum(pixels[item] for _, item in jobs)
-    abreast = min(resolved.workers, len(jobs))
+    abreast = _abreast(resolved, len(jobs))
     if not methods or total < _LEAST * abreast * sum(side**2 for side in SIDES):
         return None, {}
     tried = [

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,6 @@ from sreval.errors import (
     unforeseen,
 )
 from sreval.files import require_text
-from sreval.progress import stop_signals
 
 COMMANDS = {
     "data": ("sreval.cli.data:data", "List, fetch, check and downscale data sets."),
@@ -214,6 +214,10 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+class _StoppedError(KeyboardInterrupt):
+    """An interruption by a signal; of the plain one Python says SIGINT to whoever waits for it."""
+
+
 @contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP, which batch systems and closed terminals send, act as Ctrl-C does.
@@ -221,20 +225,34 @@ def _interrupted_by_signals() -> Iterator[None]:
     The exit code of a command that they interrupt names the signal, as shells do.
     """
 
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+    received: list[int] = []
+    before: dict[int, Any] = {}
 
-    with stop_signals(interrupt) as received:
-        try:
-            yield
-        except (SystemExit, KeyboardInterrupt, click.exceptions.Abort) as error:
-            if not received or received[0] == signal.SIGINT:
-                raise
-            if not isinstance(error, SystemExit):
-                click.echo("Interrupted.", err=True)
-            elif error.code != Exit.INTERRUPTED:
-                raise
-            raise SystemExit(128 + received[0]) from None
+    def receive(number: int, _frame: object) -> None:
+        received.append(number)
+        for each, handler in before.items():  # a second one ends it at once
+            signal.signal(each, handler)
+        raise _StoppedError
+
+    if threading.current_thread() is threading.main_thread():
+        numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+        before = {number: signal.getsignal(number) for number in numbers}
+        before = {number: own for number, own in before.items() if own is signal.SIG_DFL}
+        for number in before:
+            signal.signal(number, receive)
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt, click.exceptions.Abort) as error:
+        if not received:
+            raise
+        if not isinstance(error, SystemExit):
+            click.echo("Interrupted.", err=True)
+        elif error.code != Exit.INTERRUPTED:
+            raise
+        raise SystemExit(128 + received[0]) from None
+    finally:
+        for number, own in before.items():
+            signal.signal(number, own)
 
 
 def _told_elsewhere(args: list[str]) -> bool:

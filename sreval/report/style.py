@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -79,13 +80,17 @@ def _style() -> Any:
     }
 
 
+_drawing = threading.RLock()
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """Matplotlib's defaults and the look of our figures, for a block or a decorated function.
 
-    The user's own settings are back afterwards.
+    The user's own settings are back afterwards. They are the whole process's: of several threads
+    one draws at a time.
     """
-    with mpl.rc_context():
+    with _drawing, mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_style())
         yield

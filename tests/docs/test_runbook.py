@@ -56,8 +56,9 @@ esac
 PIP = """\
 #!/bin/sh -e
 case "$*" in
-"install /opt/sreval-0.2.0["*) rm -f {site}/sitecustomize.py ;;
-"install /opt/sreval-0.3.0["*) cp {site}/newer.py {site}/sitecustomize.py ;;
+"wheel --wheel-dir /opt/wheels /opt/sreval-0."?".0[postgres,prometheus]") ;;
+*" --find-links /opt/wheels "*==0.2.0) rm -f {site}/sitecustomize.py ;;
+*" --find-links /opt/wheels "*==0.3.0) cp {site}/newer.py {site}/sitecustomize.py ;;
 *) exit 6 ;;
 esac
 """
@@ -222,7 +223,7 @@ def test_update_in_mid_study_loses_no_vote(
     database = str(host.study / "votes.sqlite")
     host.type('as_sreval sreval study upgrade "$SREVAL_STUDY" --begin; systemctl start sreval')
     raters = Raters(host, database, 2)
-    host.type(blocks()["Update in mid-study"][0])
+    host.type(blocks()["Update in mid-study"][1])
     visits = raters.all_votes()
     assert all(visit.outcome == "complete" and visit.retries for visit in visits)
     monkeypatch.setattr(schema, "MIGRATIONS", host.newer)
@@ -242,7 +243,7 @@ def test_a_block_ends_at_its_first_failure(make_host: Callable[..., Host]) -> No
     whole = [text for title, of in blocks().items() for text in of if title]
     assert all(text.startswith("(set -e\n") for text in whole if text.count("\n") > 2)
     with pytest.raises(WalkError, match="There is no database"):
-        host.type(blocks()["Update in mid-study"][0])  # no backup can be made
+        host.type(blocks()["Update in mid-study"][1])  # no backup can be made
     assert not (host.newer.parent / "sitecustomize.py").exists()
 
 
@@ -262,9 +263,9 @@ def test_every_command_of_the_page_does_what_it_says(
     host.type("systemctl start sreval")
     visits = Raters(host, database, 2).all_votes()
     votes = sum(visit.of for visit in visits)
-    update, back = page.pop("Update in mid-study")
+    fetch, update, back = page.pop("Update in mid-study")
     for _ in range(2):
-        host.type(update)
+        host.type(fetch + update)
         host.type(back)
         assert stored(database) == votes
     assert len([*(host.home / "backups").glob("newer-*/votes.sqlite")]) == 2
