@@ -69,6 +69,9 @@ RATERS = 100
 BEFORE_RATE, BEFORE_SECONDS = 50, 20
 """Votes a second, and seconds, before the race: a study isn't empty for long."""
 
+_TRIES = 2
+"""Of each rate."""
+
 _FETCH_SECONDS = 300
 RATES = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400)
 SOURCES = {
@@ -376,14 +379,17 @@ async def _steps(server: Process, raters: Sequence[Rater], seconds: float) -> li
     await step(server, raters, BEFORE_RATE * THINK_SECONDS / len(raters), BEFORE_SECONDS)
     steps: list[dict[str, Any]] = []
     for rate in RATES:
-        try:
-            found = await step(server, raters, rate * THINK_SECONDS / len(raters), seconds)
-        except (OSError, asyncio.IncompleteReadError) as error:
-            progress(f"  {rate}/s: connections fail ({type(error).__name__})")
-            return steps
+        for _ in range(_TRIES):
+            try:
+                found = await step(server, raters, rate * THINK_SECONDS / len(raters), seconds)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                progress(f"  {rate}/s: connections fail ({type(error).__name__})")
+                return steps
+            progress(f"  {rate}/s: p99 {found['vote_ms']['p99']:.0f} ms, {found['achieved']:.0f}/s")
+            if carried_a_second([found]):
+                break
         steps.append(found)
-        progress(f"  {rate}/s: p99 {found['vote_ms']['p99']:.0f} ms, {found['achieved']:.0f}/s")
-        if carried_a_second([found]) == 0:
+        if not carried_a_second([found]):
             break
     for rater in raters:
         await rater.leave()
@@ -396,7 +402,8 @@ def lines(rows: list[dict[str, Any]]) -> list[str]:
         f"{RATERS} raters vote at random moments, so many a second in all as the generator wants, "
         "whether or not the site keeps up; the time of a vote counts from the moment at which it "
         f"was due. A rate is carried if 99 % of its votes are answered within {GOAL_FAST_MS:.0f} "
-        f"ms, {100 * KNEE_SHARE:.0f} % of those due are done and none is refused. "
+        f"ms, {100 * KNEE_SHARE:.0f} % of those due are done and none is refused, at the first or "
+        "the second try: a disk may stand still once. "
         "Site, database and generator share two cores. Every vote is followed by what a browser "
         f"loads for the next item, with one picture of about {SIZE[0] * SIZE[1] * 3 / 1000:.0f} "
         f"kB. Before the race each site took {BEFORE_RATE} votes a second for {BEFORE_SECONDS} s. "

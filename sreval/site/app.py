@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from babel.messages.pofile import PoFileError, read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, Response, abort, g, request, session
 from flask_babel import Babel, Domain, get_locale
-from flask_wtf.csrf import CSRFProtect
+from flask_wtf.csrf import CSRFProtect, ValidationError, validate_csrf
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -36,7 +37,7 @@ from sreval.site.api import api
 from sreval.site.config import Rates, SiteConfig, body_limit, origin
 from sreval.site.current import Site, Stimuli, StudyView, design_as_read, own, site
 from sreval.site.errors import PageError, answer_errors
-from sreval.site.identity import Cookies, is_operators, refuse_foreign
+from sreval.site.identity import REMEMBERED, Cookies, is_operators, refuse_foreign
 from sreval.site.logs import LOG, where
 from sreval.site.metrics import METRICS, Metrics
 from sreval.site.operator_actions import operator
@@ -249,6 +250,29 @@ class _Domain(Domain):  # type: ignore[misc]
         return self._found.get(str(get_locale()), self._found[SOURCE_LANGUAGE])
 
 
+class _Csrf(CSRFProtect):  # type: ignore[misc]
+    """Remembers what it has verified: a page sends one token with every vote, and it has no age."""
+
+    def __init__(self, app: Flask) -> None:
+        self._verified = lru_cache(maxsize=REMEMBERED)(self._verify)
+        super().__init__(app)
+
+    def protect(self, **options: Any) -> None:
+        """Refuse the request unless its token is that of its session."""
+        token = request.headers.get("X-CSRFToken")
+        if token and request.is_json:
+            with suppress(ValidationError):  # which is answered below
+                g.csrf_valid = self._verified(token, session.get("csrf_token"))
+                return
+        super().protect(**options)
+
+    @staticmethod
+    def _verify(token: str, own: str | None) -> bool:
+        """True for the token of the session whose ``own`` it is; raises for any other."""
+        validate_csrf(token)
+        return True
+
+
 def _guard(app: Flask, config: SiteConfig, design: StudyDesign) -> None:
     """Put every guard in place. Raises DataError when the secret can't be used."""
     study, longest = design.name, body_limit(design.questions)
@@ -270,7 +294,7 @@ def _guard(app: Flask, config: SiteConfig, design: StudyDesign) -> None:
         _limit_rates(app, config.rates)
     # before CSRF: a page of another place is told so, and not that its form has grown old
     app.before_request(lambda: refuse_foreign(study))
-    CSRFProtect(app)
+    _Csrf(app)
 
     _harden(app, config)
 

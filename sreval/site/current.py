@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +22,7 @@ from sreval.files import sha256_bytes
 from sreval.hashes import State, is_settled, state_in
 from sreval.site.config import SiteConfig
 from sreval.site.errors import PageError, StimulusError
-from sreval.site.identity import session_id
+from sreval.site.identity import REMEMBERED, session_id
 from sreval.store.database import Store
 from sreval.store.sessions import Picture, PlanItemRow, RaterSession, SessionState
 from sreval.study.design import StudyDesign
@@ -278,7 +279,8 @@ def as_told(state: SessionState) -> dict[str, Any]:
     }
     if state.stage != "rating":
         return told
-    here, address = site(), own("api.image", address="-").removesuffix("-")
+    here = site()
+    address = _images_at(request.script_root, here.design.name, session["place"])
     present, *following = state.items
     for picture in present.pictures:
         here.stimuli.recheck(picture.sha256)
@@ -289,6 +291,12 @@ def as_told(state: SessionState) -> dict[str, Any]:
         "least_ms": here.design.viewing.least_ms,
         "grey_ms": here.design.viewing.grey_ms,
     }
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _images_at(root: str, study: str, place: str) -> str:
+    """How the addresses of a place's pictures begin, where the site lies at the path ``root``."""
+    return url_for("api.image", study=study, place=place, address="-").removesuffix("-")
 
 
 def _item(here: Site, address: str, item: PlanItemRow) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Flask, Request, redirect, request, session, url_for
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Response as FlaskResponse
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
@@ -23,8 +24,8 @@ HERE = "/study/<study>/<place>"
 
 _OPERATOR = "/operator"
 _VISIT = "v-"
-_COOKIES = 2048
-"""How many cookies are remembered as good; a rater keeps one through the whole rating."""
+REMEMBERED = 2048
+"""How many cookies and tokens are remembered as good; a rater keeps them through all items."""
 
 
 class Cookies(SecureCookieSessionInterface):
@@ -36,7 +37,7 @@ class Cookies(SecureCookieSessionInterface):
 
     def __init__(self) -> None:
         self._serializers: dict[str, URLSafeTimedSerializer | None] = {}
-        self._verified = lru_cache(maxsize=_COOKIES)(self._read)
+        self._verified = lru_cache(maxsize=REMEMBERED)(self._read)
 
     def get_cookie_name(self, app: Flask) -> str:
         """The name of the cookie that the present request uses."""
@@ -63,6 +64,13 @@ class Cookies(SecureCookieSessionInterface):
             return self.session_class(self._verified(serializer, found))
         except BadSignature:
             return self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
+        """Set the cookie where its content has changed."""
+        if not session or session.modified:
+            super().save_session(app, session, response)
+        elif session.accessed:
+            response.vary.add("Cookie")
 
     @staticmethod
     def _read(serializer: URLSafeTimedSerializer, cookie: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import time
 import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
-from logging.handlers import QueueHandler, QueueListener
 from typing import Any
 
 from flask import g, request
@@ -32,6 +31,9 @@ _MOST_WAITING = 1000
 _REST_SECONDS, _LAST_SECONDS = 0.05, 1.0
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 class JsonLines(logging.Formatter):
     """A record as one line; what is passed as extra={"fields": {...}} stands beside it."""
 
@@ -46,7 +48,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1]:
             line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return json.dumps(line, ensure_ascii=False)
+        return _ENCODER.encode(line)
 
 
 class OneAMinute(logging.Filter):
@@ -63,6 +65,8 @@ class OneAMinute(logging.Filter):
         fields: dict[str, Any] = getattr(record, "fields", {})
         key = (record.getMessage(), str(fields.get("message", "")), record.levelno)
         comes = key[0] in _IN_FLOODS and "count" not in fields
+        if not comes and not self._seen:
+            return True
         with self._lock:
             now = time.monotonic()
             over = [k for k, (since, _) in self._seen.items() if now - since > _FLOOD_SECONDS]
@@ -79,7 +83,7 @@ class OneAMinute(logging.Filter):
         return first or not comes
 
 
-class LogQueue(QueueHandler):
+class LogQueue(logging.Handler):
     """Lines to an open file, by a thread of its own.
 
     A terminal that stands still or a pipe that nobody reads would otherwise hold up raters. Of
@@ -87,24 +91,27 @@ class LogQueue(QueueHandler):
     """
 
     def __init__(self, file: int) -> None:
-        self._waiting: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
-        super().__init__(self._waiting)
+        super().__init__()
+        self._waiting: queue.Queue[str] = queue.Queue(_MOST_WAITING)
         self.setFormatter(JsonLines())
         self._lost = 0
-        _Listener(self._waiting, _LineWriter(file)).start()
+        writer = threading.Thread(target=_write_lines, args=(self._waiting, file), daemon=True)
+        writer.start()
         atexit.register(self._finish)
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Hand a line to the thread; called under the handler's lock."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand its line to the thread; called under the handler's lock."""
         try:
             if self._lost:
                 lost = logging.LogRecord(LOG.name, logging.WARNING, "", 0, "lines lost", (), None)
                 lost.fields = {"count": self._lost}
-                self._waiting.put_nowait(self.prepare(lost))
+                self._waiting.put_nowait(self.format(lost))
                 self._lost = 0
-            self._waiting.put_nowait(record)
+            self._waiting.put_nowait(self.format(record))
         except queue.Full:
             self._lost += 1
+        except Exception:
+            self.handleError(record)
 
     def _finish(self) -> None:
         with self._waiting.all_tasks_done:
@@ -114,36 +121,24 @@ class LogQueue(QueueHandler):
         return not self._waiting.unfinished_tasks
 
 
-class _Listener(QueueListener):
-    queue: queue.Queue[logging.LogRecord]
+def _write_lines(waiting: queue.Queue[str], file: int) -> None:
+    """Write lines for ever, below Python's own streams, whose locks the end of the process would
+    wait for.
 
-    def dequeue(self, block: bool) -> logging.LogRecord:
-        """The next line, after a rest where none is waiting.
-
-        A thread that woke at every line would take the interpreter from the busy ones.
-        """
-        if self.queue.empty():
+    All that wait are written at once, and where none does the thread rests: one that woke at every
+    line would take the interpreter from the busy ones.
+    """
+    while True:
+        if waiting.empty():
             time.sleep(_REST_SECONDS)
-        return super().dequeue(block)
-
-
-class _LineWriter(logging.Handler):
-    """Below Python's own streams, whose locks the end of the process would wait for."""
-
-    def __init__(self, file: int) -> None:
-        super().__init__()
-        self._file = file
-
-    def createLock(self) -> None:  # noqa: N802
-        """None: only the listener's thread writes, and at the end nobody may wait for it."""
-        self.lock = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write what the queue has made of the record, its line."""
-        text = f"{record.getMessage()}\n".encode(errors="backslashreplace")
+        lines = [waiting.get()]
+        lines += [waiting.get() for _ in range(waiting.qsize())]
+        text = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
         with suppress(OSError):
             while text:
-                text = text[os.write(self._file, text) :]
+                text = text[os.write(file, text) :]
+        for _ in lines:
+            waiting.task_done()
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

@@ -264,6 +264,8 @@ class Store:
                 _begin_write(connection)
             elif self.sqlite and begin:
                 connection.exec_driver_sql(begin)
+            elif begin == _WRITE:
+                connection.begin()  # psycopg does so itself; SQLAlchemy has to know of it
             yield connection
 
     @contextmanager
@@ -408,7 +410,8 @@ def _uri(path: Path) -> str:
 
 
 def _engine(url: URL) -> Any:
-    options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL}
+    # the connection that was used last has most in its caches
+    options: dict[str, Any] = {"pool_size": _POOL, "max_overflow": _POOL, "pool_use_lifo": True}
     path = _file(url)
     if path is not None:
         options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}

@@ -38,6 +38,7 @@ from sreval.store.models import (
     designs,
 )
 from sreval.store.participants import placeholder_values
+from sreval.store.prepared import Prepared
 from sreval.study import viewing
 from sreval.study.design import StudyDesign
 from sreval.study.questions import Answers, When
@@ -62,7 +63,7 @@ _PICTURES: Mapping[Place, tuple[Column[Any], ...]] = {
     "right": (_PLAN.c.right_sha256, _PLAN.c.right_address, _PLAN.c.right_sent_at),
     "reference": (_PLAN.c.reference_sha256, _PLAN.c.reference_address, _PLAN.c.reference_sent_at),
 }
-_LOCK = select(Session.id).where(Session.id == bindparam("session_id")).with_for_update()
+_LOCK = Prepared(select(Session.id).where(Session.id == bindparam("session_id")).with_for_update())
 _ITEM = (
     _PLAN.c.position,
     _PLAN.c.sitting,
@@ -71,7 +72,7 @@ _ITEM = (
     _PLAN.c.low,
     *(column for columns in _PICTURES.values() for column in columns),
 )
-_ITEMS = (
+_ITEMS = Prepared(
     select(*_ITEM)
     .where(
         _PLAN.c.session_id == bindparam("session_id"),
@@ -109,7 +110,7 @@ class _StudyRow:
     design: StudyDesign
 
 
-_FACTS = (
+_FACTS = Prepared(
     select(
         _STUDIES.c.id,
         _STUDIES.c.name,
@@ -122,7 +123,7 @@ _FACTS = (
     .join(_RATERS, _RATERS.c.id == _SESSIONS.c.rater_id)
     .where(_SESSIONS.c.id == bindparam("session_id"))
 )
-_SHOWN_AT = (
+_SHOWN_AT = Prepared(
     select(
         _STUDIES.c.id,
         _SESSIONS.c.stage,
@@ -141,14 +142,14 @@ _SHOWN_AT = (
         or_(*(address == bindparam("address") for _, address, _ in _PICTURES.values())),
     )
 )
-_VOTED = (
+_VOTED = Prepared(
     update(_SESSIONS)
     .where(_SESSIONS.c.id == bindparam("session"))
     .values(done=bindparam("position"), seen_at=bindparam("now"))
 )
 _VOTES = Vote.metadata.tables["vote"]
-_INSERT = insert(_VOTES)
-_STANDING = (
+_INSERT = Prepared(insert(_VOTES), _VOTES.c.keys())
+_STANDING = Prepared(
     select(_VOTES.c.position, _VOTES.c.score, _VOTES.c.stored_at)
     .where(
         _VOTES.c.session_id == bindparam("session_id"),
@@ -158,13 +159,15 @@ _STANDING = (
     .limit(1)
 )
 _SENT = {
-    place: update(_PLAN)
-    .where(
-        _PLAN.c.session_id == bindparam("session"),
-        _PLAN.c.position == bindparam("at"),
-        _PLAN.c[sent.key].is_(None),
+    place: Prepared(
+        update(_PLAN)
+        .where(
+            _PLAN.c.session_id == bindparam("session"),
+            _PLAN.c.position == bindparam("at"),
+            _PLAN.c[sent.key].is_(None),
+        )
+        .values({sent.key: bindparam("now")})
     )
-    .values({sent.key: bindparam("now")})
     for place, (_, _, sent) in _PICTURES.items()
 }
 
@@ -286,7 +289,7 @@ class RaterSession:
         """The picture under an address; None unless it may be shown now."""
         asked = {"session_id": self.id, "address": address}
         with self.store.look() as connection:
-            row = connection.execute(_SHOWN_AT, asked).first()
+            row = _SHOWN_AT.first(connection, asked)
             if row is None:
                 seen(self.store, connection, self.id)
                 return None
@@ -306,7 +309,7 @@ class RaterSession:
         if picture.sent_at is None:
             with self.store.mark() as connection:
                 where = {"session": self.id, "at": picture.position}
-                connection.execute(_SENT[picture.place], {**where, "now": self.store.clock()})
+                _SENT[picture.place].run(connection, {**where, "now": self.store.clock()})
 
     def vote(
         self,
@@ -358,10 +361,11 @@ class RaterSession:
         with self.store.write() as connection:
             found = seen(self.store, connection, self.id, lock=True)
             vote["score"] = score = score_on(found.study.design.answers, score)
-            stands = connection.execute(_STANDING, asked).first()
+            stands = _STANDING.first(connection, asked)
             if stands is not None:
-                meant = found.meant(stands.position)
-                return Receipt(*stands, repeated=True, state=found.state(), meant=meant)
+                meant = found.meant(stands[0])
+                at, score, stored_at = stands
+                return Receipt(at, score, stored_at, True, found.state(), meant)
             kind = found.refuse_vote(position, response_ms, image).kind
             check_looks(found.study.design.task, vote)
             stored_at = self.store.clock()
@@ -370,7 +374,7 @@ class RaterSession:
                 "shown_at": appeared(shown_at, response_ms, stored_at),
                 "stored_at": stored_at,
             }
-            connection.execute(_INSERT, vote)
+            _INSERT.run(connection, vote)
             found.count(position, stored_at)
             meant = found.meant(position)
             state = found.state() if found.goes_on else self._pause_or_end(connection)
@@ -564,7 +568,7 @@ def seen(
     asked = {"session_id": session_id}
     if lock:
         _lock(store, connection, asked)
-    row = connection.execute(_FACTS, asked).first()
+    row = _FACTS.first(connection, asked)
     if row is None:
         raise VoteError("session", "There is no such session.", "Open your link again.")
     study_id, name, state, sha256, simulated, *columns = row
@@ -589,7 +593,7 @@ def opened(store: Store, tx: Transaction, session_id: str, *, lock: bool = False
 
 def _lock(store: Store, connection: Connection, asked: dict[str, str]) -> None:
     if not store.sqlite:  # a transaction that writes there locks everything
-        connection.execute(_LOCK, asked)
+        _LOCK.run(connection, asked)
 
 
 def _design(connection: Connection, study_id: int, sha256: str) -> StudyDesign:
@@ -620,7 +624,7 @@ class SeenSession:
     def count(self, position: int, now: dt.datetime) -> None:
         """Keep that there is a vote on this position since ``now``."""
         facts = {"session": self.row.id, "position": position, "now": now}
-        self.connection.execute(_VOTED, facts)
+        _VOTED.run(self.connection, facts)
         self.row.done = position
 
     @property
@@ -696,10 +700,8 @@ class SeenSession:
         last = min(last, self.row.total)
         if not all(position in self._plan for position in range(first, last + 1)):
             wanted = {"session_id": self.row.id, "first": first, "last": last}
-            rows = self.connection.execute(_ITEMS, wanted)
-            self._plan.update(
-                (row.position, PlanItemRow.of(row, self.study.design)) for row in rows
-            )
+            rows = _ITEMS.run(self.connection, wanted)
+            self._plan.update((row[0], PlanItemRow.of(row, self.study.design)) for row in rows)
         return [self._plan[position] for position in range(first, last + 1)]
 
     @property

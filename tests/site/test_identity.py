@@ -124,6 +124,19 @@ def test_open_link_begins_anew_where_its_session_is_gone(visitor: Visitor) -> No
     assert visitor.stage(visitor.open()) == "consent"
 
 
+def test_a_token_that_was_good_is_good_for_its_own_session_alone(visitor: Visitor) -> None:
+    other = Visitor(visitor.app)
+    for one in (visitor, other):
+        one.to_rating()
+        assert one.vote(1).status_code == 200
+    own, other.csrf = other.csrf, visitor.csrf
+    assert other.vote(2).status_code == 403
+    assert visitor.vote(2).status_code == 200
+    other.csrf = own
+    assert other.vote(2).status_code == 200
+    assert len(votes(visitor)) == 4
+
+
 def test_every_change_of_the_session_brings_a_new_csrf_token(visitor: Visitor) -> None:
     def secret() -> Any:
         visitor.page()
