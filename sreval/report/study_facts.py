@@ -524,8 +524,7 @@ class StudyFacts(Facts):
                 found[f"figure: {kind}", dataset] = partial(self._svg, kind, dataset)
         if self.scores is not None:
             found["figure: metrics", ""] = partial(self._svg, "metrics", "")
-        # what takes least is left for where both processes meet
-        for analysis in ("retest", "recovery", "reliability"):
+        for analysis in ("reliability", "retest", "recovery"):
             found[analysis, ""] = partial(self.overall, analysis)
         for kind in ("raters", "matrix", "sos"):
             found[f"figure: {kind}", ""] = partial(self._svg, kind, "")
