@@ -61,9 +61,9 @@ class Beside:
             try:
                 self._fork(mask)
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            except BaseException as error:
+            except BaseException:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                self.__exit__(type(error))
+                self.__exit__()
                 raise
         return self
 
@@ -75,10 +75,9 @@ class Beside:
         self._begun = {key: self._pool.submit(_task, key) for key in reversed(self._tasks)}
         self._forked = [one for one in multiprocessing.active_children() if one not in others]
 
-    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
-        if kind:
-            for process in self._forked:  # nobody waits for what it computes
-                process.kill()
+    def __exit__(self, *_: object) -> None:
+        for process in self._forked:  # nobody waits for what it still computes
+            process.kill()
         if self._pool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 

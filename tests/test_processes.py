@@ -114,6 +114,8 @@ def launched(self):
     os.kill(os.getpid(), signal.SIGINT)
 
 ProcessPoolExecutor._launch_processes = launched
+# a shell's background job has it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     with Beside({"wait": lambda: signal.pause()}):
         print("begun" if cores() > 1 else "interrupted 0")
